@@ -1,0 +1,8 @@
+"""`python -m tinydni` is the command `tinydni`."""
+
+import sys
+
+from tinydni.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""The commands. No logic of their own: each names a function of the library and hands it the arguments."""
+
+import argparse
+import sys
+
+from tinydni import __version__, backend, checkpoint, datasets, doctor, training
+from tinydni.experiments import addition, digits, mnist, mnist_fcn
+from tinydni.experiments.arguments import OptionError
+from tinydni.gradcheck import command as check
+
+EXPECTED = (OptionError, backend.BackendError, checkpoint.CheckpointError, datasets.DataError, training.DivergedError,
+            FileNotFoundError, PermissionError)      # a sentence for the user; anything else is a bug and shows where
+
+
+def parser():
+    """The parser of all commands; `main` of the parsed arguments is the function to call."""
+    top = argparse.ArgumentParser(prog="tinydni", description="Neural networks that learn without waiting for "
+                                  "backpropagation: every layer by hand, on NumPy or CuPy.")
+    top.add_argument("--version", action="version", version=f"tinydni {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    jobs = commands.add_parser("train", help="train a network").add_subparsers(required=True, metavar="JOB")
+    for job in (addition.JOB, digits.JOB, mnist.JOB):
+        add(jobs, job.name, job.meaning, job)
+
+    tables = commands.add_parser("reproduce", help="print a table of a paper beside ours")
+    tables = tables.add_subparsers(required=True, metavar="TABLE")
+    for table in (mnist_fcn.TABLE,):
+        add(tables, table.name, table.meaning, table)
+
+    add(commands, "check", "check the gradients of a layer or a loss in a file", check)
+    add(commands, "doctor", "tell what works on this machine, and why not", doctor)
+    return top
+
+
+def add(commands, name, meaning, target):
+    """Adds one command: `target` has add_arguments(parser) and main(arguments) -> exit code."""
+    command = commands.add_parser(name, help=meaning, description=meaning)
+    target.add_arguments(command)
+    command.set_defaults(main=target.main)
+
+
+def main(argv=None):
+    """Runs the command line. Returns the exit code: 0 done, 1 a failed check, 2 wrong use, 130 interrupted."""
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.main(arguments)
+    except EXPECTED as error:
+        print(f"tinydni: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ntinydni: interrupted", file=sys.stderr)
+        return 130

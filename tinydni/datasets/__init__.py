@@ -1,0 +1,9 @@
+"""Data sets: binary addition, MNIST, scikit-learn's small digits."""
+
+from tinydni.datasets.addition import addition
+from tinydni.datasets.dataset import Dataset
+from tinydni.datasets.digits import digits
+from tinydni.datasets.download import DataError
+from tinydni.datasets.mnist import mnist
+
+__all__ = ["DataError", "Dataset", "addition", "digits", "mnist"]

@@ -1,0 +1,1 @@
+"""The jobs a user can run: data, network, recipe and report of each, one per file."""

@@ -1,0 +1,94 @@
+"""The options that the training jobs share, and how they are filled, saved and compared."""
+
+import argparse
+
+from tinydni import backend
+from tinydni.experiments.methods import CONTEXTS, METHODS, SYNTHESIZERS, recipe
+
+OUTPUTS = ("save", "resume", "figure", "json", "quiet", "main")      # what does not change the run
+
+
+class OptionError(ValueError):
+    """Options that do not fit together."""
+
+
+def whole(minimum):
+    """An argparse type: a whole number of at least `minimum`."""
+    def parse(text):
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be a whole number; got {text!r}") from None
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f"must be at least {minimum}; got {value}")
+        return value
+    return parse
+
+
+def rate(text):
+    """An argparse type: a learning rate, a finite number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number; got {text!r}") from None
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be above 0 and finite; got {text}")
+    return value
+
+
+def add_training_arguments(parser, defaults):
+    """Adds the options of a training job. Those that are not given stay None, so that a recipe can fill them."""
+    def add(name, text, **kwargs):
+        default = defaults.get(name.lstrip("-").replace("-", "_"))
+        parser.add_argument(name, help=text + (f" (default {default})" if default is not None else ""), **kwargs)
+
+    run = parser.add_argument_group("what to train")
+    add("--method", "; ".join(f"{name}: {method.meaning}" for name, method in METHODS.items()), choices=METHODS)
+    add("--layers", "number of weight matrices, the output's included", type=whole(2))
+    add("--width", "width of the hidden layers", type=whole(1))
+    add("--epochs", "passes through the training data", type=whole(1))
+    add("--batch-size", "examples per step", type=whole(2))
+    add("--seed", "of all random numbers", type=whole(0))
+    add("--backend", "where to compute", choices=backend.NAMES)
+    add("--validation", "hold out the end of the training data and report on it; the test set stays unseen",
+        action="store_const", const=True)
+    add("--quick", "one epoch on few examples, only to see that everything works", action="store_const", const=True)
+    add("--lr", "learning rate of the blocks (default: the method's recipe)", type=rate)
+    add("--synthesizer-lr", "learning rate of the synthesizers (default: the method's recipe)", type=rate)
+    add("--synthesizer", "form of the synthesizers (default: the method's)", choices=SYNTHESIZERS)
+    add("--context", "what the synthesizers see beside h (default: the method's)", choices=CONTEXTS)
+    add("--warm-up", "steps in which synthesizers learn but are not applied yet", type=whole(0))
+    out = parser.add_argument_group("where results go")
+    out.add_argument("--figure", metavar="FILE.png", help="the learning curve (default JOB-METHOD.png)")
+    out.add_argument("--json", metavar="FILE.json", help="the result with all options and the history")
+    out.add_argument("--save", metavar="FILE.npz", help="the network and all that is needed to go on, after every epoch")
+    out.add_argument("--resume", metavar="FILE.npz", help="go on with a run that was saved; its options are in the file")
+    out.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def training_options(given, defaults):
+    """Returns the full options of a run: what was given, then the job's defaults, then the method's recipe.
+
+    given: the parsed arguments, None where the user said nothing
+    Raises OptionError where options do not fit together.
+    """
+    options = {name: value for name, value in given.items() if name not in OUTPUTS}
+    for name, value in {"seed": 0, "backend": "numpy", "validation": False, "quick": False, **defaults}.items():
+        options[name] = value if options.get(name) is None else options[name]
+    try:
+        filled = recipe(options)
+    except ValueError as error:
+        raise OptionError(str(error)) from None
+    for name, value in filled.items():
+        options[name] = value if options.get(name) is None else options[name]
+    if options["quick"]:
+        options["epochs"] = 1
+    return options
+
+
+def same_options(given, saved, path):
+    """Raises OptionError where an option given beside --resume is not what the saved run had."""
+    for name, value in given.items():
+        if name not in OUTPUTS and value is not None and value != saved.get(name):
+            raise OptionError(f"--{name.replace('_', '-')} {value} does not fit {path}, which was made with "
+                              f"{saved.get(name)}. Leave it out: --resume takes the options from the file.")

@@ -1,0 +1,172 @@
+"""A training job: from options to a trained network and its report, through interruption and resumption."""
+
+import time
+from dataclasses import dataclass, replace
+
+from tinydni import backend, checkpoint
+from tinydni.callbacks import Checkpoints, Progress, stop_on_interrupt
+from tinydni.experiments import arguments, methods
+from tinydni.files import write_json
+from tinydni.schedules import LinearDecay
+from tinydni.training import Training
+
+QUICK = (6400, 1000)        # training and held-out examples of --quick
+
+
+@dataclass
+class Task:
+    """What differs between jobs: the data, the network, and how to measure it.
+
+    dataset: see tinydni.datasets    blocks: fresh layers, bottom to top    loss: for the top
+    error: function (prediction, target) -> percent wrong
+    """
+
+    dataset: object
+    blocks: list
+    loss: object
+    error: callable
+
+
+@dataclass
+class Job:
+    """A job of `tinydni train`.
+
+    name, meaning: for the command line    defaults: of the options
+    task: function (options) -> Task    scores: function (train error, held-out error, held_out) -> named results
+    show: function (network, task) that prints a few predictions after training
+    extra: function (parser) that adds options of this job alone
+    """
+
+    name: str
+    meaning: str
+    defaults: dict
+    task: callable
+    scores: callable
+    show: callable
+    extra: callable = lambda parser: None
+
+    def add_arguments(self, parser):
+        """Adds the options of this job to an argparse parser."""
+        self.extra(parser)
+        arguments.add_training_arguments(parser, self.defaults)
+
+    def main(self, given):
+        """Runs the job for the command line, from parsed arguments. Returns the exit code."""
+        run = self.resumed(given) if given.resume else Run(self, arguments.training_options(vars(given), self.defaults))
+        print(run.head(), flush=True)
+        save = given.save or given.resume
+        run.train(given.quiet, save)
+        if not run.training.finished:
+            save = save or f"{self.name}-{run.options['method']}.npz"
+            run.save(save)
+            print(f"\nStopped in epoch {run.training.epoch + 1} of {run.training.epochs}; what was learned is in {save}.\n"
+                  f"Go on with: tinydni train {self.name} --resume {save}")
+            return 130
+        result = run.result()
+        print(run.table(result))
+        self.show(run.network, run.task)
+        figure = given.figure or f"{self.name}-{run.options['method']}.png"
+        run.figure(figure)
+        if given.json:
+            write_json(given.json, result)
+        print("Wrote " + ", ".join(str(path) for path in (figure, given.json, save) if path) + ".")
+        return 0
+
+    def resumed(self, given):
+        """The run that was saved in the file of --resume, at the point where it stopped."""
+        state, info = checkpoint.load(given.resume)
+        if not isinstance(info, dict) or info.get("experiment") != self.name:
+            raise arguments.OptionError(f"{given.resume} does not hold a run of 'train {self.name}'.")
+        arguments.same_options(vars(given), info["options"], given.resume)
+        run = Run(self, info["options"])
+        run.network.load_state(state)
+        run.training.go_to(info["position"])
+        run.seconds = info["seconds"]
+        return run
+
+
+class Run:
+    """One run of a job with full options: network, training, result.
+
+    seconds: time spent in training so far, earlier parts of a resumed run included [s]
+    """
+
+    def __init__(self, job, options):
+        self.job, self.options = job, options
+        xp = backend.get(options["backend"])
+        self.task = job.task(options)
+        dataset = self.task.dataset
+        if options["validation"]:
+            dataset = dataset.with_validation(len(dataset.x) // 6)
+        if options["quick"]:
+            n, m = QUICK
+            dataset = replace(dataset, x=dataset.x[:n], y=dataset.y[:n], x_test=dataset.x_test[:m],
+                              y_test=dataset.y_test[:m])
+        self.network = methods.build(self.task.blocks, self.task.loss, dataset.n_out, options).to(xp)
+        n_steps = options["epochs"] * (len(dataset.x) // options["batch_size"])
+        self.training = Training(self.network, dataset, options["epochs"], options["batch_size"], options["seed"],
+                                 LinearDecay(max(1, n_steps)), self.task.error, "labels" in methods.sees(options))
+        self.seconds = 0.0
+
+    def train(self, quiet=False, save=None):
+        """Trains to the end, or to Ctrl-C. With `save`, the run is written there after every epoch."""
+        progress = Progress(self.training, quiet)
+        watchers = [progress, self.clock()] + ([Checkpoints(lambda: self.save(save))] if save else [])
+        try:
+            with stop_on_interrupt(self.training):
+                self.training.run(watchers)
+        finally:
+            progress.close()
+        return self
+
+    def clock(self):
+        """A callback that keeps `seconds`."""
+        before, start = self.seconds, time.perf_counter()
+
+        def tick(training):
+            self.seconds = before + time.perf_counter() - start
+        return tick
+
+    def save(self, path):
+        """Writes everything that is needed to go on."""
+        checkpoint.save(path, self.network.state(), {
+            "experiment": self.job.name, "options": self.options, "seconds": self.seconds,
+            "position": self.training.position()})
+
+    def result(self):
+        """The result as `--json` writes it."""
+        training, held_out = self.training, self.training.dataset.held_out
+        options = {name: value for name, value in self.options.items() if name not in ("method", "seed", "backend")}
+        return {"experiment": self.job.name, "method": self.options["method"], "options": options,
+                "seed": self.options["seed"], "backend": self.options["backend"], "sees": list(methods.sees(self.options)),
+                "notes": list(training.dataset.notes), "seconds": round(self.seconds, 3), "history": training.history,
+                **self.job.scores(training.train_error(), training.history[f"{held_out}_error"][-1], held_out)}
+
+    def head(self):
+        """What is about to be trained, in a few lines."""
+        options = self.options
+        sees = " and ".join(methods.sees(options))
+        return "\n".join([*self.training.dataset.notes, "", self.network.summary(self.training.dataset.x.shape[1:]), "",
+                          f"{self.job.name}, {options['method']}: {methods.METHODS[options['method']].meaning}"
+                          + (f". In training the synthesizers see {sees}; in use they are gone." if sees else "."),
+                          f"{options['epochs']} epochs of batches of {options['batch_size']}, seed {options['seed']}, "
+                          f"{options['backend']}."])
+
+    def table(self, result):
+        """The learning curve and the scores, as text."""
+        history, held_out = self.training.history, self.training.dataset.held_out
+        rows = list(zip(history["epoch"], history["train_loss"], history[f"{held_out}_error"]))
+        shown = rows if len(rows) <= 12 else [rows[round(i * (len(rows) - 1) / 9)] for i in range(10)]
+        lines = [f"epoch  train loss  {held_out} error %"]
+        lines += [f"{epoch:5d}  {loss:10.4f}  {error:{len(held_out) + 8}.2f}" for epoch, loss, error in shown]
+        scores = ", ".join(f"{name.replace('_', ' ')} {value:.2f} %" for name, value in result.items()
+                           if name.endswith(("_error", "_accuracy")))
+        return "\n".join([*lines, "", f"{scores}, after {self.seconds:.0f} s."])
+
+    def figure(self, path):
+        """Draws the learning curve."""
+        from tinydni.plots import learning_curve, save
+        history, held_out = self.training.history, self.training.dataset.held_out
+        save(learning_curve({self.options["method"]: (history["epoch"], history[f"{held_out}_error"])},
+                            title=f"{self.job.name}: {self.options['method']}, {self.options['layers']} layers",
+                            xlabel="epoch", ylabel=f"{held_out} error [%]"), path)

@@ -1,0 +1,168 @@
+"""Tables of the papers beside ours: many runs, kept one by one, then one table as text, JSON and picture."""
+
+import importlib
+import json
+import multiprocessing
+import os
+import signal
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tinydni.experiments.arguments import training_options, whole
+from tinydni.experiments.job import Run
+from tinydni.files import write_json, write_text
+
+
+@dataclass
+class Cell:
+    """One figure of a table: which run makes it, and what the paper found.
+
+    row, column: where it stands    options: of the job, without the seed    paper: the paper's figure, or None
+    """
+
+    row: str
+    column: str
+    options: dict
+    paper: float | None = None
+
+
+@dataclass
+class Table:
+    """A table to reproduce.
+
+    name, meaning: for the command line    title: above the table    score: which result of a run it shows, and its unit
+    job: module of the job, such as "tinydni.experiments.mnist"
+    cells: function (epochs) -> list of Cell    epochs: how long, if the user does not say
+    differences: sentences on what differs from the paper
+    """
+
+    name: str
+    meaning: str
+    title: str
+    job: str
+    score: str
+    unit: str
+    cells: callable
+    epochs: int
+    differences: list = field(default_factory=list)
+
+    def add_arguments(self, parser):
+        """Adds the options of a table to an argparse parser."""
+        parser.add_argument("--epochs", type=whole(1), default=self.epochs, help=f"of every run (default {self.epochs})")
+        parser.add_argument("--seeds", type=whole(1), default=3, help="runs per figure, seeds 0, 1, ... (default 3)")
+        parser.add_argument("--jobs", type=whole(1), default=min(4, os.cpu_count() or 1), metavar="J",
+                            help="runs at the same time, one thread each (default: the number of cores, at most 4)")
+        parser.add_argument("--out", default=f"results/{self.name}", metavar="FOLDER",
+                            help=f"where the table goes, and where finished runs are kept (default results/{self.name})")
+        parser.add_argument("--quick", action="store_true", help="one seed and one short epoch, to see that it works")
+
+    def main(self, given):
+        """Makes the table for the command line. Returns the exit code."""
+        epochs, seeds = (1, 1) if given.quick else (given.epochs, given.seeds)
+        out = Path(given.out + "-quick" if given.quick else given.out)
+        cells = self.cells(epochs)
+        runs = {(cell.row, cell.column, seed): self.options(cell, seed, given.quick)
+                for seed in range(seeds) for cell in cells}
+        results = finished_runs(self, runs, out / "runs", given.jobs)
+        report = self.report(cells, seeds, results)
+        self.write(report, out)
+        print(self.markdown(report))
+        print(f"\nWrote {out / (self.name + '.md')}, .png and .json.")
+        return 0
+
+    def options(self, cell, seed, quick):
+        """The full options of one run."""
+        job = importlib.import_module(self.job).JOB
+        return training_options({**cell.options, "seed": seed, "quick": quick}, job.defaults)
+
+    def report(self, cells, seeds, results):
+        """The table as JSON: mean and spread of each cell beside the paper's figure."""
+        rows = []
+        for cell in cells:
+            values = [results[cell.row, cell.column, seed][self.score] for seed in range(seeds)]
+            rows.append({"row": cell.row, "column": cell.column, "mean": round(statistics.mean(values), 4),
+                         "std": round(statistics.stdev(values), 4) if len(values) > 1 else None,
+                         "seeds": len(values), "paper": cell.paper})
+        first = next(iter(results.values()))
+        return {"table": self.name, "rows": rows, "settings": {**cells[0].options, **shared(results), "score": self.score},
+                "differences": [*self.differences, *first["notes"]],
+                "seconds": round(sum(result["seconds"] for result in results.values()), 1)}
+
+    def markdown(self, report):
+        """The table as Markdown, with settings and differences."""
+        from tinydni.plots import markdown_table
+        settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in report["settings"].items())
+        return "\n".join([f"# {self.title}", "", f"{self.unit}. Ours: mean ± standard deviation over "
+                          f"{report['rows'][0]['seeds']} seeds; the paper's figure in brackets.", "",
+                          markdown_table(report["rows"]), "", f"Settings: {settings}.", "",
+                          "What differs from the paper:", "", *[f"- {text}" for text in report["differences"]], "",
+                          f"{report['seconds']:.0f} seconds of training in all."])
+
+    def write(self, report, out):
+        """Writes NAME.json, NAME.md and NAME.png into the folder `out`."""
+        from tinydni.plots import results_table, save
+        write_json(out / f"{self.name}.json", report)
+        write_text(out / f"{self.name}.md", self.markdown(report) + "\n")
+        save(results_table(report["rows"], title=self.title, unit=self.unit), out / f"{self.name}.png")
+
+
+def shared(results):
+    """The options that all runs of a table have in common."""
+    every = [result["options"] for result in results.values()]
+    return {name: value for name, value in every[0].items()
+            if value not in (None, False) and all(options.get(name) == value for options in every)}
+
+
+def finished_runs(table, runs, folder, jobs):
+    """Returns {key: result} for all runs; those found in `folder` are not run again, and each new one is kept there.
+
+    runs: {(row, column, seed): options}    jobs: number of runs at the same time
+    """
+    from tqdm import tqdm
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {key: folder / ("-".join(str(part) for part in key).replace(" ", "_") + ".json") for key in runs}
+    results = {key: kept(paths[key], runs[key]) for key in runs}
+    missing = [key for key in runs if results[key] is None]
+    if len(missing) < len(runs):
+        print(f"{len(runs) - len(missing)} of {len(runs)} runs were finished before; they are read from {folder}.")
+    with tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run") as bar:
+        for key, result in run_all([(table.job, key, runs[key]) for key in missing], min(jobs, len(missing))):
+            write_json(paths[key], result)
+            results[key] = result
+            bar.set_description(f"{key[1]}, {key[0]}, seed {key[2]}: {result[table.score]:.2f}")
+            bar.update()
+    return results
+
+
+def kept(path, options):
+    """The result kept at `path` if it is of a run with these options, else None."""
+    if not path.exists():
+        return None
+    result = json.loads(path.read_text())
+    same = {**result["options"], "method": result["method"], "seed": result["seed"], "backend": result["backend"]}
+    return result if same == json.loads(json.dumps(options)) else None
+
+
+def run_all(tasks, jobs):
+    """Yields (key, result) as runs finish, in this process or in `jobs` others with one BLAS thread each."""
+    if jobs <= 1:
+        yield from map(run_one, tasks)
+        return
+    os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")     # read by the new processes
+    with multiprocessing.get_context("spawn").Pool(jobs, ignore_interrupt) as pool:
+        yield from pool.imap_unordered(run_one, tasks)
+
+
+def ignore_interrupt():
+    """Leaves Ctrl-C to the process that started this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run_one(task):
+    """Runs one (job module, key, options). Returns (key, result)."""
+    module, key, options = task
+    run = Run(importlib.import_module(module).JOB, options)
+    if not run.train(quiet=True).training.finished:
+        raise KeyboardInterrupt
+    return key, run.result()

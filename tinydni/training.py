@@ -1,0 +1,131 @@
+"""The training loop: epochs, batches, evaluation, history; and all that is needed to stop and go on."""
+
+import math
+
+from tinydni import backend, checks
+from tinydni.random import stream
+from tinydni.schedules import Constant
+
+
+class DivergedError(FloatingPointError):
+    """The loss became NaN or infinite."""
+
+
+def percent_wrong(prediction, target):
+    """The share of examples whose largest output is not the labelled one [%].
+
+    prediction (N, K): outputs    target (N,): labels
+    """
+    return 100 * float((prediction.argmax(axis=1) != target).mean())
+
+
+def percent_bits_wrong(prediction, target):
+    """The share of bits on the wrong side [%].
+
+    prediction (N, M): logits, above 0 means 1    target (N, M): bits
+    """
+    return 100 * float(((prediction > 0) != (target > 0.5)).mean())
+
+
+class Training:
+    """A network on its way through a data set.
+
+    network: to be trained, on any backend    dataset: x, y, x_test, y_test and context(), see tinydni.datasets
+    epochs, batch_size: the examples left over at the end of an epoch, fewer than a batch, wait for the next
+    seed: of the order of the examples    schedule: factor of the learning rates by step
+    error: function (prediction, target) -> number, shown for the held-out part after every epoch
+    with_context: whether the synthesizers may see dataset.context()
+
+    history: lists with one entry per epoch: `epoch`, `train_loss` (mean over the batches, each before its update),
+    `test_error` (or `validation_error`), `synthesizer_loss` (of the last batch, one number per interface).
+    The order of every epoch depends only on the seed and the epoch, so that a run that was stopped and resumed
+    sees what an uninterrupted one sees.
+    """
+
+    def __init__(self, network, dataset, epochs, batch_size, seed, schedule=None, error=percent_wrong,
+                 with_context=True):
+        self.network, self.dataset, self.error = network, dataset, error
+        self.epochs = checks.positive_int(epochs, "epochs")
+        self.batch_size = checks.positive_int(batch_size, "batch_size")
+        if batch_size > len(dataset.x):
+            raise ValueError(f"batch_size must be at most the number of training examples, {len(dataset.x)}; got {batch_size}.")
+        self.n_batches = len(dataset.x) // batch_size
+        self.seed, self.schedule = seed, schedule or Constant()
+        self.xp = network.modules[0].block.xp
+        self.x, self.y = (backend.asarray(self.xp, array) for array in (dataset.x, dataset.y))
+        self.context = backend.asarray(self.xp, dataset.context(dataset.x.dtype)) if with_context else None
+        self.epoch = self.batch = 0             # completed epochs, completed batches of the current one
+        self.loss_sum = 0.0
+        self.stopped = False
+        self.history = {"epoch": [], "train_loss": [], f"{dataset.held_out}_error": [], "synthesizer_loss": []}
+
+    @property
+    def step(self):
+        """The number of completed steps."""
+        return self.epoch * self.n_batches + self.batch
+
+    @property
+    def finished(self):
+        """Whether all epochs are done."""
+        return self.epoch == self.epochs
+
+    def run(self, callbacks=()):
+        """Trains to the last epoch, or until someone sets `stopped`. Returns the history.
+
+        callbacks: functions of this training, called after every step; after the last step of an epoch (`batch` is
+        then 0) the epoch has been evaluated
+        Raises DivergedError when the loss is NaN or infinite.
+        """
+        while not (self.finished or self.stopped):
+            self.run_epoch(callbacks)
+        return self.history
+
+    def run_epoch(self, callbacks=()):
+        """Trains through what is left of the current epoch and evaluates."""
+        order = backend.asarray(self.xp, stream(self.seed, "order", self.epoch).permutation(len(self.x)))
+        while not self.stopped:
+            self.run_batch(order[self.batch * self.batch_size:(self.batch + 1) * self.batch_size])
+            if self.batch == self.n_batches:
+                self.finish_epoch()
+            for callback in callbacks:
+                callback(self)
+            if self.batch == 0:
+                return
+
+    def run_batch(self, index):
+        """One step on the examples `index` (batch_size,)."""
+        self.network.set_factor(self.schedule(self.step))
+        context = None if self.context is None else self.context[index]
+        loss = float(self.network.step(self.x[index], self.y[index], context))     # the one wait for the device
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"the training loss became {loss} in epoch {self.epoch + 1}, step {self.step + 1}. The learning rate "
+                "is probably too high: try a third of it (--lr, --synthesizer-lr), or check the data.")
+        self.loss_sum += loss
+        self.batch += 1
+
+    def finish_epoch(self):
+        """Evaluates: appends one entry to every list of the history."""
+        history, held_out = self.history, self.dataset.held_out
+        history["epoch"].append(self.epoch + 1)
+        history["train_loss"].append(self.loss_sum / self.n_batches)
+        history[f"{held_out}_error"].append(self.error_on(self.dataset.x_test, self.dataset.y_test))
+        history["synthesizer_loss"].append([float(s.loss()) for s in self.network.synthesizers()])
+        self.epoch, self.batch, self.loss_sum = self.epoch + 1, 0, 0.0
+
+    def train_error(self):
+        """The error on the training part, in evaluation mode."""
+        return self.error_on(self.x, self.y)
+
+    def error_on(self, x, y):
+        prediction = self.network.predict(backend.asarray(self.xp, x))
+        return self.error(prediction, backend.asarray(self.xp, y))
+
+    def position(self):
+        """Where the loop is, as JSON can hold it; with network.state() all that a continued run needs."""
+        return {"epoch": self.epoch, "batch": self.batch, "loss_sum": self.loss_sum, "history": self.history}
+
+    def go_to(self, position):
+        """Takes a position from `position()`."""
+        self.epoch, self.batch, self.loss_sum = position["epoch"], position["batch"], position["loss_sum"]
+        self.history = position["history"]
