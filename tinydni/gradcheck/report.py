@@ -1,0 +1,103 @@
+"""What a check found, and how it is told."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """One entry of a gradient beside its central difference."""
+
+    index: tuple
+    got: float
+    expected: float
+    relative_error: float
+
+
+@dataclass
+class ArrayReport:
+    """What was found about one gradient.
+
+    gradient, shape: its name ("dW") and the shape it must have
+    relative_error: of the directional derivatives (of the worst entry, where entries had to be compared); None
+        where there was nothing to compare
+    message, diagnosis: what is wrong, and what looks like the reason; both "" if it is right
+    entries: the worst entries; n_wrong of n_compared disagree
+    """
+
+    gradient: str
+    shape: tuple
+    relative_error: float | None = None
+    message: str = ""
+    diagnosis: str = ""
+    entries: list = field(default_factory=list)
+    n_wrong: int = 0
+    n_compared: int = 0
+
+    @property
+    def ok(self):
+        return not self.message
+
+
+@dataclass(repr=False)
+class Report:
+    """What a check found about one object. `ok` tells whether all is right; `print(report)` tells the rest.
+
+    name: the class    arrays: one ArrayReport per gradient
+    problems: sentences about what is wrong besides the gradients    notes: what else a reader should know
+    """
+
+    name: str
+    arrays: list = field(default_factory=list)
+    problems: list = field(default_factory=list)
+    notes: list = field(default_factory=list)
+
+    @property
+    def ok(self):
+        return not self.problems and all(array.ok for array in self.arrays)
+
+    def __str__(self):
+        wrong = [array for array in self.arrays if not array.ok]
+        said = [f"{self.name}: {problem}" for problem in self.problems]
+        said += [f"{self.name}: {array.message} {array.diagnosis}".rstrip() for array in wrong]
+        if self.ok:
+            said = [f"{self.name}: right. What backward says agrees with central differences in float64."]
+        lines = said + self.overview()
+        for array in wrong:
+            lines += table(array)
+        return "\n".join(lines + [f"Note: {note}" for note in self.notes])
+
+    __repr__ = __str__
+
+    def overview(self):
+        """One line per gradient."""
+        return ["  {:<16} {:<14} relative error {:<8} {}".format(
+            array.gradient, str(array.shape), shown_error(array.relative_error), "" if array.ok else "WRONG").rstrip()
+            for array in self.arrays]
+
+
+class GradientError(AssertionError):
+    """A gradient is wrong; the message is the report, which is also in `report`."""
+
+    def __init__(self, report):
+        super().__init__(str(report))
+        self.report = report
+
+
+def table(array):
+    """The worst entries of one gradient, as lines."""
+    if not array.entries:
+        return []
+    row = "  {:<16} {:>16} {:>16} {:>16}"
+    return [row.format(array.gradient, "got", "expected", "relative error")] + [
+        row.format(str(index), shown(got, error), shown(expected, error), shown_error(error))
+        for index, got, expected, error in array.entries]
+
+
+def shown(value, relative_error):
+    """A value with as many digits as its error makes interesting."""
+    value += 0.0        # turns -0 into 0
+    return f"{value:.4g}" if relative_error > 0.01 else f"{value:.10g}"
+
+
+def shown_error(error):
+    return "-" if error is None else f"{error:.1f}" if error >= 0.1 else f"{error:.1e}"
