@@ -1,0 +1,15 @@
+"""Pictures: networks with their interfaces, learning curves, tables, and what a network gets wrong.
+
+Every function returns a Picture, which shows itself in a notebook and knows its description in words; `save` writes
+it. Importing this package imports Matplotlib; `import tinydni` does not.
+"""
+
+from tinydni.plots.bit_predictions import bit_predictions
+from tinydni.plots.learning_curve import learning_curve
+from tinydni.plots.misread_digits import misread_digits
+from tinydni.plots.network import draw_network
+from tinydni.plots.picture import Picture, check_path, save
+from tinydni.plots.table import markdown_table, results_table
+
+__all__ = ["Picture", "bit_predictions", "check_path", "draw_network", "learning_curve", "markdown_table",
+           "misread_digits", "results_table", "save"]

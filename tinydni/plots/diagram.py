@@ -1,0 +1,162 @@
+"""What a network is made of, as boxes and arrows: the facts of its drawing, without any drawing."""
+
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from tinydni.dni.schedules import backprop, top_only, update_decoupled
+from tinydni.dni.summary import leaves
+
+MAX_LINES = 3           # of text in a box
+
+
+@dataclass(frozen=True)
+class Node:
+    """A thing that arrows begin or end at.
+
+    kind: "input", "block", "synthesizer", "context", "target" or "loss"
+    number: of the module it belongs to, from 0 at the bottom
+    text: what is written in it, line by line    remark: what is written beside it    frozen: whether it never learns
+    """
+
+    kind: str
+    number: int
+    text: tuple
+    remark: str = ""
+    frozen: bool = False
+
+    @property
+    def name(self):
+        return f"{self.kind} {self.number}"
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """kind: one of style.ROLES    start, end: names of nodes    label: the array that travels, as the code calls it."""
+
+    kind: str
+    start: str
+    end: str
+    label: str = ""
+
+
+@dataclass
+class Diagram:
+    """A network under its schedule, as nodes and arrows.
+
+    title, sentence: what it is, and what to see in it
+    """
+
+    title: str
+    sentence: str
+    nodes: list
+    arrows: list = field(default_factory=list)
+
+    def describe(self):
+        """The diagram in full sentences."""
+        count = {kind: sum(node.kind == kind for node in self.nodes) for kind in ("block", "synthesizer")}
+        boxes = plural(count["block"], "block") + (f" and {plural(count['synthesizer'], 'synthesizer')}"
+                                                   if count["synthesizer"] else "")
+        remarks = [f"block {node.number + 1} {node.remark}" for node in self.nodes if node.remark]
+        if len({node.remark for node in self.nodes if node.remark}) == 1:
+            remarks = [f"every block {self.nodes[1].remark}"]
+        return (f"{self.title}, with {boxes} from the input at the bottom to the loss at the top: {self.sentence}. "
+                f"Counted from the bottom, {', '.join(remarks)}.")
+
+
+def diagram(network):
+    """Returns the Diagram of a tinydni Network under backprop, update_decoupled or top_only, after its warm-up.
+
+    Raises ValueError for what it cannot show: another schedule, a loss below the top, a module without a source
+    of gradient.
+    """
+    check(network)
+    if network.schedule is backprop:
+        return draw_backprop(network.modules)
+    if network.schedule is top_only:
+        return draw_top_only(network.modules)
+    return draw_decoupled(network.modules)
+
+
+def draw_backprop(modules):
+    """The true gradient passes down through every block; a block waits for all passes above it."""
+    top = len(modules) - 1
+    remarks = [f"waits for {2 * (top - i)} passes" for i in range(top)] + ["updates at once"]
+    picture = forward_part(modules, remarks, "Backpropagation: locked",
+                           "each block waits for the true gradient to come back through all blocks above it")
+    picture.arrows += [Arrow("true gradient", f"block {i}", f"block {i - 1}", "dx") for i in range(top, 0, -1)]
+    return picture
+
+
+def draw_top_only(modules):
+    """Only the top block learns."""
+    top = len(modules) - 1
+    return forward_part(modules, ["never learns"] * top + ["updates at once"], "Only the top learns",
+                        "no gradient reaches the blocks below the top, which keep their random weights", frozen=top)
+
+
+def draw_decoupled(modules):
+    """Synthesizers cut the way down: each guesses the gradient for its block, and learns from the block above."""
+    picture = forward_part(modules, ["updates at once"] * len(modules), "Decoupled neural interfaces",
+                           "each block updates at once on its own guess of the gradient, "
+                           "and the block above it teaches the guesser M")
+    for i, module in enumerate(modules[:-1]):
+        sees, guesser = module.synthesizer.sees, Node("synthesizer", i, ("M",))
+        picture.nodes.append(guesser)
+        if "h" in sees:
+            picture.arrows.append(Arrow("forward", f"block {i}", guesser.name))
+        if "context" in sees:
+            picture.nodes.append(Node("context", i, ("context",)))
+            picture.arrows.append(Arrow("forward", f"context {i}", guesser.name))
+        picture.arrows.append(Arrow("synthetic gradient", guesser.name, f"block {i}", r"$\hat\delta$"))
+        above_has_loss = i + 1 == len(modules) - 1
+        picture.arrows.append(Arrow("true gradient" if above_has_loss else "message",
+                                    f"block {i + 1}", guesser.name, "dx"))
+    return picture
+
+
+def forward_part(modules, remarks, title, sentence, frozen=0):
+    """What all schedules share: the input, the blocks, the loss, and the gradient of the loss at the top block.
+
+    remarks: one per block    frozen: number of blocks, from the bottom, that never learn
+    """
+    blocks = [Node("block", i, box_text(module.block), remark, i < frozen)
+              for i, (module, remark) in enumerate(zip(modules, remarks))]
+    top, loss = len(blocks) - 1, modules[-1].loss
+    nodes = [Node("input", 0, ("x",)), *blocks, Node("loss", top, (type(loss).__name__,)),
+             Node("target", top, ("target",))]
+    arrows = [Arrow("forward", "input 0", "block 0"),
+              *[Arrow("forward", f"block {i}", f"block {i + 1}", "h") for i in range(top)],
+              Arrow("forward", f"block {top}", f"loss {top}", "h"), Arrow("forward", f"target {top}", f"loss {top}"),
+              Arrow("true gradient", f"loss {top}", f"block {top}", "dh")]
+    return Diagram(title, sentence, nodes, arrows)
+
+
+def box_text(block):
+    """The layers of a block as a few lines: those that change the width with their sizes, equal ones counted."""
+    sized = [(f"{type(layer).__name__} {layer.describe()}".replace("->", "→") if "->" in layer.describe()
+              and not layer.children() else type(layer).__name__) for layer in leaves(block)]
+    counted = [(name, len(list(group))) for name, group in groupby(sized)]
+    names = [name if n == 1 else f"{n} × {name}" for name, n in counted]
+    lines = [line for has_size, group in groupby(names, key=lambda name: "→" in name)
+             for line in (group if has_size else [" · ".join(group)])]
+    return tuple(lines if len(lines) <= MAX_LINES else [lines[0], "…", lines[-1]])
+
+
+def check(network):
+    """Raises ValueError for a network that `diagram` cannot show truthfully."""
+    schedules = (backprop, update_decoupled, top_only)
+    if network.schedule not in schedules:
+        raise ValueError(f"network: the drawing knows the schedules {', '.join(s.__name__ for s in schedules)}; "
+                         f"got {network.schedule!r}.")
+    *below, top = network.modules
+    if top.loss is None or top.synthesizer is not None:
+        raise ValueError("network: the top module must have the loss, and no synthesizer.")
+    for i, module in enumerate(below):
+        if module.loss is not None:
+            raise ValueError(f"network: module {i} has a loss; the drawing knows a loss at the top only.")
+        if network.schedule is update_decoupled and module.synthesizer is None:
+            raise ValueError(f"network: module {i} has no synthesizer, so under update_decoupled it has no gradient.")
+
+
+def plural(n, noun):
+    return f"{n} {noun}" + "s" * (n != 1)

@@ -1,0 +1,67 @@
+"""One look for all figures: colours by role, and one colour, line and marker per method.
+
+The colours are those of Okabe and Ito (2008), which colour-blind readers tell apart, some darkened for thin lines
+on white. Lines also differ in dash and marker, so that a picture printed in grey keeps its meaning.
+"""
+
+from typing import NamedTuple
+
+BLACK, GREY, ORANGE, SKY, GREEN = "#1b1f27", "#6b7280", "#c97b00", "#3a9bd9", "#00805c"
+BLUE, VERMILION, PURPLE = "#0064a8", "#c94f00", "#a8528a"
+
+INK, QUIET, RULE = BLACK, GREY, "#dfe3e8"      # text, text that steps back, grid lines and rules
+SMALL, NORMAL, LARGE = 8.5, 10, 12             # font sizes [points]
+
+
+class Line(NamedTuple):
+    """How a line is drawn, in Matplotlib's words."""
+
+    color: str
+    linestyle: object = "-"
+    marker: str = "o"
+
+
+# What crosses an interface, in every drawing of a network.
+ROLES = {
+    "forward": Line(BLACK),
+    "true gradient": Line(VERMILION, (0, (4, 2))),
+    "synthetic gradient": Line(GREEN),
+    "message": Line(GREEN, (0, (1.2, 1.4))),
+    "synthetic input": Line(BLUE, (0, (6, 1.5, 1.2, 1.5))),
+}
+
+# The methods of `tinydni train --method`, in every curve.
+METHODS = {
+    "backprop": Line(VERMILION, "-", "o"),
+    "dni": Line(SKY, (0, (5, 1.5)), "^"),
+    "cdni": Line(GREEN, "-", "s"),
+    "vfbn": Line(PURPLE, (0, (6, 1.5, 1.2, 1.5)), "D"),
+    "none": Line(GREY, (0, (1.2, 1.4)), "X"),
+    "label-only": Line(ORANGE, (0, (3, 1.5)), "v"),
+    "local": Line(BLUE, (0, (8, 2)), "P"),
+    "dfa": Line(BLACK, (0, (4, 1.5, 1.2, 1.5)), "<"),
+    "bottom": Line(GREY, (0, (7, 2)), ">"),
+}
+
+# Curves that are not a method, in the order in which they come.
+OTHERS = (Line(BLUE, "-", "o"), Line(ORANGE, (0, (5, 1.5)), "s"), Line(GREEN, (0, (6, 1.5, 1.2, 1.5)), "^"),
+          Line(PURPLE, (0, (1.2, 1.4)), "D"), Line(BLACK, "-", "v"), Line(SKY, (0, (8, 2)), "P"))
+
+
+def lines(labels):
+    """One Line per label: a method's own, and for other labels those of OTHERS in turn."""
+    others = [label for label in labels if label not in METHODS]
+    return {label: METHODS[label] if label in METHODS else OTHERS[others.index(label) % len(OTHERS)]
+            for label in labels}
+
+
+def plain_axes(axes, title="", xlabel="", ylabel=""):
+    """Gives axes the common look: title at the left, open at the top and right, faint horizontal lines."""
+    axes.set_title(title, loc="left", fontsize=LARGE, fontweight="bold", color=INK, pad=12)
+    axes.set_xlabel(xlabel, fontsize=NORMAL, color=INK)
+    axes.set_ylabel(ylabel, fontsize=NORMAL, color=INK)
+    axes.tick_params(which="both", labelsize=SMALL + 0.5, colors=INK, length=3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(QUIET)
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    axes.set_axisbelow(True)
