@@ -18,7 +18,7 @@ def make_training(seed=0, epochs=3, lr=0.01, bits=3, **options):
                           optimizer=lambda: td.Adam(lr), synthesizer=lambda n: td.LinearSynthesizer(n, data.n_out),
                           synthesizer_optimizer=lambda: td.Adam(0.003))
     return Training(network, data, epochs, batch_size=8, seed=seed, schedule=td.LinearDecay(epochs * 6),
-                    error=percent_bits_wrong, **options)
+                    error=percent_bits_wrong, context=data.context(), **options)
 
 
 def test_same_seed_same_curve_and_another_seed_another():
@@ -73,7 +73,8 @@ def test_batches_larger_than_the_data_are_refused():
 
 def test_validation_error_is_named_as_such():
     training = make_training()
-    held_out = Training(training.network, training.dataset.with_validation(8), 1, 8, 0, error=percent_bits_wrong)
+    data = training.dataset.with_validation(8)
+    held_out = Training(training.network, data, 1, 8, 0, error=percent_bits_wrong, context=data.context())
     assert "validation_error" in held_out.run() and "test_error" not in held_out.history
 
 

@@ -5,6 +5,7 @@ words cross the border: `asarray` (host to device), `to_numpy` (device to host) 
 """
 
 import importlib
+from copy import deepcopy
 
 import numpy as np
 
@@ -67,9 +68,23 @@ def to_numpy(array):
     return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
+def moved(array, xp=None, dtype=None):
+    """A copy of an array on the backend `xp` (None: where it is) and in `dtype` (None: as it is)."""
+    if xp is None:
+        return array.astype(dtype or array.dtype)
+    return xp.asarray(to_numpy(array).astype(dtype or array.dtype))
+
+
 def name_of(xp):
     """Returns the name of an array module, as `get` takes it."""
     return xp.__name__.partition(".")[0]
+
+
+def deepcopy_on_same_backend(self, memo):
+    """For `__deepcopy__` of whatever holds `self.xp`: everything is copied but that module, which cannot be."""
+    twin = memo[id(self)] = object.__new__(type(self))
+    vars(twin).update({name: value if name == "xp" else deepcopy(value, memo) for name, value in vars(self).items()})
+    return twin
 
 
 def is_host(xp):

@@ -24,7 +24,7 @@ def in_range(value, name, low, high, include_low=True, include_high=True):
         left = "(-inf" if low is None else f"{'[' if include_low else '('}{low}"
         right = "inf)" if high is None else f"{high}{']' if include_high else ')'}"
         raise ValueError(f"{name} must lie in {left}, {right}; got {value}.")
-    return value
+    return float(value)         # a NumPy scalar would promote the arrays that it meets
 
 
 def generator(rng, name="rng"):
@@ -42,6 +42,13 @@ def features(x, n, dtype, owner):
     if x.dtype != dtype:
         raise TypeError(f"{owner}: x has dtype {x.dtype}, but the parameters are {dtype}. "
                         f"Convert the data once, with x.astype('{dtype}'), or the layer, with layer.to(dtype='{x.dtype}').")
+
+
+def same_dtype(a, b, name_a, name_b):
+    """Raises unless two arrays have the same dtype, so that nothing is promoted in silence."""
+    if a.dtype != b.dtype:
+        raise TypeError(f"{name_a} has dtype {a.dtype}, but {name_b} has dtype {b.dtype}. Convert one of them, "
+                        f"such as {name_b}.astype('{a.dtype}').")
 
 
 def same_shape(a, b, name_a, name_b, hint=""):
@@ -69,10 +76,12 @@ def finite(x, name):
         raise ValueError(f"{name} must be finite; got {x[index]} at index {index}. Remove or repair these entries first.")
 
 
-def context(c, n, n_context, owner):
-    """Raises unless the context of a synthesizer is (N, n_context), or None where n_context is 0."""
+def context(c, h, n_context, owner):
+    """Raises unless the context of a synthesizer is (N, n_context) with the dtype of h, or None where n_context is 0."""
     got = None if c is None else tuple(c.shape)
-    wanted = (n, n_context) if n_context else None
+    wanted = (len(h), n_context) if n_context else None
     if got != wanted:
         raise ValueError(f"{owner}: context must be {'None' if wanted is None else f'an array of shape {wanted}'}; got {got}. "
                          "n_context at construction says how many columns the context has.")
+    if c is not None:
+        same_dtype(h, c, f"{owner}: h", "context")

@@ -7,6 +7,14 @@ import tempfile
 from pathlib import Path
 
 
+def check_folder(path):
+    """Returns `path` as a Path. Raises FileNotFoundError where the folder it names does not exist."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist; create it first.")
+    return path
+
+
 @contextlib.contextmanager
 def whole_file(path):
     """Yields a temporary path beside `path`, and puts it in the place of `path` when the block ends without error.
@@ -14,9 +22,7 @@ def whole_file(path):
     Whatever happens, a reader of `path` sees the old file or the new one, never a part.
     Raises FileNotFoundError where the folder does not exist.
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist; create it first.")
+    path = check_folder(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem + ".", suffix=".part" + path.suffix)
     os.close(handle)
     try:

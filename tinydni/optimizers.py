@@ -54,8 +54,8 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__}.rule")
 
     def state(self):
-        """What a continued run needs: the number of steps and the memory of each parameter."""
-        arrays = {f"{path}/{name}": array
+        """What a continued run needs: the number of steps and the memory of each parameter, copied to the host."""
+        arrays = {f"{path}/{name}": backend.to_numpy(array).copy()
                   for path, slots in self.slots.items() for name, array in zip(self.memory, slots)}
         return {"steps": np.array(self.steps), **arrays}
 
@@ -63,8 +63,14 @@ class Optimizer:
         """Takes a state from `state()`."""
         self.steps = int(state["steps"])
         paths = [key[:-len(self.memory[0]) - 1] for key in state if self.memory and key.endswith("/" + self.memory[0])]
-        self.slots = {path: [backend.asarray(xp, np.array(state[f"{path}/{name}"])) for name in self.memory]
+        self.slots = {path: [backend.asarray(xp, backend.to_numpy(state[f"{path}/{name}"]).copy()) for name in self.memory]
                       for path in paths}
+
+    def to(self, xp=None, dtype=None):
+        """Moves the memory to another backend, another dtype, or both. Returns the optimizer itself."""
+        for arrays in self.slots.values():
+            arrays[:] = [backend.moved(array, xp, dtype) for array in arrays]
+        return self
 
     def __repr__(self):
         return f"{type(self).__name__}(lr={self.lr:g})"
@@ -75,6 +81,8 @@ def clip_by_norm(xp, gradients, limit):
 
     The factor stays on the device: nothing waits for its value.
     """
+    if not gradients:
+        return gradients
     norm = xp.sqrt(sum(xp.vdot(g, g) for g in gradients))
     scale = xp.minimum(limit / (norm + 1e-12), 1).astype(gradients[0].dtype)
     return [g * scale for g in gradients]

@@ -8,7 +8,7 @@ import json
 
 import numpy as np
 
-PURPOSES = ("weights", "order", "synthesizer", "split", "dropout", "update", "augment", "sample")
+PURPOSES = ("weights", "order", "synthesizer", "split", "dropout", "update", "augment", "sample", "feedback")
 
 
 def stream(seed, purpose, index=0):

@@ -3,6 +3,7 @@
 import math
 
 from tinydni import backend, checks
+from tinydni.dni.quality import gradient_quality
 from tinydni.random import stream
 from tinydni.schedules import Constant
 
@@ -30,20 +31,22 @@ def percent_bits_wrong(prediction, target):
 class Training:
     """A network on its way through a data set.
 
-    network: to be trained, on any backend    dataset: x, y, x_test, y_test and context(), see tinydni.datasets
+    network: to be trained, on any backend    dataset: x, y, x_test, y_test, see tinydni.datasets
     epochs, batch_size: the examples left over at the end of an epoch, fewer than a batch, wait for the next
     seed: of the order of the examples    schedule: factor of the learning rates by step
     error: function (prediction, target) -> number, shown for the held-out part after every epoch
-    with_context: whether the synthesizers may see dataset.context()
+    context (N, C): what the synthesizers may see of each training example beside h, such as dataset.context(), or None
+    measure_gradients: whether to compare synthetic and true gradients after every epoch, see gradient_quality
 
     history: lists with one entry per epoch: `epoch`, `train_loss` (mean over the batches, each before its update),
-    `test_error` (or `validation_error`), `synthesizer_loss` (of the last batch, one number per interface).
+    `test_error` (or `validation_error`), `synthesizer_loss` (of the last batch, one number per interface),
+    `gradients` (on the last batch, one dict per interface), if measured.
     The order of every epoch depends only on the seed and the epoch, so that a run that was stopped and resumed
     sees what an uninterrupted one sees.
     """
 
     def __init__(self, network, dataset, epochs, batch_size, seed, schedule=None, error=percent_wrong,
-                 with_context=True):
+                 context=None, measure_gradients=False):
         self.network, self.dataset, self.error = network, dataset, error
         self.epochs = checks.positive_int(epochs, "epochs")
         self.batch_size = checks.positive_int(batch_size, "batch_size")
@@ -53,11 +56,13 @@ class Training:
         self.seed, self.schedule = seed, schedule or Constant()
         self.xp = network.modules[0].block.xp
         self.x, self.y = (backend.asarray(self.xp, array) for array in (dataset.x, dataset.y))
-        self.context = backend.asarray(self.xp, dataset.context(dataset.x.dtype)) if with_context else None
+        self.context = None if context is None else backend.asarray(self.xp, context)
         self.epoch = self.batch = 0             # completed epochs, completed batches of the current one
         self.loss_sum = 0.0
         self.stopped = False
         self.history = {"epoch": [], "train_loss": [], f"{dataset.held_out}_error": [], "synthesizer_loss": []}
+        if measure_gradients:
+            self.history["gradients"] = []
 
     @property
     def step(self):
@@ -96,7 +101,8 @@ class Training:
         """One step on the examples `index` (batch_size,)."""
         self.network.set_factor(self.schedule(self.step))
         context = None if self.context is None else self.context[index]
-        loss = float(self.network.step(self.x[index], self.y[index], context))     # the one wait for the device
+        self.last_batch = self.x[index], self.y[index], context
+        loss = float(self.network.step(*self.last_batch))       # the one wait for the device
         if not math.isfinite(loss):
             raise DivergedError(
                 f"the training loss became {loss} in epoch {self.epoch + 1}, step {self.step + 1}. The learning rate "
@@ -111,6 +117,8 @@ class Training:
         history["train_loss"].append(self.loss_sum / self.n_batches)
         history[f"{held_out}_error"].append(self.error_on(self.dataset.x_test, self.dataset.y_test))
         history["synthesizer_loss"].append([float(s.loss()) for s in self.network.synthesizers()])
+        if "gradients" in history:
+            history["gradients"].append(gradient_quality(self.network, *self.last_batch))
         self.epoch, self.batch, self.loss_sum = self.epoch + 1, 0, 0.0
 
     def train_error(self):

@@ -15,17 +15,20 @@ class DNI:
     block: a layer    optimizer: of the block
     synthesizer, synthesizer_optimizer: guess the gradient at h; None in the module that has the loss
     loss: None in all others
+    input_synthesizer, input_optimizer: make an input from the network's own, for full unlock; None otherwise
     Raises ValueError for a synthesizer without its optimizer, and in a step where there is no source of gradient.
     """
 
     applies = True      # False during warm-up: the synthesizer learns, but its guess is not applied to the block
 
-    def __init__(self, block, optimizer, synthesizer=None, synthesizer_optimizer=None, loss=None):
+    def __init__(self, block, optimizer, synthesizer=None, synthesizer_optimizer=None, loss=None,
+                 input_synthesizer=None, input_optimizer=None):
         if (synthesizer is None) != (synthesizer_optimizer is None):
             raise ValueError("synthesizer and synthesizer_optimizer go together; one of them is missing.")
         self.block, self.optimizer = block, optimizer
         self.synthesizer, self.synthesizer_optimizer = synthesizer, synthesizer_optimizer
         self.loss = loss
+        self.input_synthesizer, self.input_optimizer = input_synthesizer, input_optimizer
 
     def forward_and_synthetic_update(self, x, context=None, target=None):
         """Runs the block, guesses the gradient at its output, updates at once. Returns the messages (dx, h).
@@ -85,14 +88,16 @@ class DNI:
 
     def learners(self):
         """The layers with their optimizers: [("block", block, optimizer), ("synthesizer", ...)]."""
-        both = [("block", self.block, self.optimizer)]
-        if self.synthesizer is not None:
-            both.append(("synthesizer", self.synthesizer, self.synthesizer_optimizer))
-        return both
+        return [(name, layer, optimizer) for name, layer, optimizer in (
+            ("block", self.block, self.optimizer),
+            ("synthesizer", self.synthesizer, self.synthesizer_optimizer),
+            ("input_synthesizer", self.input_synthesizer, self.input_optimizer)) if layer is not None]
 
     def to(self, xp=None, dtype=None):
-        """Moves block, synthesizer and loss to another backend or dtype. Returns the module itself."""
-        for part in (self.block, self.synthesizer, self.loss):
-            if part is not None:
-                part.to(xp, dtype)
+        """Moves layers, their optimizers and the loss to another backend or dtype. Returns the module itself."""
+        for _, layer, optimizer in self.learners():
+            layer.to(xp, dtype)
+            optimizer.to(xp, dtype)
+        if self.loss is not None:
+            self.loss.to(xp, dtype)
         return self

@@ -66,7 +66,7 @@ class Network:
     def set_factor(self, factor):
         """Gives every optimizer the factor of a learning-rate schedule."""
         for _, _, optimizer in self.learners():
-            optimizer.factor = factor
+            optimizer.factor = float(factor)
 
     def learners(self):
         """Yields (path, layer, optimizer) for every block and synthesizer, bottom to top."""
@@ -85,6 +85,8 @@ class Network:
     def state(self):
         """Everything that makes a continued run equal: {path: array}."""
         state = {"steps": np.array(self.steps)}
+        if hasattr(self.schedule, "state"):         # a schedule that draws random numbers
+            state |= {f"schedule.{key}": value for key, value in self.schedule.state().items()}
         for path, layer, optimizer in self.learners():
             state |= {f"{path}.{key}": value for key, value in layer.state().items()}
             state |= {f"{path}.optimizer.{key}": value for key, value in optimizer.state().items()}
@@ -92,6 +94,9 @@ class Network:
 
     def load_state(self, state):
         """Takes a state from `state()`. Raises KeyError or ValueError if it is another network's."""
+        if hasattr(self.schedule, "load_state"):
+            self.schedule.load_state({key.removeprefix("schedule."): value for key, value in state.items()
+                                      if key.startswith("schedule.")})
         for path, layer, optimizer in self.learners():
             own = {key[len(path) + 1:]: value for key, value in state.items() if key.startswith(path + ".")}
             memory = {key.removeprefix("optimizer."): own.pop(key) for key in list(own) if key.startswith("optimizer.")}

@@ -41,5 +41,5 @@ def to_numbers(bits):
 
 JOB = Job("addition", "binary addition, the task of Trask's tutorial (no download)",
           {"method": "cdni", "bits": 5, "layers": 3, "width": 128, "epochs": 100, "batch_size": 16},
-          task, accuracy_scores, show_sums,
+          task, accuracy_scores, show_sums, "of the bits",
           lambda parser: parser.add_argument("--bits", type=whole(1), help="bits of each number (default 5)"))

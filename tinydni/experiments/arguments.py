@@ -3,13 +3,9 @@
 import argparse
 
 from tinydni import backend
-from tinydni.experiments.methods import CONTEXTS, METHODS, SYNTHESIZERS, recipe
+from tinydni.experiments.methods import CONTEXTS, METHODS, SYNTHESIZERS, OptionError, recipe
 
 OUTPUTS = ("save", "resume", "figure", "json", "quiet", "main")      # what does not change the run
-
-
-class OptionError(ValueError):
-    """Options that do not fit together."""
 
 
 def whole(minimum):
@@ -25,15 +21,35 @@ def whole(minimum):
     return parse
 
 
-def rate(text):
-    """An argparse type: a learning rate, a finite number above zero."""
+def number(text, holds, wanted):
+    """A number for which `holds`, or the sentence that argparse shows."""
     try:
         value = float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a number; got {text!r}") from None
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be above 0 and finite; got {text}")
+    if not holds(value):
+        raise argparse.ArgumentTypeError(f"must be {wanted}; got {text}")
     return value
+
+
+def rate(text):
+    """An argparse type: a learning rate, a finite number above zero."""
+    return number(text, lambda value: 0 < value < float("inf"), "above 0 and finite")
+
+
+def probability(text):
+    """An argparse type: a probability above zero."""
+    return number(text, lambda value: 0 < value <= 1, "above 0 and at most 1")
+
+
+def share(text):
+    """An argparse type: a number from 0 to 1."""
+    return number(text, lambda value: 0 <= value <= 1, "from 0 to 1")
+
+
+def cuts(text):
+    """An argparse type: whole numbers with commas between."""
+    return [whole(1)(part) for part in text.split(",")]
 
 
 def add_training_arguments(parser, defaults):
@@ -57,7 +73,14 @@ def add_training_arguments(parser, defaults):
     add("--synthesizer-lr", "learning rate of the synthesizers (default: the method's recipe)", type=rate)
     add("--synthesizer", "form of the synthesizers (default: the method's)", choices=SYNTHESIZERS)
     add("--context", "what the synthesizers see beside h (default: the method's)", choices=CONTEXTS)
+    add("--untrained", "freeze the synthesizers as they start", action="store_const", const=True)
     add("--warm-up", "steps in which synthesizers learn but are not applied yet", type=whole(0))
+    add("--cuts", "interfaces only above these blocks, such as 1,3 (default: above every block)", type=cuts, metavar="LIST")
+    add("--p-update", "each block updates with this probability", type=probability, metavar="P")
+    add("--unlock", "full unlock: synthetic inputs, too", action="store_const", const=True)
+    add("--lambda", "BP(λ): 1 is backprop, 0 is decoupled", type=share, metavar="L")
+    add("--measure-gradients", "compare synthetic and true gradients at every interface after each epoch",
+        action="store_const", const=True)
     out = parser.add_argument_group("where results go")
     out.add_argument("--figure", metavar="FILE.png", help="the learning curve (default JOB-METHOD.png)")
     out.add_argument("--json", metavar="FILE.json", help="the result with all options and the history")
@@ -75,11 +98,7 @@ def training_options(given, defaults):
     options = {name: value for name, value in given.items() if name not in OUTPUTS}
     for name, value in {"seed": 0, "backend": "numpy", "validation": False, "quick": False, **defaults}.items():
         options[name] = value if options.get(name) is None else options[name]
-    try:
-        filled = recipe(options)
-    except ValueError as error:
-        raise OptionError(str(error)) from None
-    for name, value in filled.items():
+    for name, value in recipe(options).items():
         options[name] = value if options.get(name) is None else options[name]
     if options["quick"]:
         options["epochs"] = 1

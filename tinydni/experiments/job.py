@@ -2,11 +2,12 @@
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tinydni import backend, checkpoint
 from tinydni.callbacks import Checkpoints, Progress, stop_on_interrupt
 from tinydni.experiments import arguments, methods
-from tinydni.files import write_json
+from tinydni.files import check_folder, write_json
 from tinydni.schedules import LinearDecay
 from tinydni.training import Training
 
@@ -34,7 +35,7 @@ class Job:
     name, meaning: for the command line    defaults: of the options
     task: function (options) -> Task    scores: function (train error, held-out error, held_out) -> named results
     show: function (network, task) that prints a few predictions after training
-    extra: function (parser) that adds options of this job alone
+    unit: of what is counted as wrong    extra: function (parser) that adds options of this job alone
     """
 
     name: str
@@ -43,6 +44,7 @@ class Job:
     task: callable
     scores: callable
     show: callable
+    unit: str = "of the images"
     extra: callable = lambda parser: None
 
     def add_arguments(self, parser):
@@ -52,6 +54,8 @@ class Job:
 
     def main(self, given):
         """Runs the job for the command line, from parsed arguments. Returns the exit code."""
+        figure = given.figure or f"{self.name}-{given.method or self.defaults['method']}.png"
+        check_outputs(figure, given.json, given.save)
         run = self.resumed(given) if given.resume else Run(self, arguments.training_options(vars(given), self.defaults))
         print(run.head(), flush=True)
         save = given.save or given.resume
@@ -65,11 +69,10 @@ class Job:
         result = run.result()
         print(run.table(result))
         self.show(run.network, run.task)
-        figure = given.figure or f"{self.name}-{run.options['method']}.png"
-        run.figure(figure)
+        figures = run.figure(figure)
         if given.json:
             write_json(given.json, result)
-        print("Wrote " + ", ".join(str(path) for path in (figure, given.json, save) if path) + ".")
+        print("Wrote " + ", ".join(str(path) for path in (*figures, given.json, save) if path) + ".")
         return 0
 
     def resumed(self, given):
@@ -83,6 +86,23 @@ class Job:
         run.training.go_to(info["position"])
         run.seconds = info["seconds"]
         return run
+
+
+def check_outputs(figure, *files):
+    """Raises, before a long run and not after it, where a result could not be written."""
+    from tinydni.plots import check_path
+    try:
+        check_path(figure)
+    except ValueError as error:
+        raise arguments.OptionError(f"--figure: {error}") from None
+    for path in files:
+        if path:
+            check_folder(path)
+
+
+def context(dataset, options):
+    """The array that the synthesizers see beside h for the training part, or None."""
+    return {"labels": dataset.context, "input": lambda: dataset.x}.get(options.get("context"), lambda: None)()
 
 
 class Run:
@@ -102,10 +122,11 @@ class Run:
             n, m = QUICK
             dataset = replace(dataset, x=dataset.x[:n], y=dataset.y[:n], x_test=dataset.x_test[:m],
                               y_test=dataset.y_test[:m])
-        self.network = methods.build(self.task.blocks, self.task.loss, dataset.n_out, options).to(xp)
+        self.network = methods.build(self.task, dataset, options).to(xp)
         n_steps = options["epochs"] * (len(dataset.x) // options["batch_size"])
         self.training = Training(self.network, dataset, options["epochs"], options["batch_size"], options["seed"],
-                                 LinearDecay(max(1, n_steps)), self.task.error, "labels" in methods.sees(options))
+                                 LinearDecay(max(1, n_steps)), self.task.error, context(dataset, options),
+                                 bool(options.get("measure_gradients")))
         self.seconds = 0.0
 
     def train(self, quiet=False, save=None):
@@ -164,9 +185,17 @@ class Run:
         return "\n".join([*lines, "", f"{scores}, after {self.seconds:.0f} s."])
 
     def figure(self, path):
-        """Draws the learning curve."""
+        """Draws the learning curve, and the cosines at the interfaces if they were measured. Returns the paths."""
         from tinydni.plots import learning_curve, save
         history, held_out = self.training.history, self.training.dataset.held_out
-        save(learning_curve({self.options["method"]: (history["epoch"], history[f"{held_out}_error"])},
-                            title=f"{self.job.name}: {self.options['method']}, {self.options['layers']} layers",
-                            xlabel="epoch", ylabel=f"{held_out} error [%]"), path)
+        title = f"{self.job.name}: {self.options['method']}, {self.options['layers']} layers"
+        save(learning_curve({self.options["method"]: (history["epoch"], history[f"{held_out}_error"])}, title=title,
+                            xlabel="epoch", ylabel=f"{held_out} error [% {self.job.unit}]"), path)
+        if "gradients" not in history:
+            return [path]
+        cosines = {f"interface {i}": (history["epoch"], [found["cosine"] or 0.0 for found in column])
+                   for i, column in enumerate(zip(*history["gradients"]), 1)}
+        beside = Path(path).with_stem(Path(path).stem + "-gradients")
+        save(learning_curve(cosines, title=f"{title}: synthetic beside true gradient", xlabel="epoch",
+                            ylabel="batch cosine"), beside)
+        return [path, beside]

@@ -2,20 +2,29 @@
 
 from dataclasses import dataclass
 
-from tinydni.dni import backprop, decouple, top_only, update_decoupled
+from tinydni.dni import BPLambda, DirectFeedback, Stochastic, backprop, decouple, full_unlock, top_only, update_decoupled
+from tinydni.layers import Linear, Sequential, Sigmoid
+from tinydni.layers.softmax import Softmax
 from tinydni.optimizers import Adam
 from tinydni.random import stream
-from tinydni.synthesizers import LinearSynthesizer, MLPSynthesizer
+from tinydni.synthesizers import (Guess, GuessSynthesizer, InputSynthesizer, LinearSynthesizer, LocalHead, MLPSynthesizer,
+                                  Untrained, VirtualLinear, VirtualMLP)
 
-SYNTHESIZERS = ("linear", "mlp")
-CONTEXTS = ("none", "labels")
+SYNTHESIZERS = ("linear", "mlp", "virtual-linear", "virtual-mlp", "guess")
+CONTEXTS = ("none", "labels", "input")
+SCHEDULES = ("p_update", "unlock", "lambda")        # options that run the decoupled methods in another way
+CODES = 10                                          # of a guess
+
+
+class OptionError(ValueError):
+    """Options that do not fit together."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A schedule, a form of synthesizer, and a recipe.
+    """A gradient, a form of synthesizer, and a recipe.
 
-    schedule: how the modules run    synthesizer: one of SYNTHESIZERS, or None    context: one of CONTEXTS
+    synthesizer: one of SYNTHESIZERS, None for a method without    context: one of CONTEXTS
     reads_h: whether the synthesizer sees the output of its module
     lr: Adam's rate for the blocks    top: times lr is the rate of the block with the loss, whose gradient is exact
     eps: Adam's eps for the blocks below it; a large one keeps small, uncertain gradients from making full steps
@@ -23,7 +32,6 @@ class Method:
     """
 
     meaning: str
-    schedule: callable
     synthesizer: str | None = None
     context: str = "none"
     reads_h: bool = True
@@ -34,57 +42,127 @@ class Method:
 
 
 METHODS = {
-    "backprop": Method("the true gradient, passed down through all blocks", backprop, lr=2e-3),
-    "dni": Method("synthetic gradients from h alone", update_decoupled, "mlp", lr=1e-3, top=0.3, eps=3e-3,
-                  synthesizer_lr=3e-3),
-    "cdni": Method("synthetic gradients from h and the label", update_decoupled, "linear", "labels", lr=5e-3, top=0.2, eps=1e-5,
+    "backprop": Method("the true gradient, passed down through all blocks"),
+    "dni": Method("synthetic gradients from h alone", "mlp", lr=1e-3, top=0.3, eps=3e-3, synthesizer_lr=3e-3),
+    "cdni": Method("synthetic gradients from h and the label, linear", "linear", "labels", lr=5e-3, top=0.2, eps=1e-5,
                    synthesizer_lr=1e-3),
-    "none": Method("control: only the top block learns", top_only, lr=3e-3),
-    "label-only": Method("control: synthetic gradients from the label alone", update_decoupled, "linear", "labels",
-                         reads_h=False, lr=5e-3, top=0.2, eps=1e-5, synthesizer_lr=1e-3),
+    "vfbn": Method("synthetic gradients through a virtual network with the label", "virtual-linear", "labels", lr=3e-3,
+                   synthesizer_lr=1e-3),
+    "none": Method("control: only the top block learns", lr=3e-3),
+    "label-only": Method("control: synthetic gradients from the label alone", "linear", "labels", reads_h=False, lr=5e-3,
+                         top=0.2, eps=1e-5, synthesizer_lr=1e-3),
+    "local": Method("control: every block has a classifier and a supervised loss of its own", "virtual-linear", "labels",
+                    lr=1e-3, synthesizer_lr=1e-3),
+    "dfa": Method("control: direct feedback alignment, the output's error by fixed random matrices", lr=1e-3),
+    "bottom": Method("control: the lower half of the blocks, a new output on top, and backprop", lr=2e-3),
 }
 
 
 def recipe(options):
-    """The options of a method that the user left open: a dict to fill them from.
+    """What the method fills in where the user left an option open.
 
-    options: {"method": ..., and perhaps "synthesizer", "context"}
-    Raises ValueError for an option that the method does not use.
+    options: {"method": ..., and what the user gave}
+    Raises OptionError for an option that the method does not use, or options that exclude one another.
     """
-    method = METHODS[options["method"]]
+    name, method = options["method"], METHODS[options["method"]]
+    given = [option for option in SCHEDULES if options.get(option)]
+    if len(given) > 1:
+        raise OptionError(" and ".join("--" + option.replace("_", "-") for option in given)
+                         + " are different ways to run the modules; choose one.")
     if method.synthesizer is None:
-        for name in ("synthesizer", "context", "synthesizer_lr", "warm_up"):
-            if options.get(name) is not None:
-                raise ValueError(f"--{name.replace('_', '-')} does nothing with --method {options['method']}, "
-                                 "which has no synthesizer; leave it out.")
+        for option in ("synthesizer", "context", "synthesizer_lr", "warm_up", "untrained", "cuts", *SCHEDULES):
+            if options.get(option) is not None and not (option == "cuts" and name in ("none", "dfa")):
+                raise OptionError(f"--{option.replace('_', '-')} does nothing with --method {name}, which has no "
+                                 "synthesizer; leave it out.")
         return {"lr": method.lr}
-    if not method.reads_h and (options.get("synthesizer") == "mlp" or options.get("context") == "none"):
-        raise ValueError("--method label-only is a linear synthesizer that sees the label and nothing else; leave out "
-                         "--synthesizer and --context.")
-    return {"lr": method.lr, "synthesizer_lr": method.synthesizer_lr, "synthesizer": method.synthesizer,
-            "context": method.context, "warm_up": 0}
+    if name in ("label-only", "local") and (options.get("synthesizer") or options.get("context")):
+        raise OptionError(f"--method {name} is a control with a fixed form; leave out --synthesizer and --context.")
+    form = options.get("synthesizer") or method.synthesizer
+    context = options.get("context") or {"guess": "input"}.get(form, method.context)
+    if form.startswith("virtual") and context != "labels":
+        raise OptionError(f"--synthesizer {form} compares its virtual output with the label: it needs --context labels.")
+    if form == "guess" and context != "input":
+        raise OptionError("--synthesizer guess makes its guess from the network's input: it needs --context input.")
+    return {"lr": method.lr, "synthesizer_lr": method.synthesizer_lr, "synthesizer": form, "context": context, "warm_up": 0}
 
 
-def build(blocks, loss, n_context, options):
-    """Returns the Network for `options`, made from copies of `blocks`.
+def build(task, dataset, options):
+    """Returns the Network for `options`, made from copies of the task's blocks.
 
-    n_context: number of columns of the context, if the options ask for it
+    task: blocks, loss    dataset: for the widths of input and context
     """
-    method = METHODS[options["method"]]
+    method, blocks = METHODS[options["method"]], group(task.blocks, options.get("cuts"))
     parts = {"optimizer": lambda: Adam(options["lr"], eps=method.eps),
-             "top_optimizer": lambda: Adam(options["lr"] * method.top)}
+             "top_optimizer": lambda: Adam(options["lr"] * method.top), "input_shape": dataset.x.shape[1:]}
+    if options["method"] == "bottom":
+        blocks = bottom(blocks, dataset, options)
     if method.synthesizer is not None:
-        parts |= {"synthesizer": synthesizer_maker(method, n_context if options["context"] == "labels" else 0, options),
+        parts |= {"synthesizer": synthesizer_maker(method, task, dataset, options),
                   "synthesizer_optimizer": lambda: Adam(options["synthesizer_lr"]), "warm_up": options["warm_up"]}
-    return decouple(blocks, loss, schedule=method.schedule, **parts)
+    if options.get("unlock"):
+        rng = stream(options["seed"], "synthesizer", 1)
+        parts |= {"input_synthesizer": lambda n_h: InputSynthesizer(dataset.n_in, n_h, rng),
+                  "input_optimizer": lambda: Adam(options["synthesizer_lr"])}
+    return decouple(blocks, task.loss, schedule=schedule(method, blocks, dataset, options), **parts)
 
 
-def synthesizer_maker(method, n_context, options):
+def schedule(method, blocks, dataset, options):
+    """The way to run the modules that the options name."""
+    seed = options["seed"]
+    if method.synthesizer is not None:
+        if options.get("p_update"):
+            return Stochastic(options["p_update"], len(blocks), seed)
+        if options.get("lambda") is not None:
+            return BPLambda(options["lambda"])
+        return full_unlock if options.get("unlock") else update_decoupled
+    if options["method"] == "dfa":
+        return DirectFeedback(dataset.n_out, widths(blocks[:-1], dataset), seed)
+    return top_only if options["method"] == "none" else backprop
+
+
+def synthesizer_maker(method, task, dataset, options):
     """A function (n_h) -> synthesizer of the form that the options name."""
-    if options["synthesizer"] == "linear":
-        return lambda n_h: LinearSynthesizer(n_h, n_context, reads_h=method.reads_h)
-    rng = stream(options["seed"], "synthesizer")
-    return lambda n_h: MLPSynthesizer(n_h, rng, n_context)
+    rng, form = stream(options["seed"], "synthesizer"), options["synthesizer"]
+    n_context = {"none": 0, "labels": dataset.n_out, "input": dataset.n_in}[options["context"]]
+    output = Softmax() if dataset.n_classes else Sigmoid()
+    guess = Guess(dataset.n_in, CODES, rng) if form == "guess" else None
+    make = {"linear": lambda n_h: LinearSynthesizer(n_h, n_context, reads_h=method.reads_h),
+            "mlp": lambda n_h: MLPSynthesizer(n_h, rng, n_context),
+            "virtual-linear": lambda n_h: VirtualLinear(n_h, n_context, rng, output),
+            "virtual-mlp": lambda n_h: VirtualMLP(n_h, n_context, rng, output=output),
+            "guess": lambda n_h: GuessSynthesizer(VirtualLinear(n_h, CODES, rng), guess)}[form]
+    if options["method"] == "local":
+        return lambda n_h: LocalHead(make(n_h))
+    if options.get("untrained"):
+        return lambda n_h: Untrained(make(n_h))
+    return make
+
+
+def group(blocks, cuts):
+    """Joins blocks so that interfaces stand only after those that `cuts` counts, from 1 at the bottom (None: all)."""
+    if cuts is None:
+        return blocks
+    if sorted(set(cuts)) != list(cuts) or cuts[0] < 1 or cuts[-1] >= len(blocks):
+        raise OptionError(f"--cuts must be rising numbers from 1 to {len(blocks) - 1}, the blocks with an interface above "
+                         f"them; got {','.join(map(str, cuts))}.")
+    ends = [0, *cuts, len(blocks)]
+    return [Sequential(*blocks[start:end]) for start, end in zip(ends, ends[1:])]
+
+
+def bottom(blocks, dataset, options):
+    """The lower half of the blocks with a linear output of its own."""
+    lower = blocks[:len(blocks) // 2]
+    head = Linear(widths(lower, dataset)[-1], dataset.n_out, stream(options["seed"], "weights", 1))
+    return [*lower, Sequential(head)]
+
+
+def widths(blocks, dataset):
+    """The width of h after each block."""
+    shape, found = dataset.x.shape[1:], []
+    for block in blocks:
+        shape = block.output_shape(shape)
+        found.append(shape[-1])
+    return found
 
 
 def sees(options):
@@ -92,4 +170,4 @@ def sees(options):
     method = METHODS[options["method"]]
     if method.synthesizer is None:
         return ()
-    return ("h",) * method.reads_h + ("labels",) * (options["context"] == "labels")
+    return ("h",) * method.reads_h + (options["context"],) * (options["context"] != "none")

@@ -24,6 +24,7 @@ class Layer:
     training = True
     needs_dx = True         # False in the layer that reads the data: nobody asks for the gradient there
     xp = np
+    __deepcopy__ = backend.deepcopy_on_same_backend
 
     def forward(self, x):
         raise NotImplementedError(f"{type(self).__name__}.forward")
@@ -33,12 +34,12 @@ class Layer:
 
     def update(self, optimizer):
         """One step: `optimizer` is an optimizer, or a number, the learning rate of plain gradient descent."""
-        if isinstance(optimizer, (int, float)):
+        if hasattr(optimizer, "step"):
+            optimizer.step(self)
+        else:
             for _, layer, name in self.slots():
                 parameter = getattr(layer, name)
                 parameter -= float(optimizer) * getattr(layer, "d" + name)
-        else:
-            optimizer.step(self)
 
     def children(self):
         """The layers inside this one, as (name, layer) pairs in order."""
@@ -84,15 +85,13 @@ class Layer:
         for _, layer in self.walk():
             layer.xp = xp or layer.xp
             for name in layer.parameters + layer.buffers:
-                array = getattr(layer, name)
-                host = backend.to_numpy(array) if xp else array
-                setattr(layer, name, backend.asarray(layer.xp, host, dtype or array.dtype))
+                setattr(layer, name, backend.moved(getattr(layer, name), xp, dtype))
                 layer.__dict__.pop("d" + name, None)
         return self
 
     def own_state(self):
-        """What this layer itself saves, without the layers inside it: {name: array}."""
-        return {name: getattr(self, name) for name in self.parameters + self.buffers}
+        """What this layer itself saves, without the layers inside it: {name: array}, copied to the host."""
+        return {name: backend.to_numpy(getattr(self, name)).copy() for name in self.parameters + self.buffers}
 
     def load_own_state(self, state):
         """Takes {name: array} in place. Raises ValueError for an array of another shape or dtype."""

@@ -7,7 +7,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tinydni.files import whole_file
+from tinydni.files import check_folder, whole_file
 
 DPI = 200                               # of files; a notebook shows them at half the size, sharp on any screen
 ENDINGS = (".png", ".svg", ".pdf")
@@ -46,12 +46,10 @@ def check_path(path):
 
     `save` asks this too; a long run asks before it begins.
     """
-    path = Path(path)
+    path = check_folder(path)
     if path.suffix.lower() not in ENDINGS:
         raise ValueError(f"path: a picture's file must end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}; "
                          f"got {str(path)!r}.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"cannot write {path}: the folder {path.parent} does not exist; create it first.")
 
 
 def save(picture, path):

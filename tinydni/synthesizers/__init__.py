@@ -1,7 +1,15 @@
 """Synthesizers: small models that predict the gradient at an interface."""
 
+from tinydni.synthesizers.guess import Guess, GuessSynthesizer
+from tinydni.synthesizers.input import InputSynthesizer
 from tinydni.synthesizers.linear import LinearSynthesizer
+from tinydni.synthesizers.local import LocalHead
 from tinydni.synthesizers.mlp import MLPSynthesizer
 from tinydni.synthesizers.synthesizer import Synthesizer
+from tinydni.synthesizers.untrained import Untrained
+from tinydni.synthesizers.virtual_linear import VirtualLinear
+from tinydni.synthesizers.virtual_mlp import VirtualMLP
+from tinydni.synthesizers.virtual_network import VirtualNetwork
 
-__all__ = ["LinearSynthesizer", "MLPSynthesizer", "Synthesizer"]
+__all__ = ["Guess", "GuessSynthesizer", "InputSynthesizer", "LinearSynthesizer", "LocalHead", "MLPSynthesizer",
+           "Synthesizer", "Untrained", "VirtualLinear", "VirtualMLP", "VirtualNetwork"]

@@ -36,7 +36,7 @@ class LinearSynthesizer(Synthesizer, Layer):
 
     def forward(self, h, context=None):
         checks.features(h, self.n_h, self.b.dtype, "LinearSynthesizer (h)")
-        checks.context(context, len(h), self.n_context, "LinearSynthesizer")
+        checks.context(context, h, self.n_context, "LinearSynthesizer")
         self.h, self.context = h, context
         if self.reads_h:
             delta_hat = h @ self.A

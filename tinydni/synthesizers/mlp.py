@@ -32,7 +32,7 @@ class MLPSynthesizer(Synthesizer, Layer):
         return [("net", self.net)]
 
     def forward(self, h, context=None):
-        checks.context(context, len(h), self.n_context, "MLPSynthesizer")
+        checks.context(context, h, self.n_context, "MLPSynthesizer")
         self.h, self.context = h, context
         both = h if context is None else self.xp.concatenate([h, context], axis=1)
         self.delta_hat = self.net.forward(both)

@@ -1,0 +1,70 @@
+"""What all tests share: the backends, the profile of Hypothesis, one BLAS thread, slow tests on request."""
+
+import os
+import sys
+
+for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")                # bit-equal results; read when NumPy is imported
+
+LATE = "numpy" in sys.modules                           # a plugin was faster: then the threads are set afterwards
+
+import fake_device                                      # noqa: E402
+import hypothesis                                       # noqa: E402
+import numpy as np                                      # noqa: E402
+import pytest                                           # noqa: E402
+
+from tinydni import backend                             # noqa: E402
+
+pytest_plugins = ["pytester"]
+
+WHY_NO_CUPY = backend.why_no_cupy()
+BACKENDS = {"numpy": np, "fake": fake_device.xp} | ({} if WHY_NO_CUPY else {"cupy": backend.get("cupy")})
+
+hypothesis.settings.register_profile("tinydni", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("tinydni")
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def xp(request):
+    """Every array module that works here: NumPy, the fake device, and CuPy where a GPU answers."""
+    return BACKENDS[request.param]
+
+
+def backends_line():
+    ran = f"tinydni backends: {', '.join('fake device' if name == 'fake' else name for name in BACKENDS)}"
+    return f"{ran}; not run: cupy ({WHY_NO_CUPY.rstrip('.')})" if WHY_NO_CUPY else ran
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: takes more than a few seconds; run with --slow")
+    if LATE:
+        try:
+            from threadpoolctl import threadpool_limits
+            config.one_thread = threadpool_limits(limits=int(os.environ["OPENBLAS_NUM_THREADS"]), user_api="blas")
+        except ImportError:
+            config.issue_config_time_warning(pytest.PytestConfigWarning(
+                "NumPy was imported before the tests could ask for one BLAS thread; set OPENBLAS_NUM_THREADS=1 or "
+                "install threadpoolctl."), stacklevel=2)
+
+
+def pytest_report_header(config):
+    return backends_line()
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        config.slow_tests = [item for item in items if "slow" in item.keywords]
+        config.hook.pytest_deselected(items=config.slow_tests)
+        items[:] = [item for item in items if "slow" not in item.keywords]
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.get_verbosity() < 0:                      # -q hides the header, and this must not be hidden
+        terminalreporter.write_line(backends_line())
+    left_out = len(getattr(config, "slow_tests", ()))
+    if left_out:
+        terminalreporter.write_line(f"{left_out} slow test{'s' * (left_out > 1)} not run; --slow runs them")

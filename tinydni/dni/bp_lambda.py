@@ -1,0 +1,30 @@
+"""BP(λ): between backpropagation and synthetic gradients."""
+
+from tinydni import checks
+
+
+class BPLambda:
+    """A mixture of the gradient that comes down and the one that is guessed  (Jaderberg et al. 2016, supplement A).
+
+    Forward to the top, then downwards, with dx the message of the module above:
+    dh = λ dx + (1 - λ) M(h) / N,   and M learns from dx.
+
+    λ = 1 is backpropagation; λ = 0 has the gradients of `update_decoupled`. (λ-returns with eligibility traces, in
+    later work, go by the same name and are something else.)
+    """
+
+    def __init__(self, lam):
+        self.lam = checks.in_range(lam, "lam", 0, 1)
+
+    def __call__(self, modules, x, target, context=None):
+        hs = [x]
+        for module in modules:
+            hs.append(module.forward(hs[-1]))
+        dx = None
+        for module, h in zip(reversed(modules), reversed(hs)):
+            dh = module.gradient_at_output(h, context, target)
+            if dx is not None:
+                dh = self.lam * dx + (1 - self.lam) * dh
+                module.update_synthetic_weights(dx)
+            dx = module.backward(dh)
+            module.update()
