@@ -4,8 +4,9 @@ import argparse
 import sys
 
 from tinydni import __version__, backend, checkpoint, datasets, doctor, training
-from tinydni.experiments import addition, digits, mnist, mnist_fcn
+from tinydni.experiments import addition, digits, mnist
 from tinydni.experiments.arguments import OptionError
+from tinydni.experiments.tables import bp_lambda, controls, mnist_fcn, unlock, updates, vfbn
 from tinydni.gradcheck import command as check
 
 EXPECTED = (OptionError, backend.BackendError, checkpoint.CheckpointError, datasets.DataError, training.DivergedError,
@@ -25,8 +26,8 @@ def parser():
 
     tables = commands.add_parser("reproduce", help="print a table of a paper beside ours")
     tables = tables.add_subparsers(required=True, metavar="TABLE")
-    for table in (mnist_fcn.TABLE,):
-        add(tables, table.name, table.meaning, table)
+    for module in (mnist_fcn, updates, unlock, bp_lambda, controls, vfbn):
+        add(tables, module.TABLE.name, module.TABLE.meaning, module.TABLE)
 
     add(commands, "check", "check the gradients of a layer or a loss in a file", check)
     add(commands, "doctor", "tell what works on this machine, and why not", doctor)

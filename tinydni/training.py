@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from tinydni import backend, checks
 from tinydni.dni.quality import gradient_quality
 from tinydni.random import stream
@@ -81,8 +83,9 @@ class Training:
         then 0) the epoch has been evaluated
         Raises DivergedError when the loss is NaN or infinite.
         """
-        while not (self.finished or self.stopped):
-            self.run_epoch(callbacks)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):     # the loss itself is watched
+            while not (self.finished or self.stopped):
+                self.run_epoch(callbacks)
         return self.history
 
     def run_epoch(self, callbacks=()):

@@ -1,5 +1,6 @@
 """Tables of the papers beside ours: many runs, kept one by one, then one table as text, JSON and picture."""
 
+import hashlib
 import importlib
 import json
 import multiprocessing
@@ -53,22 +54,23 @@ class Table:
         parser.add_argument("--seeds", type=whole(1), default=3, help="runs per figure, seeds 0, 1, ... (default 3)")
         parser.add_argument("--jobs", type=whole(1), default=min(4, os.cpu_count() or 1), metavar="J",
                             help="runs at the same time, one thread each (default: the number of cores, at most 4)")
-        parser.add_argument("--out", default=f"results/{self.name}", metavar="FOLDER",
-                            help=f"where the table goes, and where finished runs are kept (default results/{self.name})")
+        parser.add_argument("--out", default="results", metavar="FOLDER",
+                            help="where the table goes; finished runs are kept in its folder runs, for all tables (default results)")
         parser.add_argument("--quick", action="store_true", help="one seed and one short epoch, to see that it works")
 
     def main(self, given):
         """Makes the table for the command line. Returns the exit code."""
         epochs, seeds = (1, 1) if given.quick else (given.epochs, given.seeds)
-        out = Path(given.out + "-quick" if given.quick else given.out)
+        out = Path(given.out)
+        name = self.name + "-quick" * given.quick
         cells = self.cells(epochs)
         runs = {(cell.row, cell.column, seed): self.options(cell, seed, given.quick)
                 for seed in range(seeds) for cell in cells}
         results = finished_runs(self, runs, out / "runs", given.jobs)
         report = self.report(cells, seeds, results)
-        self.write(report, out)
+        self.write(report, out / name)
         print(self.markdown(report))
-        print(f"\nWrote {out / (self.name + '.md')}, .png and .json.")
+        print(f"\nWrote {out / name}.md, .png and .json.")
         return 0
 
     def options(self, cell, seed, quick):
@@ -99,12 +101,12 @@ class Table:
                           "What differs from the paper:", "", *[f"- {text}" for text in report["differences"]], "",
                           f"{report['seconds']:.0f} seconds of training in all."])
 
-    def write(self, report, out):
-        """Writes NAME.json, NAME.md and NAME.png into the folder `out`."""
+    def write(self, report, path):
+        """Writes path.json, path.md and path.png."""
         from tinydni.plots import results_table, save
-        write_json(out / f"{self.name}.json", report)
-        write_text(out / f"{self.name}.md", self.markdown(report) + "\n")
-        save(results_table(report["rows"], title=self.title, unit=self.unit), out / f"{self.name}.png")
+        write_json(f"{path}.json", report)
+        write_text(f"{path}.md", self.markdown(report) + "\n")
+        save(results_table(report["rows"], title=self.title, unit=self.unit), f"{path}.png")
 
 
 def shared(results):
@@ -121,7 +123,7 @@ def finished_runs(table, runs, folder, jobs):
     """
     from tqdm import tqdm
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {key: folder / ("-".join(str(part) for part in key).replace(" ", "_") + ".json") for key in runs}
+    paths = {key: folder / f"{table.job.rpartition('.')[2]}-{digest(options)}.json" for key, options in runs.items()}
     results = {key: kept(paths[key], runs[key]) for key in runs}
     missing = [key for key in runs if results[key] is None]
     if len(missing) < len(runs):
@@ -133,6 +135,11 @@ def finished_runs(table, runs, folder, jobs):
             bar.set_description(f"{key[1]}, {key[0]}, seed {key[2]}: {result[table.score]:.2f}")
             bar.update()
     return results
+
+
+def digest(options):
+    """A short name for a set of options."""
+    return hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def kept(path, options):

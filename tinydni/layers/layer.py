@@ -90,8 +90,8 @@ class Layer:
         return self
 
     def own_state(self):
-        """What this layer itself saves, without the layers inside it: {name: array}, copied to the host."""
-        return {name: backend.to_numpy(getattr(self, name)).copy() for name in self.parameters + self.buffers}
+        """What this layer itself saves, without the layers inside it: {name: array}; the arrays themselves, not copies."""
+        return {name: getattr(self, name) for name in self.parameters + self.buffers}
 
     def load_own_state(self, state):
         """Takes {name: array} in place. Raises ValueError for an array of another shape or dtype."""
@@ -103,8 +103,9 @@ class Layer:
             array[...] = backend.asarray(self.xp, new)
 
     def state(self):
-        """Everything that a saved layer needs: {path: array}, parameters and buffers."""
-        return {path + name: array for path, layer in self.walk() for name, array in layer.own_state().items()}
+        """Everything that a saved layer needs: {path: array}, parameters and buffers, copied to the host."""
+        return {path + name: backend.to_numpy(array).copy()
+                for path, layer in self.walk() for name, array in layer.own_state().items()}
 
     def load_state(self, state):
         """Takes a state from `state()`, in place. Raises KeyError for a missing or unknown array."""
