@@ -6,19 +6,17 @@ import time
 
 
 class Progress:
-    """A plain tqdm bar over all steps, with the last held-out error. Nothing is shown where `quiet`."""
+    """A plain tqdm bar over all steps, with what the last evaluation found. Nothing is shown where `quiet`."""
 
     def __init__(self, training, quiet=False):
         from tqdm import tqdm
-        self.bar = tqdm(total=training.epochs * training.n_batches, initial=training.step, unit="step", disable=quiet,
+        self.bar = tqdm(total=training.n_steps, initial=training.step, unit="step", disable=quiet,
                         dynamic_ncols=True, smoothing=0.05)
 
     def __call__(self, training):
         self.bar.update(training.step - self.bar.n)
         if training.batch == 0 and not self.bar.disable:
-            name = f"{training.dataset.held_out}_error"
-            self.bar.set_description(f"epoch {training.epoch}: loss {training.history['train_loss'][-1]:.4f}, "
-                                     f"{training.dataset.held_out} error {training.history[name][-1]:.2f} %")
+            self.bar.set_description(training.headline())
 
     def close(self):
         self.bar.close()

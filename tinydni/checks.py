@@ -27,6 +27,22 @@ def in_range(value, name, low, high, include_low=True, include_high=True):
     return float(value)         # a NumPy scalar would promote the arrays that it meets
 
 
+def function(value, name, example):
+    """Raises unless `value` can be called."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function that makes one, such as {example}; got {value!r}.")
+
+
+def distinct(layers, owner):
+    """Raises if one layer stands in two places: its second forward pass would overwrite what the first one kept."""
+    seen = set()
+    for layer in layers:
+        if id(layer) in seen:
+            raise ValueError(f"{owner}: {layer!r} stands in two places, but keeps what backward needs for one. "
+                             "Make one layer for each.")
+        seen.add(id(layer))
+
+
 def generator(rng, name="rng"):
     """Raises unless `rng` is a numpy.random.Generator."""
     if not isinstance(rng, np.random.Generator):
@@ -42,6 +58,13 @@ def features(x, n, dtype, owner):
     if x.dtype != dtype:
         raise TypeError(f"{owner}: x has dtype {x.dtype}, but the parameters are {dtype}. "
                         f"Convert the data once, with x.astype('{dtype}'), or the layer, with layer.to(dtype='{x.dtype}').")
+
+
+def rows(x, n, dtype, owner):
+    """Raises unless `x` is (N, n) with the owner's dtype, where more axes would go wrong later."""
+    if x.ndim != 2:
+        raise ValueError(f"{owner}: x must have shape (N, {n}); got {tuple(x.shape)}.")
+    features(x, n, dtype, owner)
 
 
 def same_dtype(a, b, name_a, name_b):

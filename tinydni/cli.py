@@ -3,8 +3,10 @@
 import argparse
 import sys
 
+from threadpoolctl import threadpool_limits
+
 from tinydni import __version__, backend, checkpoint, datasets, doctor, training
-from tinydni.experiments import addition, digits, mnist
+from tinydni.experiments import addition, copy_task, digits, mnist, recall
 from tinydni.experiments.arguments import OptionError
 from tinydni.experiments.tables import bp_lambda, controls, mnist_fcn, unlock, updates, vfbn
 from tinydni.gradcheck import command as check
@@ -21,7 +23,7 @@ def parser():
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     jobs = commands.add_parser("train", help="train a network").add_subparsers(required=True, metavar="JOB")
-    for job in (addition.JOB, digits.JOB, mnist.JOB):
+    for job in (addition.JOB, digits.JOB, mnist.JOB, recall.JOB, copy_task.JOB):
         add(jobs, job.name, job.meaning, job)
 
     tables = commands.add_parser("reproduce", help="print a table of a paper beside ours")
@@ -45,7 +47,9 @@ def main(argv=None):
     """Runs the command line. Returns the exit code: 0 done, 1 a failed check, 2 wrong use, 130 interrupted."""
     arguments = parser().parse_args(argv)
     try:
-        return arguments.main(arguments)
+        # Two threads that share one busy core wait for each other: small products then take many times as long.
+        with threadpool_limits(getattr(arguments, "threads", 1)):
+            return arguments.main(arguments)
     except EXPECTED as error:
         print(f"tinydni: {error}", file=sys.stderr)
         return 2

@@ -23,23 +23,23 @@ class Optimizer:
         self.clip_norm = clip_norm
         self.factor = 1.0
         self.steps = 0
-        self.slots = {}
+        self.memories = {}
         self.layer = None
 
     def step(self, layer):
         """One update. Raises RuntimeError where a gradient was never set, or the memory is another layer's."""
         if self.memory and self.layer not in (None, layer):
             raise RuntimeError(f"{self!r} keeps the memory of another layer; make one optimizer for each.")
+        gradients = [self.gradient(*slot) for slot in layer.slots()]
         self.layer = layer
         self.steps += 1
-        gradients = [self.gradient(*slot) for slot in layer.slots()]
         if self.clip_norm is not None:
             gradients = clip_by_norm(layer.xp, gradients, self.clip_norm)
         for (path, owner, name), gradient in zip(layer.slots(), gradients):
             parameter = getattr(owner, name)
-            if path not in self.slots:
-                self.slots[path] = [layer.xp.zeros_like(parameter) for _ in self.memory]
-            self.rule(layer.xp, parameter, gradient, *self.slots[path])
+            if path not in self.memories:
+                self.memories[path] = [layer.xp.zeros_like(parameter) for _ in self.memory]
+            self.rule(layer.xp, parameter, gradient, *self.memories[path])
 
     def gradient(self, path, layer, name):
         """The gradient of one parameter, with its weight penalty."""
@@ -56,19 +56,28 @@ class Optimizer:
     def state(self):
         """What a continued run needs: the number of steps and the memory of each parameter, copied to the host."""
         arrays = {f"{path}/{name}": backend.to_numpy(array).copy()
-                  for path, slots in self.slots.items() for name, array in zip(self.memory, slots)}
+                  for path, slots in self.memories.items() for name, array in zip(self.memory, slots)}
         return {"steps": np.array(self.steps), **arrays}
 
-    def load_state(self, state, xp=np):
-        """Takes a state from `state()`."""
-        self.steps = int(state["steps"])
-        paths = [key[:-len(self.memory[0]) - 1] for key in state if self.memory and key.endswith("/" + self.memory[0])]
-        self.slots = {path: [backend.asarray(xp, backend.to_numpy(state[f"{path}/{name}"]).copy()) for name in self.memory]
-                      for path in paths}
+    def check_state(self, state, layer):
+        """Raises KeyError unless `state` is the memory of this rule for the parameters of `layer`."""
+        needed = {"steps"}
+        if state.get("steps"):
+            needed |= {f"{path}/{name}" for path, _, _ in layer.slots() for name in self.memory}
+        if state.keys() != needed:
+            raise KeyError(f"the saved memory does not fit {self!r}: got {sorted(state)}, needed is {sorted(needed)}. "
+                           "Go on with the rule that the run began with.")
+
+    def load_state(self, state, layer):
+        """Takes a state from `state()` as the memory of `layer`. Raises as `check_state`, and then nothing has changed."""
+        self.check_state(state, layer)
+        self.steps, self.layer = int(state["steps"]), layer
+        paths = [path for path, _, _ in layer.slots() if self.steps]
+        self.memories = {path: [backend.moved(state[f"{path}/{name}"], layer.xp) for name in self.memory] for path in paths}
 
     def to(self, xp=None, dtype=None):
         """Moves the memory to another backend, another dtype, or both. Returns the optimizer itself."""
-        for arrays in self.slots.values():
+        for arrays in self.memories.values():
             arrays[:] = [backend.moved(array, xp, dtype) for array in arrays]
         return self
 
@@ -96,7 +105,7 @@ class SGD(Optimizer):
 
 
 class Momentum(Optimizer):
-    """v ← mu v + dp,   p ← p - lr v  (Polyak 1964, in the form of Sutskever et al. 2013 without Nesterov's look-ahead).
+    """v ← mu v + dp,   p ← p - lr v  (Polyak 1964; lr stands outside v, as in PyTorch).
 
     mu: share of the old velocity v that is kept
     """

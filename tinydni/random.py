@@ -8,6 +8,9 @@ import json
 
 import numpy as np
 
+from tinydni import checks
+
+# Only ever add at the end: the place of a purpose decides its numbers, and saved runs and tables depend on them.
 PURPOSES = ("weights", "order", "synthesizer", "split", "dropout", "update", "augment", "sample", "feedback")
 
 
@@ -20,6 +23,7 @@ def stream(seed, purpose, index=0):
         raise ValueError(f"seed must be a whole number of at least 0; got {seed!r}.")
     if purpose not in PURPOSES:
         raise ValueError(f"purpose must be one of {', '.join(PURPOSES)}; got {purpose!r}.")
+    checks.positive_int(index, "index", minimum=0)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose), index)))
 
 

@@ -72,6 +72,21 @@ class Training:
         return self.epoch * self.n_batches + self.batch
 
     @property
+    def n_steps(self):
+        """The number of steps in all."""
+        return self.epochs * self.n_batches
+
+    def place(self):
+        """Where the loop is, in words."""
+        return f"epoch {self.epoch + 1} of {self.epochs}"
+
+    def headline(self):
+        """What the last evaluation found, in words."""
+        held_out = self.dataset.held_out
+        return (f"epoch {self.epoch}: loss {self.history['train_loss'][-1]:.4f}, "
+                f"{held_out} error {self.history[f'{held_out}_error'][-1]:.2f} %")
+
+    @property
     def finished(self):
         """Whether all epochs are done."""
         return self.epoch == self.epochs
@@ -105,13 +120,16 @@ class Training:
         self.network.set_factor(self.schedule(self.step))
         context = None if self.context is None else self.context[index]
         self.last_batch = self.x[index], self.y[index], context
-        loss = float(self.network.step(*self.last_batch))       # the one wait for the device
+        self.count(float(self.network.step(*self.last_batch)))  # the one wait for the device
+        self.batch += 1
+
+    def count(self, loss):
+        """Adds the loss of one step. Raises DivergedError unless it is finite."""
         if not math.isfinite(loss):
             raise DivergedError(
                 f"the training loss became {loss} in epoch {self.epoch + 1}, step {self.step + 1}. The learning rate "
                 "is probably too high: try a third of it (--lr, --synthesizer-lr), or check the data.")
         self.loss_sum += loss
-        self.batch += 1
 
     def finish_epoch(self):
         """Evaluates: appends one entry to every list of the history."""

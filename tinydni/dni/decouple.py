@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 
+from tinydni import checks
 from tinydni.dni.module import DNI
 from tinydni.dni.network import Network
 from tinydni.dni.schedules import update_decoupled
@@ -29,6 +30,8 @@ def decouple(blocks, loss, optimizer, synthesizer=None, synthesizer_optimizer=No
     blocks = deepcopy(list(blocks))
     if not blocks:
         raise ValueError("blocks is empty; a network needs at least one block.")
+    checks.distinct([layer for block in blocks for _, layer in block.walk()], "blocks")
+    checks.function(optimizer, "optimizer", "lambda: Adam(1e-3)")
     for name, pair in (("synthesizer", (synthesizer, synthesizer_optimizer)),
                        ("input", (input_synthesizer, input_optimizer))):
         if (pair[0] is None) != (pair[1] is None):

@@ -19,6 +19,7 @@ class DNI:
     Raises ValueError for a synthesizer without its optimizer, and in a step where there is no source of gradient.
     """
 
+    h = context = None  # what the synthesizer saw last
     applies = True      # False during warm-up: the synthesizer learns, but its guess is not applied to the block
 
     def __init__(self, block, optimizer, synthesizer=None, synthesizer_optimizer=None, loss=None,
@@ -46,6 +47,9 @@ class DNI:
 
         true_gradient (N, H): gradient of the batch-mean loss with respect to the h of the last step
         """
+        if self.h is None and self.synthesizer is not None:
+            raise RuntimeError("update_synthetic_weights came before the first forward_and_synthetic_update: there is no "
+                               "h yet that the gradient could belong to.")
         self.learn(self.h, self.context, true_gradient)
 
     # The separate steps, from which other schedules are made.
@@ -82,6 +86,8 @@ class DNI:
 
     def learn(self, h, context, true_gradient):
         """One step of the synthesizer on a gradient of the batch-mean loss, however late it comes."""
+        if self.synthesizer is None:
+            raise ValueError("this module has no synthesizer that could learn from the gradient of the module above.")
         self.synthesizer.learn(h, context, true_gradient * len(true_gradient), self.synthesizer_optimizer)
 
     # What the network does with all its modules.

@@ -19,8 +19,12 @@ class Network:
 
     def __init__(self, modules, schedule=update_decoupled, warm_up=0):
         self.modules = list(modules)
+        if not self.modules:
+            raise ValueError("modules is empty; a network needs at least one module.")
         self.schedule = schedule
         self.warm_up = checks.positive_int(warm_up, "warm_up", minimum=0)
+        if warm_up and not self.synthesizers():
+            raise ValueError(f"warm_up={warm_up} does nothing in a network without synthesizers; leave it out.")
         self.steps = 0
 
     def step(self, x, target, context=None):
@@ -36,16 +40,21 @@ class Network:
 
     def predict(self, x, batch_size=2000):
         """Outputs (N, M) of the network in evaluation mode. Neither labels nor synthesizers take part."""
-        xp = self.modules[0].block.xp
+        checks.positive_int(batch_size, "batch_size")
+        if len(x) == 0:
+            raise ValueError(f"x has no example to predict; got shape {tuple(x.shape)}.")
+        bottom, parts = self.modules[0].block, []
+        training = bottom.training
         self.eval()
-        parts = []
-        for start in range(0, len(x), batch_size):
-            h = x[start:start + batch_size]
-            for module in self.modules:
-                h = module.forward(h)
-            parts.append(h)
-        self.train()
-        return xp.concatenate(parts)
+        try:
+            for start in range(0, len(x), batch_size):
+                h = x[start:start + batch_size]
+                for module in self.modules:
+                    h = module.forward(h)
+                parts.append(h)
+        finally:
+            self.train(training)
+        return bottom.xp.concatenate(parts)
 
     def train(self, training=True):
         """Switches all blocks to training. Returns the network itself."""
@@ -93,17 +102,32 @@ class Network:
         return state
 
     def load_state(self, state):
-        """Takes a state from `state()`. Raises KeyError or ValueError if it is another network's."""
-        if hasattr(self.schedule, "load_state"):
-            self.schedule.load_state({key.removeprefix("schedule."): value for key, value in state.items()
-                                      if key.startswith("schedule.")})
+        """Takes a state from `state()`.
+
+        Raises KeyError or ValueError if it is another network's, and then nothing has changed.
+        """
+        rest, parts = dict(state), []
+        steps, draws = rest.pop("steps", None), taken(rest, "schedule.")
         for path, layer, optimizer in self.learners():
-            own = {key[len(path) + 1:]: value for key, value in state.items() if key.startswith(path + ".")}
-            memory = {key.removeprefix("optimizer."): own.pop(key) for key in list(own) if key.startswith("optimizer.")}
-            layer.load_state(own)
-            optimizer.load_state(memory, layer.xp)
-        self.steps = int(state["steps"])
+            memory, arrays = taken(rest, f"{path}.optimizer."), taken(rest, f"{path}.")
+            layer.check_state(arrays)
+            optimizer.check_state(memory, layer)
+            parts.append((layer, arrays, optimizer, memory))
+        if rest or steps is None or bool(draws) != hasattr(self.schedule, "load_state"):
+            raise KeyError("the saved state is not that of this network and schedule; it also has "
+                           f"{', '.join([*rest, *draws]) or 'too little'}")
+        for layer, arrays, optimizer, memory in parts:
+            layer.load_state(arrays)
+            optimizer.load_state(memory, layer)
+        if draws:
+            self.schedule.load_state(draws)
+        self.steps = int(steps)
 
     def summary(self, input_shape):
         """The table of the network: blocks, shapes, parameters, and where the interfaces are."""
         return summary(self, input_shape)
+
+
+def taken(state, start):
+    """Takes the entries whose names begin with `start` out of `state`; returns them without that beginning."""
+    return {name[len(start):]: state.pop(name) for name in list(state) if name.startswith(start)}

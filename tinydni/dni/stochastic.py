@@ -20,7 +20,7 @@ class Stochastic:
 
     def __call__(self, modules, x, target, context=None):
         h = x
-        for below, module, rng in zip([None, *modules], modules, self.rngs):
+        for below, module, rng in zip([None, *modules[:-1]], modules, self.rngs, strict=True):
             h_below = h
             if rng.random() < self.p:
                 dx, h = module.forward_and_synthetic_update(h, context, target)

@@ -1,5 +1,7 @@
 """The network as a table: blocks, shapes, parameters, and where the interfaces are."""
 
+from tinydni.layers import Sequential
+
 
 def summary(network, input_shape):
     """Returns the table as text; an interface is a dashed line with its synthesizer.
@@ -15,7 +17,7 @@ def summary(network, input_shape):
         if module.synthesizer is not None:
             rows.append(("- -", f"interface: {module.synthesizer!r}, sees {' and '.join(module.synthesizer.sees)}",
                          "", f"({module.synthesizer.n_parameters():,})"))
-        elif module.loss is not None:
+        if module.loss is not None:
             rows.append(("", f"loss: {module.loss!r}", "", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  ".join((row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].ljust(widths[2]),
@@ -30,10 +32,9 @@ def summary(network, input_shape):
 
 def leaves(layer):
     """The layers in order, containers opened where they are plain sequences."""
-    children = layer.children()
-    if type(layer).__name__ != "Sequential":
+    if not isinstance(layer, Sequential):
         return [layer]
-    return [leaf for _, child in children for leaf in leaves(child)]
+    return [leaf for child in layer.layers for leaf in leaves(child)]
 
 
 def shape_text(shape):

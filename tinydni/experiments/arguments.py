@@ -5,7 +5,7 @@ import argparse
 from tinydni import backend
 from tinydni.experiments.methods import CONTEXTS, METHODS, SYNTHESIZERS, OptionError, recipe
 
-OUTPUTS = ("save", "resume", "figure", "json", "quiet", "main")      # what does not change the run
+OUTPUTS = ("save", "resume", "figure", "json", "quiet", "threads", "main")      # what does not change the run
 
 
 def whole(minimum):
@@ -81,12 +81,19 @@ def add_training_arguments(parser, defaults):
     add("--lambda", "BP(λ): 1 is backprop, 0 is decoupled", type=share, metavar="L")
     add("--measure-gradients", "compare synthetic and true gradients at every interface after each epoch",
         action="store_const", const=True)
+    add_output_arguments(parser)
+
+
+def add_output_arguments(parser):
+    """Adds the options that say where the results of a run go."""
     out = parser.add_argument_group("where results go")
     out.add_argument("--figure", metavar="FILE.png", help="the learning curve (default JOB-METHOD.png)")
     out.add_argument("--json", metavar="FILE.json", help="the result with all options and the history")
     out.add_argument("--save", metavar="FILE.npz", help="the network and all that is needed to go on, after every epoch")
     out.add_argument("--resume", metavar="FILE.npz", help="go on with a run that was saved; its options are in the file")
     out.add_argument("--quiet", action="store_true", help="no progress bar")
+    out.add_argument("--threads", type=whole(1), default=1, help="of each matrix product; more than one pays only for large "
+                     "networks on idle cores (default 1)")
 
 
 def training_options(given, defaults):

@@ -52,18 +52,26 @@ class Job:
         self.extra(parser)
         arguments.add_training_arguments(parser, self.defaults)
 
+    def options(self, given):
+        """The full options of a run; `given` maps their names to values, None where nothing was said."""
+        return arguments.training_options(given, self.defaults)
+
+    def run(self, options):
+        """A fresh run with full options."""
+        return Run(self, options)
+
     def main(self, given):
         """Runs the job for the command line, from parsed arguments. Returns the exit code."""
         figure = given.figure or f"{self.name}-{given.method or self.defaults['method']}.png"
         check_outputs(figure, given.json, given.save)
-        run = self.resumed(given) if given.resume else Run(self, arguments.training_options(vars(given), self.defaults))
+        run = self.resumed(given) if given.resume else self.run(self.options(vars(given)))
         print(run.head(), flush=True)
         save = given.save or given.resume
         run.train(given.quiet, save)
         if not run.training.finished:
             save = save or f"{self.name}-{run.options['method']}.npz"
             run.save(save)
-            print(f"\nStopped in epoch {run.training.epoch + 1} of {run.training.epochs}; what was learned is in {save}.\n"
+            print(f"\nStopped in {run.training.place()}; what was learned is in {save}.\n"
                   f"Go on with: tinydni train {self.name} --resume {save}")
             return 130
         result = run.result()
@@ -81,7 +89,7 @@ class Job:
         if not isinstance(info, dict) or info.get("experiment") != self.name:
             raise arguments.OptionError(f"{given.resume} does not hold a run of 'train {self.name}'.")
         arguments.same_options(vars(given), info["options"], given.resume)
-        run = Run(self, info["options"])
+        run = self.run(info["options"])
         run.network.load_state(state)
         run.training.go_to(info["position"])
         run.seconds = info["seconds"]

@@ -10,8 +10,7 @@ import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tinydni.experiments.arguments import training_options, whole
-from tinydni.experiments.job import Run
+from tinydni.experiments.arguments import whole
 from tinydni.files import write_json, write_text
 
 
@@ -35,6 +34,7 @@ class Table:
     name, meaning: for the command line    title: above the table    score: which result of a run it shows, and its unit
     job: module of the job, such as "tinydni.experiments.mnist"
     cells: function (epochs) -> list of Cell    epochs: how long, if the user does not say
+    length: what that counts, "epochs" or "updates"
     differences: sentences on what differs from the paper
     """
 
@@ -47,20 +47,21 @@ class Table:
     cells: callable
     epochs: int
     differences: list = field(default_factory=list)
+    length: str = "epochs"
 
     def add_arguments(self, parser):
         """Adds the options of a table to an argparse parser."""
-        parser.add_argument("--epochs", type=whole(1), default=self.epochs, help=f"of every run (default {self.epochs})")
+        parser.add_argument(f"--{self.length}", type=whole(1), default=self.epochs, help=f"of every run (default {self.epochs})")
         parser.add_argument("--seeds", type=whole(1), default=3, help="runs per figure, seeds 0, 1, ... (default 3)")
         parser.add_argument("--jobs", type=whole(1), default=min(4, os.cpu_count() or 1), metavar="J",
                             help="runs at the same time, one thread each (default: the number of cores, at most 4)")
         parser.add_argument("--out", default="results", metavar="FOLDER",
                             help="where the table goes; finished runs are kept in its folder runs, for all tables (default results)")
-        parser.add_argument("--quick", action="store_true", help="one seed and one short epoch, to see that it works")
+        parser.add_argument("--quick", action="store_true", help="one seed and short runs, to see that it works")
 
     def main(self, given):
         """Makes the table for the command line. Returns the exit code."""
-        epochs, seeds = (1, 1) if given.quick else (given.epochs, given.seeds)
+        epochs, seeds = (1, 1) if given.quick else (getattr(given, self.length), given.seeds)
         out = Path(given.out)
         name = self.name + "-quick" * given.quick
         cells = self.cells(epochs)
@@ -75,8 +76,7 @@ class Table:
 
     def options(self, cell, seed, quick):
         """The full options of one run."""
-        job = importlib.import_module(self.job).JOB
-        return training_options({**cell.options, "seed": seed, "quick": quick}, job.defaults)
+        return importlib.import_module(self.job).JOB.options({**cell.options, "seed": seed, "quick": quick})
 
     def report(self, cells, seeds, results):
         """The table as JSON: mean and spread of each cell beside the paper's figure."""
@@ -169,7 +169,7 @@ def ignore_interrupt():
 def run_one(task):
     """Runs one (job module, key, options). Returns (key, result)."""
     module, key, options = task
-    run = Run(importlib.import_module(module).JOB, options)
+    run = importlib.import_module(module).JOB.run(options)
     if not run.train(quiet=True).training.finished:
         raise KeyboardInterrupt
     return key, run.result()

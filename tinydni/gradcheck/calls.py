@@ -1,5 +1,7 @@
 """How a layer, a loss and a synthesizer are called: the only place where a check tells them apart."""
 
+import math
+
 import numpy as np
 
 from tinydni.gradcheck.contract import ContractError, to_host
@@ -50,6 +52,38 @@ class LayerCall(Call):
     def backward(self, thing, dy):
         dx = thing.backward(dy)
         return {"x": None if dx is None else to_host(dx, "backward")} if self.differentiated else {}
+
+
+class RecurrentCall(Call):
+    """y, end = forward(x, state),   dx, dstate = backward(dy, dend).
+
+    To the check, what comes out is one array: y (N, T, H) flattened to (N, T·H), beside it end (N, S).
+    """
+
+    output, upstream = "[y, end]", "[dy, dend]"
+    differentiated = ("x", "state")
+
+    def __init__(self, x, state):
+        super().__init__(x=x, state=state)
+
+    def forward(self, thing, inputs):
+        y, end = pair(thing.forward(*inputs.values()), "forward")
+        self.y_shape = y.shape
+        return np.concatenate([to_host(y, "forward").reshape(len(y), -1), to_host(end, "forward")], axis=1)
+
+    def backward(self, thing, both):
+        n_y = math.prod(self.y_shape[1:])
+        found = pair(thing.backward(both[:, :n_y].reshape(self.y_shape), both[:, n_y:]), "backward")
+        return {name: None if gradient is None else to_host(gradient, "backward")
+                for name, gradient in zip(self.differentiated, found)}
+
+
+def pair(value, method):
+    """What a method of a recurrent layer returned. Raises ContractError unless it is two things."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        wanted = {"forward": "y and the state after the last step", "backward": "dx and the gradient of the state"}[method]
+        raise ContractError(f"{method} of a recurrent layer returns {wanted}; got {type(value).__name__}.")
+    return value
 
 
 class LossCall(Call):

@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 
 from tinydni.gradcheck import conduct, contract
-from tinydni.gradcheck.calls import LayerCall, LossCall, SynthesizerCall
+from tinydni.gradcheck.calls import LayerCall, LossCall, RecurrentCall, SynthesizerCall
 from tinydni.gradcheck.contract import ContractError
 from tinydni.gradcheck.differences import Settings
 from tinydni.gradcheck.gradient import check_gradient
@@ -13,7 +13,7 @@ from tinydni.gradcheck.report import GradientError, Report
 from tinydni.gradcheck.subject import Subject, TransposedError, parameters
 
 
-def check_layer(layer, x, rng=None, **settings):
+def check_layer(layer, x, state=None, rng=None, **settings):
     """Checks dx and the gradient of every parameter of a layer.
 
     s = sum(dy · forward(x)) for a random dy;   <gradient, v> = (s(a + step v) - s(a - step v)) / (2 step) for each
@@ -21,12 +21,15 @@ def check_layer(layer, x, rng=None, **settings):
     stays as it is. Parameters that are all zero or all one are moved to random values near.
 
     x (N, ...): the input, or its shape as a tuple; then x is drawn from `rng` (default: a fixed seed)
+    state (N, S): of a recurrent layer, likewise; its gradient and that at the state after the last step take part
     settings: step, directions, tolerance, most_entries (see Settings)
 
     Returns a Report. Raises ContractError where the class lacks something, ValueError for NaN in x.
     """
     rng = rng or np.random.default_rng(0)
-    return run(layer, LayerCall(as_input(x, "x", rng)), rng, Settings(**settings))
+    x = as_input(x, "x", rng)
+    call = LayerCall(x) if state is None else RecurrentCall(x, as_input(state, "state", rng))
+    return run(layer, call, rng, Settings(**settings))
 
 
 def check_loss(loss, prediction, target, rng=None, **settings):
@@ -59,9 +62,10 @@ def check_synthesizer(synthesizer, h, context=None, rng=None, **settings):
 
 
 def check(thing, *inputs, rng=None, **settings):
-    """Checks a layer (inputs: x), a loss (prediction, target) or a synthesizer (h, context).
+    """Checks a layer (inputs: x; a recurrent one: x, state), a loss (prediction, target) or a synthesizer (h, context).
 
-    A loss is known by a backward without argument, a synthesizer by its method `learn`.
+    A loss is known by a backward without argument, a synthesizer by its method `learn`, a recurrent layer by a second
+    argument of its backward.
     """
     contract.require(thing)
     name, n = type(thing).__name__, len(inputs)
@@ -74,6 +78,8 @@ def check(thing, *inputs, rng=None, **settings):
         if n not in (1, 2):
             raise TypeError(f"{name} is a synthesizer, checked with h and a context (or None); got {n} inputs.")
         return check_synthesizer(thing, *inputs, rng=rng, **settings)
+    if n == 2 and len(inspect.signature(thing.backward).parameters) == 2:
+        return check_layer(thing, *inputs, rng=rng, **settings)
     if n != 1:
         raise TypeError(f"{name} is a layer, checked with one input x; got {n} inputs. "
                         "(The backward of a loss takes no argument.)")

@@ -19,4 +19,6 @@ class Flatten(Layer):
         return dy.reshape(self.shape)
 
     def output_shape(self, shape):
+        if None in shape:
+            raise ValueError(f"Flatten: the shape of one example must be known; got {shape}. Say it: input_shape=(...).")
         return (math.prod(shape),)

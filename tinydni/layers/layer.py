@@ -1,8 +1,11 @@
 """The contract that every layer keeps: forward, backward, update."""
 
+import numbers
+
 import numpy as np
 
 from tinydni import backend
+from tinydni.optimizers import SGD
 
 
 class Layer:
@@ -34,12 +37,9 @@ class Layer:
 
     def update(self, optimizer):
         """One step: `optimizer` is an optimizer, or a number, the learning rate of plain gradient descent."""
-        if hasattr(optimizer, "step"):
-            optimizer.step(self)
-        else:
-            for _, layer, name in self.slots():
-                parameter = getattr(layer, name)
-                parameter -= float(optimizer) * getattr(layer, "d" + name)
+        if isinstance(optimizer, numbers.Real):
+            optimizer = SGD(optimizer)
+        optimizer.step(self)
 
     def children(self):
         """The layers inside this one, as (name, layer) pairs in order."""
@@ -93,26 +93,36 @@ class Layer:
         """What this layer itself saves, without the layers inside it: {name: array}; the arrays themselves, not copies."""
         return {name: getattr(self, name) for name in self.parameters + self.buffers}
 
-    def load_own_state(self, state):
-        """Takes {name: array} in place. Raises ValueError for an array of another shape or dtype."""
-        for name, new in state.items():
-            array = getattr(self, name)
+    def check_own_state(self, state):
+        """Raises ValueError for an array of another shape or dtype than this layer's."""
+        for name in self.parameters + self.buffers:
+            array, new = getattr(self, name), state[name]
             if new.shape != array.shape or new.dtype != array.dtype:
                 raise ValueError(f"{self!r}: the saved {name} is {new.dtype} {tuple(new.shape)}, "
                                  f"but {array.dtype} {tuple(array.shape)} is needed.")
-            array[...] = backend.asarray(self.xp, new)
+
+    def load_own_state(self, state):
+        """Takes {name: array} in place."""
+        for name, new in state.items():
+            getattr(self, name)[...] = backend.asarray(self.xp, new)
 
     def state(self):
         """Everything that a saved layer needs: {path: array}, parameters and buffers, copied to the host."""
         return {path + name: backend.to_numpy(array).copy()
                 for path, layer in self.walk() for name, array in layer.own_state().items()}
 
-    def load_state(self, state):
-        """Takes a state from `state()`, in place. Raises KeyError for a missing or unknown array."""
-        own = self.state()
-        if own.keys() != state.keys():
-            missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    def check_state(self, state):
+        """Raises KeyError for a missing or unknown array, ValueError for one of another shape or dtype."""
+        own = {path + name for path, layer in self.walk() for name in layer.own_state()}
+        if own != state.keys():
+            missing, unknown = sorted(own - state.keys()), sorted(state.keys() - own)
             raise KeyError(f"the saved state does not fit {type(self).__name__}: missing {missing}, unknown {unknown}")
+        for path, layer in self.walk():
+            layer.check_own_state({name: state[path + name] for name in layer.own_state()})
+
+    def load_state(self, state):
+        """Takes a state from `state()`, in place. Raises as `check_state`, and then nothing has changed."""
+        self.check_state(state)
         for path, layer in self.walk():
             layer.load_own_state({name: state[path + name] for name in layer.own_state()})
 

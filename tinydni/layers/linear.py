@@ -32,7 +32,7 @@ class Linear(Layer):
             self.b = None
 
     def forward(self, x):
-        checks.features(x, self.n_in, self.W.dtype, "Linear")
+        checks.rows(x, self.n_in, self.W.dtype, "Linear")
         self.x = x
         y = x @ self.W
         if self.b is not None:

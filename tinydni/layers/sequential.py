@@ -1,5 +1,6 @@
 """Layers one after the other."""
 
+from tinydni import checks
 from tinydni.layers.layer import Layer
 
 
@@ -14,6 +15,7 @@ class Sequential(Layer):
             if not isinstance(layer, Layer):
                 raise TypeError(f"Sequential takes layers; got {layer!r}.")
         self.layers = layers
+        checks.distinct([inside for _, inside in self.walk()], "Sequential")
 
     def children(self):
         return [(str(i), layer) for i, layer in enumerate(self.layers)]

@@ -35,7 +35,7 @@ class LinearSynthesizer(Synthesizer, Layer):
         self.sees = ("h",) * bool(reads_h) + ("context",) * bool(n_context)
 
     def forward(self, h, context=None):
-        checks.features(h, self.n_h, self.b.dtype, "LinearSynthesizer (h)")
+        checks.rows(h, self.n_h, self.b.dtype, "LinearSynthesizer (h)")
         checks.context(context, h, self.n_context, "LinearSynthesizer")
         self.h, self.context = h, context
         if self.reads_h:

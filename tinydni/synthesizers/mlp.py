@@ -32,6 +32,7 @@ class MLPSynthesizer(Synthesizer, Layer):
         return [("net", self.net)]
 
     def forward(self, h, context=None):
+        checks.rows(h, self.n_h, self.net.layers[-1].W.dtype, "MLPSynthesizer (h)")
         checks.context(context, h, self.n_context, "MLPSynthesizer")
         self.h, self.context = h, context
         both = h if context is None else self.xp.concatenate([h, context], axis=1)

@@ -14,18 +14,18 @@ from tinydni.synthesizers.synthesizer import Synthesizer
 class VirtualLinear(Synthesizer, Layer):
     """delta_hat = u Vᵀ,   u = p - t,   p = output(z),   z = h V + c  (Miyato et al. 2017, eq. 6, linear v_f).
 
-    It is the gradient of the task's loss as if z were the network's logits. Eq. 8 of the paper is minus this: it is
-    printed for the log-likelihood, which one climbs, and the loss is what we descend.
+    It is the gradient of the task's loss as if z were the network's logits. Eq. 8 of the paper is minus this: it
+    is printed for the log-likelihood, which one climbs; we descend the loss.
 
     h (N, H): output of the module    context t (N, K): one-hot labels, bits, or probabilities of either
-    V (H, K): random with standard deviation sqrt(1 / H); at zero it would guess zero and learn nothing    c (K,): zero
+    V (H, K): random with standard deviation sqrt(1 / H); zero would guess zero and hardly move    c (K,): zero
     output: layer from logits to p; Softmax() for classes, Sigmoid() for bits, Sequential() (nothing) for squared
     error. With the loss that belongs to it, dloss/dz = p - t in all three, per example.
 
     backward, with e = ddelta_hat (N, H) and the symmetric J = dp/dz: the exact gradients of <e, delta_hat>,
-    du = e V,   dz = J du,   dV = eᵀ u + hᵀ dz,   dc = sum of dz    (and dcontext = -du, for a context that is learned).
+    du = e V,   dz = J du,   dV = eᵀ u + hᵀ dz,   dc = sum of dz;   dcontext = -du, for a context that is learned.
 
-    Raises ValueError for an h or a context of another width.
+    Raises ValueError for an h or a context of another width, TypeError for one of another dtype.
     """
 
     decayed = ("V",)

@@ -12,8 +12,8 @@ from tinydni.synthesizers.synthesizer import Synthesizer
 
 
 class VirtualMLP(Synthesizer, Layer):
-    """delta_hat = m Aᵀ,   m = q · f'(a),   q = u Vᵀ,   u = p - t    (Miyato et al. 2017, eq. 6; eq. 9 is minus this),
-    p = output(z),   z = s V + c,   s = f(a) = tanh(a),   a = h A + b.
+    """delta_hat = m Aᵀ,   m = q · f'(a),   q = u Vᵀ,   u = p - t,
+    p = output(z),   z = s V + c,   s = f(a) = tanh(a),   a = h A + b    (Miyato et al. 2017, eq. 6; eq. 9 is minus this).
 
     h (N, H): output of the module    context t (N, K): one-hot labels, bits, or probabilities of either
     A (H, M), V (M, K): random with standard deviations sqrt(1 / H) and sqrt(1 / M)    b (M,), c (K,): zero
@@ -26,7 +26,7 @@ class VirtualMLP(Synthesizer, Layer):
     dm = e A,   dq = dm · f',   du = dq V,   dz = J du  (J = dp/dz),   da = dm · q · f'' + (dz Vᵀ) · f',
     dA = eᵀ m + hᵀ da,   db = sum of da,   dV = dqᵀ u + sᵀ dz,   dc = sum of dz.
 
-    Raises ValueError for an h or a context of another width.
+    Raises ValueError for an h or a context of another width, TypeError for one of another dtype.
     """
 
     decayed = ("A", "V")

@@ -1,0 +1,326 @@
+"""Optimizers against the formulas of their papers, their memory, weight decay, clipping and schedules."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinydni import backend
+from tinydni.layers import BatchNorm, Layer, Linear, ReLU, Sequential
+from tinydni.optimizers import SGD, Adam, Momentum, RMSProp
+from tinydni.schedules import Constant, LinearDecay, StepDecay
+
+several = settings(max_examples=8, deadline=None, derandomize=True)
+seeds = st.integers(0, 2**32 - 1)
+
+RULES = {"SGD": SGD, "Momentum": Momentum, "RMSProp": RMSProp, "Adam": Adam}
+every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+
+
+class Point(Layer):
+    """A layer that is nothing but a place: W (D,) and a gradient that the test sets."""
+
+    parameters = ("W",)
+
+    def __init__(self, W):
+        self.W = W
+
+
+def trained(rng, n_in=3, n_out=2):
+    """A small network in which every gradient is set."""
+    net = Sequential(Linear(n_in, 4, rng), BatchNorm(4), Linear(4, n_out, rng))
+    set_gradients(net, rng)
+    return net
+
+
+def set_gradients(net, rng):
+    net.forward(rng.standard_normal((6, 3), dtype=np.float32))
+    net.backward(rng.standard_normal((6, 2), dtype=np.float32))
+
+
+# The rules, written down as their papers do, one number at a time
+
+def by_sgd(p, gradients, lr):
+    for dp in gradients:
+        p = p - lr * dp
+    return p
+
+
+def by_momentum(p, gradients, lr, mu):
+    v = 0
+    for dp in gradients:
+        v = mu * v + dp
+        p = p - lr * v
+    return p
+
+
+def by_rmsprop(p, gradients, lr, rho, eps):
+    v = 0
+    for dp in gradients:
+        v = rho * v + (1 - rho) * dp ** 2
+        p = p - lr * dp / (np.sqrt(v) + eps)
+    return p
+
+
+def by_adam(p, gradients, lr, b1, b2, eps):
+    m = v = t = 0
+    for dp in gradients:
+        t = t + 1
+        m = b1 * m + (1 - b1) * dp
+        v = b2 * v + (1 - b2) * dp ** 2
+        m_hat = m / (1 - b1 ** t)
+        v_hat = v / (1 - b2 ** t)
+        p = p - lr * m_hat / (np.sqrt(v_hat) + eps)
+    return p
+
+
+LITERAL = {
+    "SGD": (SGD, by_sgd, {}),
+    "Momentum": (Momentum, by_momentum, {"mu": 0.8}),
+    "RMSProp": (RMSProp, by_rmsprop, {"rho": 0.7, "eps": 1e-3}),
+    "Adam": (Adam, by_adam, {"b1": 0.9, "b2": 0.999, "eps": 1e-8}),
+    "Adam, large eps": (Adam, by_adam, {"b1": 0.5, "b2": 0.9, "eps": 0.1}),
+    "Adam without memory": (Adam, by_adam, {"b1": 0, "b2": 0, "eps": 1e-8}),
+}
+
+
+@pytest.mark.parametrize("rule, literal, options", LITERAL.values(), ids=LITERAL)
+@several
+@given(n_steps=st.integers(1, 30), lr=st.sampled_from([0, 0.001, 0.1, 2]), seed=seeds)
+def test_a_rule_is_the_algorithm_of_its_paper(rule, literal, options, n_steps, lr, seed):
+    rng = np.random.default_rng(seed)
+    start, gradients = rng.standard_normal(5), rng.standard_normal((n_steps, 5))
+    point, optimizer = Point(start.copy()), rule(lr, **options)
+    for gradient in gradients:
+        point.dW = gradient
+        point.update(optimizer)
+    np.testing.assert_allclose(point.W, literal(start, gradients, lr, **options), rtol=1e-10, atol=1e-12)
+
+
+@every_rule
+def test_every_backend_takes_the_steps_of_numpy(rule, xp):
+    rng = np.random.default_rng(0)
+    start, gradients = rng.standard_normal(5), rng.standard_normal((4, 5))
+    here, there = Point(start.copy()), Point(start.copy()).to(xp)
+    options = {"weight_decay": 0.1, "clip_norm": 1.5}
+    optimizers = rule(0.1, **options), rule(0.1, **options)
+    for gradient in gradients:
+        here.dW, there.dW = gradient, backend.asarray(xp, gradient)
+        here.update(optimizers[0])
+        there.update(optimizers[1])
+    np.testing.assert_allclose(backend.to_numpy(there.W), here.W, rtol=1e-12)
+
+
+@every_rule
+def test_parameters_are_written_in_place_and_gradients_are_not(rule):
+    rng = np.random.default_rng(0)
+    net = trained(rng)
+    before = {path: (array, array.copy()) for path, array, _ in net.named_parameters()}
+    for _, _, gradient in net.named_parameters():
+        gradient.flags.writeable = False
+    net.update(rule(0.1, weight_decay=0.1, clip_norm=0.1))
+    for path, array, _ in net.named_parameters():
+        assert array is before[path][0]
+        assert (array != before[path][1]).any(), path
+
+
+@every_rule
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_parameters_and_memory_keep_the_dtype_of_the_layer(rule, dtype):
+    rng = np.random.default_rng(0)
+    net, optimizer = Sequential(Linear(3, 2, rng, dtype=dtype)), rule(0.1, weight_decay=0.1, clip_norm=1.0)
+    for factor in (1, np.float64(0.5)):
+        optimizer.factor = factor
+        net.backward(net.forward(rng.standard_normal((6, 3)).astype(dtype)))
+        net.update(optimizer)
+    memory = {name: array for name, array in optimizer.state().items() if "/" in name}
+    assert len(memory) == 2 * len(rule.memory)
+    assert {array.dtype for array in [*memory.values(), net.layers[0].W, net.layers[0].b]} == {np.dtype(dtype)}
+
+
+@every_rule
+def test_the_factor_of_a_schedule_multiplies_the_step(rule):
+    rng = np.random.default_rng(0)
+    start, gradient = rng.standard_normal(5), rng.standard_normal(5)
+    moves = []
+    for factor in (1, 0.25, 0):
+        point, optimizer = Point(start.copy()), rule(0.1)
+        point.dW, optimizer.factor = gradient, factor
+        point.update(optimizer)
+        moves.append(point.W - start)
+    np.testing.assert_allclose(moves[1], moves[0] / 4, rtol=1e-12)
+    assert moves[0].all() and not moves[2].any()
+
+
+@every_rule
+def test_a_rule_goes_down(rule):
+    point, optimizer = Point(np.array([3., -2.])), rule(0.05)
+    for _ in range(200):
+        point.dW = point.W.copy()               # the gradient of |W|² / 2
+        point.update(optimizer)
+    assert np.linalg.norm(point.W) < 0.1
+
+
+# Memory
+
+@every_rule
+def test_a_saved_memory_continues_bit_for_bit(rule):
+    rng = np.random.default_rng(0)
+    gradients = rng.standard_normal((8, 5), dtype=np.float32)
+    whole, optimizer = Point(np.ones(5, np.float32)), rule(0.1)
+    for gradient in gradients[:4]:
+        whole.dW = gradient
+        whole.update(optimizer)
+    part, fresh = Point(whole.W.copy()), rule(0.1)
+    fresh.load_state(optimizer.state(), part)
+    for gradient in gradients[4:]:
+        for point, own in ((whole, optimizer), (part, fresh)):
+            point.dW = gradient
+            point.update(own)
+    np.testing.assert_array_equal(part.W, whole.W)
+
+
+@pytest.mark.parametrize("saved, loading", [(SGD, Adam), (Momentum, Adam), (Adam, SGD), (Adam, RMSProp)])
+def test_the_memory_of_another_rule_is_refused(saved, loading):
+    point, optimizer, other = Point(np.ones(5)), saved(0.1), loading(0.1)
+    point.dW = np.ones(5)
+    point.update(optimizer)
+    with pytest.raises(KeyError, match=f"saved memory does not fit {loading.__name__}.*needed is.*steps"):
+        other.load_state(optimizer.state(), point)
+    assert other.steps == 0
+
+
+def test_the_memory_for_another_layer_is_refused():
+    rng, optimizer = np.random.default_rng(0), Adam(0.1)
+    trained(rng).update(optimizer)
+    with pytest.raises(KeyError, match="saved memory does not fit Adam"):
+        Adam(0.1).load_state(optimizer.state(), Linear(3, 2, rng))
+
+
+def test_memory_belongs_to_one_layer():
+    rng, optimizer = np.random.default_rng(0), Adam(0.1)
+    trained(rng).update(optimizer)
+    with pytest.raises(RuntimeError, match=r"Adam\(lr=0.1\) keeps the memory of another layer; make one .* for each"):
+        trained(rng).update(optimizer)
+
+
+def test_plain_descent_has_no_memory_and_may_be_shared():
+    rng, optimizer = np.random.default_rng(0), SGD(0.1)
+    nets = trained(rng), trained(rng)
+    before = [net.layers[0].W.copy() for net in nets]
+    for net in nets:
+        net.update(optimizer)
+    assert all((net.layers[0].W != W).all() for net, W in zip(nets, before))
+
+
+@every_rule
+def test_a_gradient_that_was_never_set_is_named_and_nothing_moves(rule):
+    rng, optimizer = np.random.default_rng(0), rule(0.1)
+    net = Sequential(Linear(3, 4, rng), Linear(4, 2, rng))
+    net.layers[0].dW, net.layers[0].db = np.ones((3, 4), np.float32), np.ones(4, np.float32)
+    before = net.layers[0].W.copy()
+    with pytest.raises(RuntimeError, match="gradient of '1.W' was never set: call backward before update"):
+        net.update(optimizer)
+    np.testing.assert_array_equal(net.layers[0].W, before)
+    assert optimizer.steps == 0
+
+
+# Weight decay
+
+def test_weight_decay_pulls_weights_but_neither_biases_nor_scales():
+    rng = np.random.default_rng(0)
+    net = trained(rng)
+    for path, array, gradient in net.named_parameters():
+        array += 1
+        gradient[...] = 0
+    before = {path: array.copy() for path, array, _ in net.named_parameters()}
+    net.update(SGD(0.5, weight_decay=0.2))
+    for path, array, _ in net.named_parameters():
+        shrunk = np.float32(0.9) * before[path] if path.endswith("W") else before[path]
+        np.testing.assert_allclose(array, shrunk, rtol=1e-6, err_msg=path)
+
+
+def test_weight_decay_is_part_of_the_gradient_that_the_rule_sees():
+    rng = np.random.default_rng(0)
+    start, gradients = rng.standard_normal(5), rng.standard_normal((6, 5))
+    with_decay, by_hand = Point(start.copy()), Point(start.copy())
+    optimizers = Adam(0.1, weight_decay=0.3), Adam(0.1)
+    for gradient in gradients:
+        with_decay.dW, by_hand.dW = gradient, gradient + 0.3 * by_hand.W
+        with_decay.update(optimizers[0])
+        by_hand.update(optimizers[1])
+    np.testing.assert_array_equal(with_decay.W, by_hand.W)
+
+
+# Clipping
+
+@several
+@given(seed=seeds, limit=st.sampled_from([0.01, 1, 1000]))
+def test_clipping_scales_the_common_norm_of_a_layer_tree_to_its_limit(seed, limit):
+    rng = np.random.default_rng(seed)
+    net = trained(rng)
+    before = [array.copy() for _, array, _ in net.named_parameters()]
+    gradients = [gradient.copy() for _, _, gradient in net.named_parameters()]
+    norm = np.sqrt(sum(np.sum(gradient.astype(np.float64) ** 2) for gradient in gradients))
+    net.update(SGD(1, clip_norm=limit))
+    for (path, array, _), start, gradient in zip(net.named_parameters(), before, gradients):
+        np.testing.assert_allclose(array, start - gradient * min(1, limit / norm), rtol=1e-4, atol=1e-5, err_msg=path)
+
+
+def test_clipping_leaves_a_zero_gradient_and_a_layer_without_parameters_alone():
+    point = Point(np.ones(3, np.float32))
+    point.dW = np.zeros(3, np.float32)
+    point.update(SGD(1, clip_norm=0.1))
+    assert point.W.tolist() == [1, 1, 1]
+    Sequential(ReLU()).update(SGD(1, clip_norm=0.1))
+
+
+# Schedules
+
+def test_constant_is_one():
+    assert [Constant()(step) for step in (0, 5, 10**6)] == [1, 1, 1]
+
+
+def test_linear_decay_goes_from_one_to_zero_and_stays_there():
+    factor = LinearDecay(4)
+    assert [factor(step) for step in (0, 1, 2, 3, 4, 9)] == [1, 0.75, 0.5, 0.25, 0, 0]
+
+
+def test_step_decay_drops_at_its_boundaries():
+    factor = StepDecay((20, 10), gamma=0.1)
+    np.testing.assert_allclose([factor(step) for step in (0, 9, 10, 19, 20, 99)], [1, 1, 0.1, 0.1, 0.01, 0.01])
+    assert StepDecay((10,))(10) == 0.1
+
+
+# Wrong arguments
+
+WRONG = {
+    "a negative rate": (lambda: SGD(-0.1), ValueError, r"lr must lie in \[0, inf\); got -0.1"),
+    "a rate that is NaN": (lambda: Adam(float("nan")), ValueError, "lr must lie in .*; got nan"),
+    "a rate that is infinite": (lambda: Adam(float("inf")), ValueError, "lr must lie in .*; got inf"),
+    "a rate as text": (lambda: SGD("0.1"), TypeError, "lr must be a number; got '0.1'"),
+    "a momentum of one": (lambda: Momentum(0.1, mu=1), ValueError, r"mu must lie in \[0, 1\); got 1"),
+    "rho below zero": (lambda: RMSProp(0.1, rho=-0.1), ValueError, r"rho must lie in \[0, 1\); got -0.1"),
+    "b1 of one": (lambda: Adam(0.1, b1=1), ValueError, r"b1 must lie in \[0, 1\); got 1"),
+    "b2 of one": (lambda: Adam(0.1, b2=1.0), ValueError, r"b2 must lie in \[0, 1\); got 1.0"),
+    "eps of zero": (lambda: Adam(0.1, eps=0), ValueError, r"eps must lie in \(0, inf\); got 0"),
+    "a negative weight decay": (
+        lambda: SGD(0.1, weight_decay=-1),
+        ValueError, r"weight_decay must lie in \[0, inf\); got -1"),
+    "a clip norm of zero": (
+        lambda: SGD(0.1, clip_norm=0),
+        ValueError, r"clip_norm must lie in \(0, inf\); got 0"),
+    "a decay over no steps": (lambda: LinearDecay(0), ValueError, "n_steps must be at least 1; got 0"),
+    "a boundary that is not whole": (
+        lambda: StepDecay((1.5,)),
+        TypeError, "boundaries must be a whole number; got 1.5"),
+    "a drop by more than one": (
+        lambda: StepDecay((3,), gamma=2),
+        ValueError, r"gamma must lie in \(0, 1\]; got 2"),
+}
+
+
+@pytest.mark.parametrize("call, error, message", WRONG.values(), ids=WRONG)
+def test_a_wrong_argument_is_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
