@@ -5,11 +5,13 @@ it. Importing this package imports Matplotlib; `import tinydni` does not.
 """
 
 from tinydni.plots.bit_predictions import bit_predictions
+from tinydni.plots.cell_scatter import cell_scatter
 from tinydni.plots.learning_curve import learning_curve
+from tinydni.plots.marker_histograms import marker_histograms
 from tinydni.plots.misread_digits import misread_digits
 from tinydni.plots.network import draw_network
 from tinydni.plots.picture import Picture, check_path, save
 from tinydni.plots.table import markdown_table, results_table
 
-__all__ = ["Picture", "bit_predictions", "check_path", "draw_network", "learning_curve", "markdown_table",
-           "misread_digits", "results_table", "save"]
+__all__ = ["Picture", "bit_predictions", "cell_scatter", "check_path", "draw_network", "learning_curve",
+           "markdown_table", "marker_histograms", "misread_digits", "results_table", "save"]

@@ -1,0 +1,386 @@
+# %% [markdown]
+# # 1. Train a network by hand
+#
+# **What you'll do.** Write a network of three layers as one page of arrays, work out its gradients with the chain
+# rule, and train it until it adds binary numbers that it has never seen added. Then tidy the page into a class, swap
+# that for the library's layers, and prove after every change that not one number has moved.
+#
+# **What you'll learn.** What the three passes `forward`, `backward` and `update` do; how the gradient of every array
+# follows from one rule; how to rebuild numerical code without fear.
+#
+# **What you need.** NumPy and the chain rule. The notebook runs in less than a minute.
+
+# %%
+import inspect
+
+import numpy as np
+
+import tinydni as td
+from tinydni.plots import bit_predictions, learning_curve
+
+# %% [markdown]
+# ## Adding, as a network sees it
+#
+# The inputs are the bits of two numbers from 0 to 31, the targets are the bits of their sum. Everybody can check the
+# answers, and nobody needs to download anything.
+
+# %%
+data = td.datasets.addition(bits=5)
+print(data.notes[0])
+
+x, t = data.x.astype(np.float64), data.y.astype(np.float64)
+x_test, t_test = data.x_test.astype(np.float64), data.y_test.astype(np.float64)
+
+def as_text(bits):
+    return "".join(str(int(bit)) for bit in bits)
+
+for n in range(4):
+    print(as_text(x[n, :5]), "+", as_text(x[n, 5:]), "=", as_text(t[n]))
+
+# %% [markdown]
+# Throughout the course the letters mean the same: `x` holds the inputs, one example per row, shape (N, D): N examples
+# of D = 10 bits. `t` holds the targets, shape (N, M), M = 6.
+#
+# How hard is this? Look at the *last* bit of the sum. It is 1 when exactly one of the two last input bits is 1. If you
+# know only one input bit, whichever it is, you know nothing about the answer:
+
+# %%
+every_x, every_t = np.vstack([x, x_test]), np.vstack([t, t_test])
+covariance = (every_x - 0.5).T @ (every_t[:, -1] - 0.5) / len(every_x)
+print("covariance of the last bit with each input bit:", covariance)
+
+assert (covariance == 0).all()
+
+# %% [markdown]
+# So no weighted sum of the inputs says anything about that bit, and a network of one layer cannot learn it. The other
+# bits depend on a *carry* that may come from any place to their right. There have to be hidden layers that
+# invent something like a carry for themselves. We take two of them.
+
+# %% [markdown]
+# ## Forward
+#
+# A layer multiplies what it gets by a matrix of weights and squeezes each result between 0 and 1:
+#
+# | step | shapes |
+# | --- | --- |
+# | `z1 = x @ W1`, &nbsp; `h1 = sigmoid(z1)` | x (N, 10), W1 (10, 64), h1 (N, 64) |
+# | `z2 = h1 @ W2`, &nbsp; `h2 = sigmoid(z2)` | W2 (64, 32), h2 (N, 32) |
+# | `z3 = h2 @ W3`, &nbsp; `y = sigmoid(z3)` | W3 (32, 6), y (N, 6) |
+#
+# To keep the page short we leave the biases out; exercise 2 puts them in. The weights start random and small enough
+# that the sums z come out of size 1 or less: a normal distribution of standard deviation $1/\sqrt{D}$ for a layer with D inputs.
+
+# %%
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+def initial_weights():
+    rng = np.random.default_rng(0)
+    return [rng.standard_normal((n_in, n_out)) / np.sqrt(n_in) for n_in, n_out in ((10, 64), (64, 32), (32, 6))]
+
+W1, W2, W3 = initial_weights()
+
+h1 = sigmoid(x @ W1)
+h2 = sigmoid(h1 @ W2)
+y = sigmoid(h2 @ W3)
+
+print("the first sum should be     ", t[0])
+print("the untrained network thinks", y[0].round(2))
+
+# %% [markdown]
+# ## How wrong is that?
+#
+# One number must say it. We take half the squared distance between output and target, averaged over the N examples:
+#
+# $$L = \frac{1}{2N} \sum_{n=1}^{N} \sum_{m=1}^{M} (y_{nm} - t_{nm})^2$$
+#
+# Outputs of 0.5 everywhere would score ½ · 6 · ½² = 0.75. Keep that number in mind: it is what ignorance costs.
+
+# %%
+def loss_of(y, t):
+    return 0.5 * np.sum((y - t)**2) / len(y)
+
+print(f"all outputs 0.5: {loss_of(np.full_like(t, 0.5), t):.3f}     untrained network: {loss_of(y, t):.3f}")
+
+# %% [markdown]
+# ## Backward
+#
+# We want to know how the loss answers to each weight. Write `dW` for the array of all $\partial L / \partial W_{jk}$;
+# it has the shape of `W`. In the same way `dy`, `dh`, `dz` stand for the gradient of the loss with respect to `y`, `h`,
+# `z`: **d + name is always the gradient of the loss, in the shape of the array that it is named after.**
+#
+# Only three operations happen in the network, so three derivatives are enough. Each takes the gradient at its output
+# and makes the gradient at its input.
+#
+# **The loss.** $L$ is a sum of squares, so $\partial L/\partial y_{nm} = (y_{nm} - t_{nm}) / N$:
+#
+#     dy = (y - t) / N
+#
+# **The sigmoid.** Its slope is $\sigma'(z) = \sigma(z)\,(1 - \sigma(z)) = y\,(1 - y)$, and every entry goes its own way:
+#
+#     dz = dy * y * (1 - y)
+#
+# **The product** `z = h @ W`, in entries $z_{nk} = \sum_j h_{nj} W_{jk}$. The weight $W_{jk}$ acts on the loss
+# through the column k of z, once for every example, and $\partial z_{nk} / \partial W_{jk} = h_{nj}$. The
+# chain rule adds up all the ways:
+#
+# $$\frac{\partial L}{\partial W_{jk}} = \sum_n h_{nj}\, \frac{\partial L}{\partial z_{nk}}, \qquad
+# \frac{\partial L}{\partial h_{nj}} = \sum_k \frac{\partial L}{\partial z_{nk}}\, W_{jk}$$
+#
+# which are again matrix products:
+#
+#     dW = h.T @ dz          (j, n) times (n, k)
+#     dh = dz @ W.T          (n, k) times (k, j)
+#
+# That is all of it. Read the forward page from its last line to its first, and write one line for each:
+
+# %%
+N = len(x)
+dy = (y - t) / N
+dz3 = dy * y * (1 - y)
+dW3 = h2.T @ dz3
+dh2 = dz3 @ W3.T
+dz2 = dh2 * h2 * (1 - h2)
+dW2 = h1.T @ dz2
+dh1 = dz2 @ W2.T
+dz1 = dh1 * h1 * (1 - h1)
+dW1 = x.T @ dz1
+
+for name, array, gradient in (("W1", W1, dW1), ("W2", W2, dW2), ("W3", W3, dW3)):
+    print(f"{name} {array.shape}   d{name} {gradient.shape}   largest entry {np.abs(gradient).max():.4f}")
+
+# %% [markdown]
+# Believe nothing that you can measure. Move a single weight a little up and a little down, run forward both times,
+# and see how the loss changes:
+
+# %%
+def loss_with(W1, W2, W3):
+    return loss_of(sigmoid(sigmoid(sigmoid(x @ W1) @ W2) @ W3), t)
+
+step = 1e-5
+nudge = np.zeros_like(W1)
+nudge[2, 3] = step
+measured = (loss_with(W1 + nudge, W2, W3) - loss_with(W1 - nudge, W2, W3)) / (2 * step)
+
+print(f"measured {measured:.10f}")
+print(f"dW1[2,3] {dW1[2, 3]:.10f}")
+np.testing.assert_allclose(dW1[2, 3], measured, rtol=1e-6)
+
+# %% [markdown]
+# The weight sits in the first layer, and its gradient came through all eight lines above. If one of them were wrong,
+# these numbers would differ. (One weight of 2,880 is a spot check; notebook 2 checks them all at once.)
+
+# %% [markdown]
+# ## Update, and the whole page
+#
+# The gradient points to where the loss grows, so every weight takes a small step against it: `W -= lr * dW`, with the
+# learning rate `lr`. We do not wait for all 819 examples before a step, but take batches of 9. An *epoch* is one pass
+# through all of them: 91 steps.
+
+# %%
+epochs, batch, lr = 200, 9, 3.0
+
+W1, W2, W3 = initial_weights()
+losses = []                                     # of every step, before its update
+
+for epoch in range(epochs):
+    for start in range(0, len(x), batch):
+        xb, tb = x[start:start + batch], t[start:start + batch]
+        # forward
+        h1 = sigmoid(xb @ W1)
+        h2 = sigmoid(h1 @ W2)
+        y = sigmoid(h2 @ W3)
+        losses.append(loss_of(y, tb))
+        # backward
+        dz3 = (y - tb) / len(xb) * y * (1 - y)
+        dz2 = dz3 @ W3.T * h2 * (1 - h2)
+        dz1 = dz2 @ W2.T * h1 * (1 - h1)
+        # update
+        W3 -= lr * h2.T @ dz3
+        W2 -= lr * h1.T @ dz2
+        W1 -= lr * xb.T @ dz1
+
+saved = np.array(losses)                        # what every later version has to reproduce
+per_epoch = saved.reshape(epochs, -1).mean(axis=1)
+for epoch in (1, 10, 25, 50, 75, 100, 150, 200):
+    print(f"epoch {epoch:3d}   loss {per_epoch[epoch - 1]:.4f}")
+
+# %%
+learning_curve({"training loss": (np.arange(1, epochs + 1), per_epoch)}, title="Learning to add", xlabel="epoch",
+               ylabel="mean loss of the epoch", reference={"all outputs 0.5": 0.75})
+
+# %% [markdown]
+# The curve goes down in stairs: the network finds one bit after another (exercise 3 asks which). And the part of the
+# table that it never saw?
+
+# %%
+y_test = sigmoid(sigmoid(sigmoid(x_test @ W1) @ W2) @ W3)
+right = (y_test > 0.5) == t_test
+print(f"{100 * right.mean():.1f} % of the bits, {right.all(axis=1).sum()} of {len(right)} sums are right")
+
+assert right.mean() > 0.99
+
+# %% [markdown]
+# It has not learnt a table by heart, it has learnt to add.
+
+# %% [markdown]
+# ## The same, as a `Layer`
+#
+# The page says everything three times. Each layer does the same three things, so give them a home. A layer must keep
+# its input and its output from `forward`, since `backward` needs both; and it must keep `dW` from `backward` until
+# `update`.
+
+# %%
+class Layer:
+    def __init__(self, W):
+        self.W = W
+
+    def forward(self, x):
+        self.x = x
+        self.y = sigmoid(x @ self.W)
+        return self.y
+
+    def backward(self, dy):
+        dz = dy * self.y * (1 - self.y)
+        self.dW = self.x.T @ dz
+        return dz @ self.W.T                    # dx, the dy of the layer below
+
+    def update(self, lr):
+        self.W -= lr * self.dW
+
+# %% [markdown]
+# Now the training loop says only what it means. Note the order: `backward` goes through all layers *before* anyone
+# updates, because every layer needs the W that made its output to tell the layer below what went wrong.
+
+# %%
+layers = [Layer(W) for W in initial_weights()]
+losses = []
+
+for epoch in range(epochs):
+    for start in range(0, len(x), batch):
+        h, tb = x[start:start + batch], t[start:start + batch]
+        for layer in layers:
+            h = layer.forward(h)
+        losses.append(loss_of(h, tb))
+        dh = (h - tb) / len(h)
+        for layer in reversed(layers):
+            dh = layer.backward(dh)
+        for layer in layers:
+            layer.update(lr)
+
+difference = np.abs(np.array(losses) - saved).max()
+print(f"{len(losses):,} losses, largest difference from the page of arrays: {difference:.1e}")
+np.testing.assert_allclose(losses, saved, rtol=1e-6, atol=1e-9)
+
+# %% [markdown]
+# This is how to rebuild numerical code: save the numbers, change one thing, compare *all* the numbers. A mistake in a
+# gradient rarely crashes. It only learns worse, and you would blame the learning rate for a week.
+
+# %% [markdown]
+# ## The same, with tinydni
+#
+# The library has split our layer in two, since not every product is followed by a sigmoid. There is nothing more
+# in them than what you have just written. Here are the two `backward` methods as they stand in the library:
+
+# %%
+print(inspect.getsource(td.Linear.backward))
+print(inspect.getsource(td.Sigmoid.backward))
+
+# %% [markdown]
+# There are two additions. The bias `b` is added to every example's row, so its gradient is the sum over the batch.
+# And the first layer may skip its `dx`, for nobody asks how the *data* should change.
+#
+# `td.decouple` puts blocks and loss together into a network that can run in several ways. The way of
+# this notebook is called `backprop`. What "decouple" means is the story of notebook 3.
+
+# %%
+rng = np.random.default_rng(0)                  # the same draws in the same order as above
+sizes = ((10, 64), (64, 32), (32, 6))
+blocks = [td.Sequential(td.Linear(n_in, n_out, rng, std=1 / np.sqrt(n_in), bias=False, dtype=np.float64), td.Sigmoid())
+          for n_in, n_out in sizes]
+net = td.decouple(blocks, td.MeanSquaredError(), optimizer=lambda: td.SGD(lr), schedule=td.backprop)
+
+losses = [net.step(x[start:start + batch], t[start:start + batch])
+          for epoch in range(epochs) for start in range(0, len(x), batch)]
+
+difference = np.abs(np.array(losses) - saved).max()
+print(f"{len(losses):,} losses, largest difference from the page of arrays: {difference:.1e}")
+np.testing.assert_allclose(losses, saved, rtol=1e-6, atol=1e-9)
+
+# %% [markdown]
+# Three versions, one set of numbers. Here is what they have learnt:
+
+# %%
+bit_predictions(data.x_test, data.y_test, net.predict(x_test) > 0.5)
+
+# %% [markdown]
+# ## On your own
+#
+# **1.** Remove the sigmoid from the two hidden layers (keep it in the last). How many bits can the network get
+# right now, however long it trains?
+#
+# <details><summary>Hint</summary>
+#
+# Without a bend in between, `x @ W1 @ W2 @ W3` is `x @ (W1 @ W2 @ W3)`: one layer in disguise. We saw that the last bit
+# has nothing to do with any weighted sum of the inputs; which other bits are partly visible to one? About two thirds
+# of all bits come out right.
+# </details>
+#
+# **2.** Give `Layer` a bias: `z = x @ W + b`. What are the shape and the gradient of `b`? Nudge one entry of `b` to
+# check.
+#
+# <details><summary>Hint</summary>
+#
+# `b` has shape (M,) and is used once for every example: the chain rule adds up the ways, `db = dz.sum(axis=0)`. If you
+# forget the sum, NumPy will not protest at `b -= lr * dz` when the batch has one example, and you learn something else.
+# </details>
+#
+# **3.** Which bit of the sum is learnt first, and which last? Record the share of right answers for each of the six
+# bits after every epoch, and draw the six curves with `learning_curve`.
+#
+# <details><summary>Hint</summary>
+#
+# `((y > 0.5) == tb).mean(axis=0)` has one number per bit; average it over an epoch. The first bit of the sum, the one
+# worth 32, can be guessed well from a weighted sum of the inputs: is a + b at least 32? So it comes first. Compare what
+# the others need: the second bit depends on a carry from everything to its right, the last one only on two inputs.
+# </details>
+#
+# **4.** In the page of arrays, move the line `W3 -= ...` up, directly below `dz3 = ...`. What is wrong now, and does the
+# network still learn? What does a measurement like the one above say about `dW1`?
+#
+# <details><summary>Hint</summary>
+#
+# `dz2` is then made from the new W3, but the outputs were made by the old one. With a small step the difference is
+# small, and so the mistake hides: training looks almost the same. It is the kind of mistake that only a check finds. You
+# will meet it again in notebook 3.
+# </details>
+#
+# **5.** Replace the loss by cross-entropy, $L = -\frac1N \sum t \log y + (1 - t) \log (1 - y)$. What happens to `dz3`?
+#
+# <details><summary>Hint</summary>
+#
+# `dy = (y - t) / (y * (1 - y)) / N`, and the factor y (1 - y) of the sigmoid cancels: `dz3 = (y - t) / N`. An output that
+# is wrong and sure of itself now gets the full push, while under squared error it gets next to none. Take a smaller
+# learning rate, such as 0.5.
+# </details>
+
+# %% [markdown]
+# ## In practice
+#
+# - Frameworks such as PyTorch write the backward page for you. It is still this page: one rule per operation, in
+#   reverse order, with the arrays of the forward pass kept in memory until they are needed. That memory is what limits
+#   the size of networks on a GPU.
+# - A mean over the batch, as we use it, makes the step independent of the batch size. Some tutorials sum instead: their
+#   learning rate is ours divided by N.
+# - The learning rate of 3 is large because the slopes of three sigmoids in a row make gradients small. From notebook 4 on
+#   the blocks are Linear, BatchNorm and ReLU, and the optimizer is Adam, with rates around 0.001.
+#
+# ## Further reading
+#
+# - D. Rumelhart, G. Hinton and R. Williams, *Learning representations by back-propagating errors*, Nature, 1986. Four
+#   pages; you have just written its equations.
+# - A. Trask, *Deep Learning without Backpropagation*, 2017: the tutorial whose task and road this notebook and the third
+#   one follow.
+# - I. Goodfellow, Y. Bengio and A. Courville, *Deep Learning*, 2016, section 6.5, for the same in full generality.
+#
+# Next: **2. Check a gradient.**

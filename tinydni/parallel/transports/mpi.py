@@ -1,0 +1,133 @@
+"""Workers as MPI processes, on one host or many: `mpiexec -n 2 tinydni train mnist --transport mpi`.
+
+Only arrays of bytes travel (see `message.pack`); nothing is unpickled. Who can send to an MPI program is part of it: a
+hostile sender is outside of what MPI, and this file, defend against.
+"""
+
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+
+import numpy as np
+
+from tinydni.parallel.blas import one_blas_thread
+from tinydni.parallel.message import Kind, Message, as_bytes, pack, unpack
+
+SPIN = 2e-4             # seconds to ask for messages without a pause; then others may have the core
+LONGEST_PAUSE = 1e-3
+PATIENCE = 5            # seconds that a worker that has raised waits to be stopped
+
+
+class MPIError(RuntimeError):
+    """MPI cannot be used here."""
+
+
+def world():
+    """The communicator of all processes. Raises MPIError where mpi4py or the MPI library is missing."""
+    try:
+        import mpi4py
+        mpi4py.rc.thread_level = "funneled"
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise MPIError(f"MPI needs mpi4py and an MPI library ({error}). pip install \"tinydni[mpi]\" brings both for one "
+                       "machine; on a cluster take the site's own MPI, with an mpi4py built for it.") from None
+    return MPI.COMM_WORLD
+
+
+class Processes:
+    """The workers of a communicator: this process is the one of its rank."""
+
+    def __init__(self, communicator):
+        self.endpoint = Endpoint(communicator)
+        self.rank, self.size = self.endpoint.rank, self.endpoint.size
+        self.stopped = False
+
+    def start(self, make):
+        """Makes the worker of this process."""
+        return make(self.endpoint)
+
+    def follow(self, make):
+        """For all but worker 0: makes a worker from the first message, by the function make(text), and runs it.
+
+        If it raises, worker 0 hears of it and ends the run; if that does not come, MPI ends all processes.
+        """
+        signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C reaches all; worker 0 decides
+        worker = None
+        try:
+            message = self.endpoint.receive()
+            if message.kind == Kind.STOP:
+                return
+            worker = make(message.arrays[0])
+            with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                worker.turns(lambda: not worker.stopped)
+            self.endpoint.flush()
+        except BaseException:
+            self.failed(-1 if worker is None else worker.step)
+
+    def failed(self, step):
+        """Tells worker 0 of the exception that is being handled, and waits for the run to end."""
+        text = traceback.format_exc()
+        self.endpoint.send(0, Message(Kind.FAILED, step, self.rank, (as_bytes(text),)))
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            message = self.endpoint.poll()
+            if message is not None and message.kind == Kind.STOP:
+                return
+            time.sleep(LONGEST_PAUSE)
+        print(f"worker {self.rank} failed, and worker 0 does not answer:\n{text}", file=sys.stderr, flush=True)
+        self.endpoint.communicator.Abort(1)
+
+    def announce(self, text):
+        """Worker 0 tells the others what to build."""
+        for rank in range(1, self.size):
+            self.endpoint.send(rank, Message(Kind.LOAD, 0, 0, (as_bytes(text),)))
+
+    def stop(self):
+        """Worker 0 tells the others to end. It may be told twice."""
+        if not self.stopped:
+            for rank in range(1, self.size):
+                self.endpoint.send(rank, Message(Kind.STOP, 0, 0))
+            self.endpoint.flush()
+        self.stopped = True
+
+
+class Endpoint:
+    """The place of this process."""
+
+    def __init__(self, communicator):
+        from mpi4py import MPI
+        self.communicator, self.bytes, self.any, self.status = communicator.Dup(), MPI.BYTE, MPI.ANY_SOURCE, MPI.Status()
+        self.rank, self.size = communicator.rank, communicator.size
+        self.sending = deque()          # (request, block): a block must live until it is sent
+
+    def send(self, worker, message):
+        block = pack(message)
+        self.sending.append((self.communicator.Isend([block, self.bytes], worker), block))
+
+    def poll(self):
+        while self.sending and self.sending[0][0].Test():
+            self.sending.popleft()
+        found = self.communicator.Improbe(self.any, status=self.status)
+        if found is None:
+            return None
+        block = np.empty(self.status.Get_count(self.bytes), np.uint8)
+        sender = self.status.Get_source()
+        found.Recv([block, self.bytes])
+        return unpack(block, sender)
+
+    def receive(self):
+        start, pause = time.perf_counter(), 0.0
+        while True:
+            message = self.poll()
+            if message is not None:
+                return message
+            if time.perf_counter() - start > SPIN:
+                time.sleep(pause)
+                pause = min(pause + 2e-5, LONGEST_PAUSE)
+
+    def flush(self):
+        """Waits until all that was sent is on its way; what arrives meanwhile comes too late."""
+        while self.sending:
+            self.poll()
