@@ -1,6 +1,7 @@
 """The commands. No logic of their own: each names a function of the library and hands it the arguments."""
 
 import argparse
+import os
 import sys
 
 from threadpoolctl import threadpool_limits
@@ -53,6 +54,9 @@ def main(argv=None):
     except EXPECTED as error:
         print(f"tinydni: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:             # whoever read the output, such as `head`, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("\ntinydni: interrupted", file=sys.stderr)
         return 130

@@ -75,9 +75,9 @@ def cytometry(sample):
     """
     if checks.positive_int(sample, "sample") not in SAMPLES:
         raise ValueError(f"sample must be a number from 1 to 16; got {sample}.")
-    counts = read(f"sample{sample}.csv", np.float32)
-    labels = read(f"labels{sample}.csv", np.int64)
-    if counts.ndim != 2 or counts.shape[1] != N_MARKERS:
+    counts = read(f"sample{sample}.csv", np.float32, ndmin=2)
+    labels = read(f"labels{sample}.csv", np.int64, ndmin=1)
+    if counts.shape[1] != N_MARKERS:
         raise broken(f"sample{sample}.csv", f"should hold {N_MARKERS} numbers per line")
     if not np.isfinite(counts).all() or counts.min() < 0:
         raise broken(f"sample{sample}.csv", "holds counts that are negative or not finite")
@@ -88,11 +88,11 @@ def cytometry(sample):
     return Cells(f"sample {sample}", counts, labels)
 
 
-def read(name, dtype):
+def read(name, dtype, ndmin):
     """The numbers of one file."""
     path = find(FILES[name])
     try:
-        return np.loadtxt(path, delimiter=",", dtype=dtype)
+        return np.loadtxt(path, delimiter=",", dtype=dtype, ndmin=ndmin)
     except ValueError as error:
         raise broken(name, f"is not a table of numbers ({error})") from error
     except OSError as error:

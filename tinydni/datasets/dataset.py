@@ -1,5 +1,6 @@
 """What every data set looks like: inputs and targets to train on, and a held-out part to test on."""
 
+import math
 import numbers
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +11,7 @@ import numpy as np
 class Dataset:
     """Training examples and held-out examples, checked once, here, so that nothing checks them again per step.
 
-    x (N, D) float32: inputs to train on
+    x (N, D) or images (N, H, W, C), float32: inputs to train on
     y (N,) int64: labels 0 ... K-1;  or, if n_classes is None, y (N, M) float32: target bits, each 0 or 1
     x_test, y_test: the held-out part, of the same widths
     n_classes: K, or None
@@ -35,8 +36,8 @@ class Dataset:
 
     @property
     def n_in(self):
-        """D, the width of the input."""
-        return self.x.shape[1]
+        """D, the number of values in one input."""
+        return math.prod(self.x.shape[1:])
 
     @property
     def n_out(self):
@@ -61,6 +62,10 @@ class Dataset:
                 "The test set is not used.")
         return replace(self, x=self.x[:-n], y=self.y[:-n], x_test=self.x[-n:], y_test=self.y[-n:],
                        held_out="validation", notes=(*self.notes, note))
+
+    def as_images(self, *shape):
+        """This data set with its inputs as images, (N, D) -> (N, H, W, C), for convolutions; no copy."""
+        return replace(self, x=self.x.reshape(-1, *shape), x_test=self.x_test.reshape(-1, *shape))
 
     def validate(self):
         """Raises TypeError or ValueError, naming the array and the place, unless everything fits together."""
@@ -87,12 +92,12 @@ class Dataset:
 
 
 def check_inputs(name, x):
-    """Raises unless x is (N, D) float32 and finite."""
-    check_array(name, x, np.float32, ndim=2)
+    """Raises unless x is (N, D) or (N, H, W, C), float32 and finite."""
+    check_array(name, x, np.float32, ndim=4 if getattr(x, "ndim", 2) == 4 else 2)
     finite = np.isfinite(x)
     if not finite.all():
-        i, j = np.argwhere(~finite)[0]
-        raise ValueError(f"{name} must be finite; got {x[i, j]} at index ({i}, {j}). "
+        index = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(f"{name} must be finite; got {x[index]} at index {index}. "
                          "Remove or repair such examples first.")
 
 
@@ -122,7 +127,7 @@ def check_array(name, array, dtype, ndim):
     if array.dtype != dtype:
         raise TypeError(f"{name} must have dtype {np.dtype(dtype)}; got {array.dtype}. Convert it with .astype.")
     if array.ndim != ndim or array.size == 0:
-        shape = {1: "(N,)", 2: "(N, D)"}[ndim]
+        shape = {1: "(N,)", 2: "(N, D)", 4: "(N, H, W, C)"}[ndim]
         raise ValueError(f"{name} must have shape {shape} with at least one entry per axis; got {array.shape}.")
 
 

@@ -1,8 +1,10 @@
 """The options that the training jobs share, and how they are filled, saved and compared."""
 
 import argparse
+from functools import partial
 
 from tinydni import backend
+from tinydni.experiments import workers
 from tinydni.experiments.methods import CONTEXTS, METHODS, SYNTHESIZERS, OptionError, recipe
 
 OUTPUTS = ("save", "resume", "figure", "json", "quiet", "threads", "main")      # what does not change the run
@@ -54,9 +56,9 @@ def cuts(text):
 
 def add_training_arguments(parser, defaults):
     """Adds the options of a training job. Those that are not given stay None, so that a recipe can fill them."""
-    def add(name, text, **kwargs):
+    def add(name, text, group=parser, **kwargs):
         default = defaults.get(name.lstrip("-").replace("-", "_"))
-        parser.add_argument(name, help=text + (f" (default {default})" if default is not None else ""), **kwargs)
+        group.add_argument(name, help=text + (f" (default {default})" if default is not None else ""), **kwargs)
 
     run = parser.add_argument_group("what to train")
     add("--method", "; ".join(f"{name}: {method.meaning}" for name, method in METHODS.items()), choices=METHODS)
@@ -81,6 +83,8 @@ def add_training_arguments(parser, defaults):
     add("--lambda", "BP(λ): 1 is backprop, 0 is decoupled", type=share, metavar="L")
     add("--measure-gradients", "compare synthetic and true gradients at every interface after each epoch",
         action="store_const", const=True)
+    apart = parser.add_argument_group("workers")
+    workers.add_worker_arguments(partial(add, group=apart), whole)
     add_output_arguments(parser)
 
 
@@ -107,6 +111,7 @@ def training_options(given, defaults):
         options[name] = value if options.get(name) is None else options[name]
     for name, value in recipe(options).items():
         options[name] = value if options.get(name) is None else options[name]
+    options |= workers.filled(options)
     if options["quick"]:
         options["epochs"] = 1
     return options

@@ -1,12 +1,13 @@
 """A training job: from options to a trained network and its report, through interruption and resumption."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from tinydni import backend, checkpoint
 from tinydni.callbacks import Checkpoints, Progress, stop_on_interrupt
-from tinydni.experiments import arguments, methods
+from tinydni.experiments import arguments, methods, workers
 from tinydni.files import check_folder, write_json
 from tinydni.schedules import LinearDecay
 from tinydni.training import Training
@@ -36,6 +37,7 @@ class Job:
     task: function (options) -> Task    scores: function (train error, held-out error, held_out) -> named results
     show: function (network, task) that prints a few predictions after training
     unit: of what is counted as wrong    extra: function (parser) that adds options of this job alone
+    variants: other defaults for a value of --model
     """
 
     name: str
@@ -46,6 +48,7 @@ class Job:
     show: callable
     unit: str = "of the images"
     extra: callable = lambda parser: None
+    variants: dict = field(default_factory=dict)
 
     def add_arguments(self, parser):
         """Adds the options of this job to an argparse parser."""
@@ -54,7 +57,7 @@ class Job:
 
     def options(self, given):
         """The full options of a run; `given` maps their names to values, None where nothing was said."""
-        return arguments.training_options(given, self.defaults)
+        return arguments.training_options(given, {**self.defaults, **self.variants.get(given.get("model"), {})})
 
     def run(self, options):
         """A fresh run with full options."""
@@ -62,6 +65,10 @@ class Job:
 
     def main(self, given):
         """Runs the job for the command line, from parsed arguments. Returns the exit code."""
+        return workers.main(self, given)
+
+    def train(self, given):
+        """Trains, or goes on, and reports. Returns the exit code."""
         figure = given.figure or f"{self.name}-{given.method or self.defaults['method']}.png"
         check_outputs(figure, given.json, given.save)
         run = self.resumed(given) if given.resume else self.run(self.options(vars(given)))
@@ -130,11 +137,15 @@ class Run:
             n, m = QUICK
             dataset = replace(dataset, x=dataset.x[:n], y=dataset.y[:n], x_test=dataset.x_test[:m],
                               y_test=dataset.y_test[:m])
-        self.network = methods.build(self.task, dataset, options).to(xp)
+        build = lambda options: methods.build(self.task, dataset, options).to(xp)
+        if options.get("workers"):
+            options = self.options = workers.with_cuts(options, build, dataset, context(dataset, options))
+        self.network = build(options)
         n_steps = options["epochs"] * (len(dataset.x) // options["batch_size"])
-        self.training = Training(self.network, dataset, options["epochs"], options["batch_size"], options["seed"],
-                                 LinearDecay(max(1, n_steps)), self.task.error, context(dataset, options),
-                                 bool(options.get("measure_gradients")))
+        make = partial(workers.training, options) if options.get("workers") else Training
+        self.training = make(self.network, dataset, options["epochs"], options["batch_size"], options["seed"],
+                             LinearDecay(max(1, n_steps)), self.task.error, context(dataset, options),
+                             bool(options.get("measure_gradients")))
         self.seconds = 0.0
 
     def train(self, quiet=False, save=None):
@@ -169,7 +180,8 @@ class Run:
         return {"experiment": self.job.name, "method": self.options["method"], "options": options,
                 "seed": self.options["seed"], "backend": self.options["backend"], "sees": list(methods.sees(self.options)),
                 "notes": list(training.dataset.notes), "seconds": round(self.seconds, 3), "history": training.history,
-                **self.job.scores(training.train_error(), training.history[f"{held_out}_error"][-1], held_out)}
+                **self.job.scores(training.train_error(), training.history[f"{held_out}_error"][-1], held_out),
+                **workers.report(self.options, training)}
 
     def head(self):
         """What is about to be trained, in a few lines."""

@@ -1,16 +1,17 @@
 """The methods of `--method`: what is trained on which gradient, with the recipe that was chosen on validation data."""
 
+import math
 from dataclasses import dataclass
 
 from tinydni.dni import BPLambda, DirectFeedback, Stochastic, backprop, decouple, full_unlock, top_only, update_decoupled
-from tinydni.layers import Linear, Sequential, Sigmoid
+from tinydni.layers import BatchNorm, Conv2D, Flatten, GlobalAvgPool, Linear, ReLU, Sequential, Sigmoid
 from tinydni.layers.softmax import Softmax
 from tinydni.optimizers import Adam
 from tinydni.random import stream
-from tinydni.synthesizers import (Guess, GuessSynthesizer, InputSynthesizer, LinearSynthesizer, LocalHead, MLPSynthesizer,
-                                  Untrained, VirtualLinear, VirtualMLP)
+from tinydni.synthesizers import (ConvSynthesizer, Guess, GuessSynthesizer, InputSynthesizer, LinearSynthesizer, LocalHead, MLPSynthesizer,
+                                  Untrained, VirtualLinear, VirtualMLP, VirtualNetwork)
 
-SYNTHESIZERS = ("linear", "mlp", "virtual-linear", "virtual-mlp", "guess")
+SYNTHESIZERS = ("linear", "mlp", "resnet", "virtual-linear", "virtual-mlp", "virtual-conv", "guess")
 CONTEXTS = ("none", "labels", "input")
 SCHEDULES = ("p_update", "unlock", "lambda")        # options that run the decoupled methods in another way
 CODES = 10                                          # of a guess
@@ -71,7 +72,8 @@ def recipe(options):
                          + " are different ways to run the modules; choose one.")
     if method.synthesizer is None:
         for option in ("synthesizer", "context", "synthesizer_lr", "warm_up", "untrained", "cuts", *SCHEDULES):
-            if options.get(option) is not None and not (option == "cuts" and name in ("none", "dfa")):
+            if options.get(option) is not None and not (option == "cuts" and (name in ("none", "dfa")
+                                                                              or options.get("workers"))):
                 raise OptionError(f"--{option.replace('_', '-')} does nothing with --method {name}, which has no "
                                  "synthesizer; leave it out.")
         return {"lr": method.lr}
@@ -101,7 +103,7 @@ def build(task, dataset, options):
                   "synthesizer_optimizer": lambda: Adam(options["synthesizer_lr"]), "warm_up": options["warm_up"]}
     if options.get("unlock"):
         rng = stream(options["seed"], "synthesizer", 1)
-        parts |= {"input_synthesizer": lambda n_h: InputSynthesizer(dataset.n_in, n_h, rng),
+        parts |= {"input_synthesizer": lambda *shape: InputSynthesizer(dataset.n_in, only_rows(shape, "--unlock"), rng),
                   "input_optimizer": lambda: Adam(options["synthesizer_lr"])}
     return decouple(blocks, task.loss, schedule=schedule(method, blocks, dataset, options), **parts)
 
@@ -121,21 +123,49 @@ def schedule(method, blocks, dataset, options):
 
 
 def synthesizer_maker(method, task, dataset, options):
-    """A function (n_h) -> synthesizer of the form that the options name."""
+    """A function (*shape of one h) -> synthesizer of the form that the options name.
+
+    Raises OptionError, when it is called, for a form that does not exist for h of that shape.
+    """
     rng, form = stream(options["seed"], "synthesizer"), options["synthesizer"]
     n_context = {"none": 0, "labels": dataset.n_out, "input": dataset.n_in}[options["context"]]
     output = Softmax() if dataset.n_classes else Sigmoid()
     guess = Guess(dataset.n_in, CODES, rng) if form == "guess" else None
-    make = {"linear": lambda n_h: LinearSynthesizer(n_h, n_context, reads_h=method.reads_h),
+    rows = {"linear": lambda n_h: LinearSynthesizer(n_h, n_context, reads_h=method.reads_h),
             "mlp": lambda n_h: MLPSynthesizer(n_h, rng, n_context),
             "virtual-linear": lambda n_h: VirtualLinear(n_h, n_context, rng, output),
             "virtual-mlp": lambda n_h: VirtualMLP(n_h, n_context, rng, output=output),
-            "guess": lambda n_h: GuessSynthesizer(VirtualLinear(n_h, CODES, rng), guess)}[form]
-    if options["method"] == "local":
-        return lambda n_h: LocalHead(make(n_h))
-    if options.get("untrained"):
-        return lambda n_h: Untrained(make(n_h))
+            "guess": lambda n_h: GuessSynthesizer(VirtualLinear(n_h, CODES, rng), guess)}
+    images = {"linear": lambda *shape: ConvSynthesizer(shape[-1], rng, n_context),
+              "mlp": lambda *shape: ConvSynthesizer(shape[-1], rng, n_context, "hidden"),
+              "resnet": lambda *shape: ConvSynthesizer(shape[-1], rng, n_context, "resnet", kernel=3),
+              "virtual-linear": lambda *shape: VirtualNetwork(linear_on_images(shape, n_context, rng), n_context, output, step=1e-3),
+              "virtual-conv": lambda *shape: VirtualNetwork(convolutions(shape, n_context, rng), n_context, output)}
+
+    def make(*shape):
+        forms, what = (images, "images") if len(shape) == 3 else (rows, "rows")
+        if form not in forms or (what == "images" and options["method"] in ("label-only", "local")):
+            raise OptionError(f"--method {options['method']} with --synthesizer {form} is not made for interfaces that "
+                              f"{what} cross.")
+        synthesizer = forms[form](*shape)
+        if options["method"] == "local":
+            return LocalHead(synthesizer)
+        return Untrained(synthesizer) if options.get("untrained") else synthesizer
     return make
+
+
+def linear_on_images(shape, n_out, rng):
+    """The linear virtual network on images: every pixel of every channel has its weights."""
+    n_in = math.prod(shape)
+    return Sequential(Flatten(), Linear(n_in, n_out, rng, std=n_in**-0.5))
+
+
+def convolutions(shape, n_out, rng, width=32):
+    """A small convolutional virtual network: two layers, the mean over the image, a linear output."""
+    n_in = shape[-1]
+    return Sequential(Conv2D(n_in, width, rng, bias=False), BatchNorm(width, momentum=0), ReLU(),
+                      Conv2D(width, width, rng, bias=False), BatchNorm(width, momentum=0), ReLU(),
+                      GlobalAvgPool(), Linear(width, n_out, rng, std=width**-0.5))
 
 
 def group(blocks, cuts):
@@ -161,8 +191,15 @@ def widths(blocks, dataset):
     shape, found = dataset.x.shape[1:], []
     for block in blocks:
         shape = block.output_shape(shape)
-        found.append(shape[-1])
+        found.append(only_rows(shape, "this method"))
     return found
+
+
+def only_rows(shape, what):
+    """The width of an interface that rows cross. Raises OptionError for images."""
+    if len(shape) != 1:
+        raise OptionError(f"{what} is made for fully connected networks; this interface is crossed by images of {shape}.")
+    return shape[0]
 
 
 def sees(options):

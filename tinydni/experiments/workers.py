@@ -3,6 +3,9 @@
 import json
 from functools import cache
 
+from threadpoolctl import threadpool_limits
+
+from tinydni import backend
 from tinydni.experiments.methods import METHODS, OptionError
 from tinydni.parallel import MODES, ParallelTraining, Plan
 from tinydni.parallel.balance import balanced, measure
@@ -27,7 +30,6 @@ def add_worker_arguments(add, whole):
     add("--mode", "free: nobody waits for a gradient; lock-step: the numbers of one loop; locked: backpropagation over "
         "the same workers; data-parallel: backpropagation, each worker with the whole network and a share of every batch "
         "(default free, or locked for backprop)", choices=MODES)
-    add("--timeline", "draw what each worker did when", metavar="FILE.png")
 
 
 def filled(options):
@@ -75,15 +77,75 @@ def transport(options):
     return processes()
 
 
-def with_cuts(options, build, batch):
-    """The options with interfaces between the workers only, chosen by measured cost, if no cuts are given.
+def with_cuts(options, build, dataset, context):
+    """The options with cuts between the workers only, by measured cost, where no cuts are given.
 
-    build: function (options) -> Network    batch: (x, context, target), the first examples
+    build: function (options) -> Network    dataset, context: what it is trained on
     """
-    if not options.get("workers") or options.get("cuts") or options["mode"] == "data-parallel":
+    if options.get("cuts") or options["mode"] == "data-parallel":
         return options
     modules = build(options).modules
+    enough(modules, options)
+    sample = [None if array is None else backend.asarray(modules[0].block.xp, array[:options["batch_size"]])
+              for array in (dataset.x, context, dataset.y)]
+    with threadpool_limits(1, "blas"):
+        block, synthesizer = measure(modules, *sample)
+    return {**options, "cuts": balanced(block, options["workers"], synthesizer)[:-1]}
+
+
+def enough(modules, options):
+    """Raises OptionError where there is less than one module for each worker."""
     if len(modules) < options["workers"]:
-        raise OptionError(f"{options['workers']} workers are more than the {len(modules)} blocks of this network; take more "
-                          "--layers or fewer --workers.")
-    return {**options, "cuts": balanced(*of_stages(modules, batch), options["workers"])[:-1]}
+        raise OptionError(f"{options['workers']} workers are too many for a network of {len(modules)} parts; take more "
+                          "--layers, more --cuts, or fewer workers.")
+
+
+def training(options, *args, **kwargs):
+    """The ParallelTraining that the options name; the other arguments are those of Training."""
+    return ParallelTraining(*args, **kwargs, transport=transport(options), make_plan=lambda made: plan(options, made),
+                            about=options)
+
+
+def plan(options, training):
+    """Who holds what: stages of nearly equal cost."""
+    modules, workers = training.network.modules, options["workers"]
+    if options["mode"] == "data-parallel":
+        ends = [len(modules)] * workers
+    elif len(modules) == workers:
+        ends = list(range(1, workers + 1))
+    else:
+        enough(modules, options)
+        with threadpool_limits(1, "blas"):
+            ends = balanced(sum(measure(modules, *training.batch_of(slice(training.batch_size)))), workers)
+    return Plan(options["mode"], ends, training.schedule, training.batch_of, training.batch_size,
+                training.network.warm_up, bool(options.get("unlock")))
+
+
+def main(job, given):
+    """`job.main` for the command line; of several processes, worker 0 runs it and the others follow."""
+    if given.transport != "mpi":
+        return job.train(given)
+    if processes().rank > 0:
+        processes().follow(lambda about, endpoint: follower(job, about, endpoint))
+        return 0
+    try:
+        return job.train(given)
+    finally:
+        processes().stop()
+
+
+def follower(job, about, endpoint):
+    """The worker of another process than that of worker 0."""
+    options, ends = json.loads(about)
+    training = job.run(options).training
+    training.plan.ends = ends
+    return training.make_worker(endpoint)
+
+
+def report(options, training):
+    """What the JSON of a run says about its workers, if it has any: which parts they hold, and how late messages came."""
+    if not options.get("workers"):
+        return {}
+    late = {rank: found for rank, found in sorted(training.staleness.items()) if found}
+    return {"stages": training.plan.ends, "staleness": {
+        f"worker {rank}": {str(n): count for n, count in sorted(found.items())} for rank, found in late.items()}}

@@ -16,11 +16,12 @@ from tinydni.layers.relu import ReLU
 from tinydni.layers.residual import Residual
 from tinydni.layers.rnn import RNN
 from tinydni.layers.sequential import Sequential
+from tinydni.layers.shortcut import CloseShortcut, OpenShortcut
 from tinydni.layers.sigmoid import Sigmoid
 from tinydni.layers.softplus import Softplus
 from tinydni.layers.subsample import Subsample
 from tinydni.layers.tanh import Tanh
 
-__all__ = ["AvgPool", "BatchNorm", "Conv2D", "Dropout", "Embedding", "Flatten", "GlobalAvgPool", "Layer",
-           "Linear", "LSTM", "MaxPool", "Recurrent", "ReLU", "Residual", "RNN", "Sequential", "Sigmoid",
-           "Softplus", "Subsample", "Tanh"]
+__all__ = ["AvgPool", "BatchNorm", "CloseShortcut", "Conv2D", "Dropout", "Embedding", "Flatten",
+           "GlobalAvgPool", "LSTM", "Layer", "Linear", "MaxPool", "OpenShortcut", "RNN", "ReLU", "Recurrent",
+           "Residual", "Sequential", "Sigmoid", "Softplus", "Subsample", "Tanh"]

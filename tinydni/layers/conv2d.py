@@ -6,7 +6,7 @@ from tinydni import checks
 from tinydni.kernels import batch_sum
 from tinydni.layers.conv_kernels import correlate, input_gradient, kernel_gradient
 from tinydni.layers.layer import Layer
-from tinydni.layers.windows import image, output_size
+from tinydni.layers.windows import image, image_shape, n_windows
 
 
 class Conv2D(Layer):
@@ -73,8 +73,8 @@ class Conv2D(Layer):
         return self.padding, self.padding
 
     def output_shape(self, shape):
-        height, width, _ = shape
-        return (*(output_size(n, self.kernel, self.stride, self.padding, "Conv2D") for n in (height, width)), self.n_out)
+        *size, _ = image_shape(shape, "Conv2D")
+        return *n_windows(size, self.kernel, self.stride, self.padding, "Conv2D"), self.n_out
 
     def describe(self):
         return (f"{self.n_in} -> {self.n_out}, kernel={self.kernel}, stride={self.stride}, padding={self.padding}"

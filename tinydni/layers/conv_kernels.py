@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tinydni import backend
-from tinydni.layers.windows import framed, place
+from tinydni.layers.windows import framed, overlap_of_images
 
 BLOCK = 250_000     # numbers in the windows of one block: 1 MB in float32, the level-2 cache of a core
 
@@ -93,7 +93,7 @@ def row_blocks(x, kernel, stride, offset, shape):
     The frame holds a few images with their border; its lines are kept in `stride` groups, so that the lines which
     row i meets, one for every p, follow each other and P · Q is one axis without a copy.
     """
-    (kh, kw), (P, Q), (N, *_, C) = kernel, shape, x.shape
+    (kh, kw), (P, Q), (N, *size, C) = kernel, shape, x.shape
     n_lines = P + (kh - 1) // stride                    # in each group
     n = max(1, min(N, BLOCK // (stride * n_lines * Q * kw * C)))
     frame = np.zeros((n, stride * n_lines, stride * (Q - 1) + kw, C), x.dtype)
@@ -102,10 +102,12 @@ def row_blocks(x, kernel, stride, offset, shape):
                          (image, line, stride * line, stride * pixel, number), writeable=False)
     copies = np.empty(windows.shape, x.dtype)
     rows = [copies[:, i % stride, i // stride:i // stride + P].reshape(n, P * Q, kw * C) for i in range(kh)]
+    in_frame, in_x = overlap_of_images(size, offset, frame.shape[1:3])
+    inner, x = frame[in_frame], x[in_x]
     for start in range(0, N, n):
         block = slice(start, min(start + n, N))
         k = block.stop - block.start
-        place(x[block], frame[:k], offset)
+        inner[:k] = x[block]
         copies[:k] = windows[:k]
         yield block, [row[:k] for row in rows]
 

@@ -1,7 +1,7 @@
 """From images to one number for each channel."""
 
 from tinydni.layers.layer import Layer
-from tinydni.layers.windows import image
+from tinydni.layers.windows import image, image_shape
 
 
 class GlobalAvgPool(Layer):
@@ -22,4 +22,4 @@ class GlobalAvgPool(Layer):
         return dx
 
     def output_shape(self, shape):
-        return shape[-1:]
+        return image_shape(shape, "GlobalAvgPool")[-1:]

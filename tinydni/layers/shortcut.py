@@ -9,8 +9,7 @@ class OpenShortcut(Layer):
     """y = [f(x), x]: the hidden activation of a residual branch, and beside it the shortcut that skips it.
 
     x (N, D): inputs    f: the lower part of the branch, a layer from D to H    y (N, H + D): outputs
-    dx = df(dy[:, :H]) + dy[:, H:]: the message that comes back carries the shortcut's part of the gradient. Without
-    it, the message has a cosine of about 0.5 to the right one.
+    dx = df(dy[:, :H]) + dy[:, H:]: the message that comes back carries the shortcut's part of the gradient.
     """
 
     def __init__(self, *branch):

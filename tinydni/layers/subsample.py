@@ -2,7 +2,7 @@
 
 from tinydni import checks
 from tinydni.layers.layer import Layer
-from tinydni.layers.windows import image
+from tinydni.layers.windows import image, image_shape
 
 
 class Subsample(Layer):
@@ -32,7 +32,7 @@ class Subsample(Layer):
         return dx
 
     def output_shape(self, shape):
-        height, width, _ = shape
+        height, width, _ = image_shape(shape, "Subsample")
         return -(-height // self.stride), -(-width // self.stride), self.n_out
 
     def describe(self):

@@ -15,12 +15,19 @@ def image(x, n_channels, dtype, owner):
     checks.features(x, n_channels, x.dtype if dtype is None else dtype, owner)
 
 
-def output_size(size, kernel, stride, padding, owner):
-    """How many windows fit along one axis. Raises ValueError if none does."""
-    if size + 2 * padding < kernel:
-        raise ValueError(f"{owner}: a window of {kernel} does not fit into {size} pixels with padding {padding}; "
+def image_shape(shape, owner):
+    """Returns `shape` if it is that of one image, (height, width, channels); raises ValueError otherwise."""
+    if len(shape) != 3:
+        raise ValueError(f"{owner}: the shape of an image is (height, width, channels); got {tuple(shape)}.")
+    return shape
+
+
+def n_windows(size, kernel, stride, padding, owner):
+    """How many windows fit along each axis of size (H, W). Raises ValueError if none does."""
+    if min(size) + 2 * padding < kernel:
+        raise ValueError(f"{owner}: a window of {kernel} does not fit into {min(size)} pixels with padding {padding}; "
                          "give larger images, a smaller kernel or more padding.")
-    return (size + 2 * padding - kernel) // stride + 1
+    return tuple((pixels + 2 * padding - kernel) // stride + 1 for pixels in size)
 
 
 def overlap(size, before, frame_size):
@@ -30,20 +37,18 @@ def overlap(size, before, frame_size):
     return slice(start, stop), slice(start - before, stop - before)
 
 
-def place(x, frame, offset):
-    """Copies images into the frame, `offset` pixels (top, left) from its corner; what sticks out is left away.
-
-    x (N, H, W, C): images    frame (N, height, width, C): written to
-    """
-    rows, rows_x = overlap(x.shape[1], offset[0], frame.shape[1])
-    columns, columns_x = overlap(x.shape[2], offset[1], frame.shape[2])
-    frame[:, rows, columns] = x[:, rows_x, columns_x]
-    return frame
+def overlap_of_images(shape, offset, frame_shape):
+    """Both axes of images (H, W) in a frame, `offset` pixels (top, left) from its corner: (in frame, in x)."""
+    rows, columns = map(overlap, shape, offset, frame_shape)
+    return tuple((slice(None), rows[k], columns[k]) for k in (0, 1))
 
 
 def framed(xp, x, offset, shape, border=0):
-    """Images with a border: a new array (N, *shape, C) that holds x at `offset` and `border` elsewhere."""
-    return place(x, xp.full((len(x), *shape, x.shape[-1]), border, x.dtype), offset)
+    """A new array (N, *shape, C) that holds images x at `offset` and `border` elsewhere; what sticks out is left away."""
+    frame = xp.full((len(x), *shape, x.shape[-1]), border, x.dtype)
+    in_frame, in_x = overlap_of_images(x.shape[1:3], offset, shape)
+    frame[in_frame] = x[in_x]
+    return frame
 
 
 class Windows:
@@ -65,12 +70,13 @@ class Windows:
 
     def output_shape(self, shape):
         """(P, Q, C) for images of shape (H, W, C)."""
-        *size, C = shape
-        return (*(output_size(n, self.kernel, self.stride, self.padding, self.owner) for n in size), C)
+        *size, C = image_shape(shape, self.owner)
+        return *n_windows(size, self.kernel, self.stride, self.padding, self.owner), C
 
     def framed(self, xp, x, border=0):
         """Images with their border: (N, H + 2 padding, W + 2 padding, C)."""
         image(x, None, None, self.owner)
+        self.output_shape(x.shape[1:])      # raises where no window fits
         p, (N, H, W, C) = self.padding, x.shape
         return framed(xp, x, (p, p), (H + 2 * p, W + 2 * p), border) if p else x
 

@@ -6,4 +6,4 @@ from tinydni.losses.mean_squared_error import MeanSquaredError
 from tinydni.losses.mmd import MMD
 from tinydni.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 
-__all__ = ["BinaryCrossEntropy", "Loss", "MeanSquaredError", "SoftmaxCrossEntropy"]
+__all__ = ["BinaryCrossEntropy", "Loss", "MMD", "MeanSquaredError", "SoftmaxCrossEntropy"]

@@ -23,8 +23,9 @@ class Kind(IntEnum):
     STATE = 8           # named arrays
     LOAD = 9            # named arrays: continue from this state
     RECORDS = 10        # (records,): the timeline, see recorder.py
-    STOP = 11           # (): there is no more to do
-    FAILED = 12         # (text,): a worker has raised; its traceback
+    RUN = 11            # (text,): what the run is about, for a process that has yet to make its worker
+    STOP = 12           # (): there is no more to do
+    FAILED = 13         # (text,): a worker has raised; its traceback
 
 
 class Message(NamedTuple):

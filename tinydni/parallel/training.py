@@ -1,7 +1,10 @@
 """The training loop over several workers: the ordinary loop, in which a step is to feed a batch to worker 0."""
 
+import json
+
+from threadpoolctl import threadpool_limits
+
 from tinydni import backend
-from tinydni.parallel.blas import one_blas_thread
 from tinydni.parallel.message import Kind, Message, named
 from tinydni.training import Training
 
@@ -9,7 +12,8 @@ from tinydni.training import Training
 class ParallelTraining(Training):
     """A Training whose steps are made by the workers of a transport.
 
-    transport: see transports/    make_plan: function (training) -> Plan    Everything else as in Training.
+    transport: see transports/    make_plan: function (training) -> Plan
+    about: JSON that tells another process how to make the same training    Everything else as in Training.
 
     Steps are counted as they are fed. Before anything is evaluated or saved the workers settle: all messages have
     arrived, and `network` holds what was learned. So its files are those of a run in one loop, and either can go on
@@ -18,9 +22,9 @@ class ParallelTraining(Training):
     staleness: of each worker, {batches worked on since: messages that came so late}
     """
 
-    def __init__(self, *args, transport, make_plan, **options):
+    def __init__(self, *args, transport, make_plan, about=None, **options):
         super().__init__(*args, **options)
-        self.transport = transport
+        self.transport, self.about = transport, about
         self.plan = make_plan(self)
         self.worker = None              # worker 0, while there are workers
         self.staleness = {}
@@ -34,9 +38,9 @@ class ParallelTraining(Training):
         return self.x[index], None if self.context is None else self.context[index], self.y[index]
 
     def run(self, callbacks=()):
-        with one_blas_thread():
+        with threadpool_limits(1, "blas"):
             try:
-                self.worker = self.transport.start(self.make_worker)
+                self.worker = self.transport.start(self.make_worker, json.dumps([self.about, self.plan.ends]))
                 for rank in range(1, self.transport.size):
                     state = self.plan.stage(self.network, rank).state()
                     self.worker.endpoint.send(rank, Message(Kind.LOAD, self.step, 0, named(state)))

@@ -7,7 +7,7 @@ from matplotlib.patches import Patch
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import BLUE, INK, LARGE, NORMAL, QUIET, RULE, SMALL, VERMILION
 
-PANEL_WIDTH, PANEL_HEIGHT, LEFT, HEAD, COLUMNS = 2.05, 1.35, 0.3, 0.95, 4      # sizes [inches]
+PANEL_WIDTH, PANEL_HEIGHT, LEFT, HEAD, COLUMNS = 2.05, 1.35, 0.3, 0.8, 4      # sizes [inches]
 BINS = 60
 
 

@@ -1,7 +1,6 @@
 """MMD-ResNet: a network that starts as the identity and learns how one sample has to move (Shaham et al. 2017)."""
 
-from tinydni.layers import BatchNorm, Layer, Linear, ReLU
-from tinydni.layers.shortcut import CloseShortcut, OpenShortcut
+from tinydni.layers import BatchNorm, CloseShortcut, Layer, Linear, OpenShortcut, ReLU
 
 EPS = 1e-3                  # of batch normalisation
 START = 1e-4                # standard deviation of the first weights: cells begin where they are

@@ -13,7 +13,7 @@ class InTurn:
         self.size, self.rng = size, rng
         self.inboxes = [deque() for _ in range(size)]
 
-    def start(self, make):
+    def start(self, make, about=""):
         """Makes all workers. Returns worker 0."""
         self.workers = [make(Endpoint(self, rank)) for rank in range(self.size)]
         return self.workers[0]

@@ -11,9 +11,9 @@ import traceback
 from collections import deque
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from tinydni.parallel.blas import one_blas_thread
-from tinydni.parallel.message import Kind, Message, as_bytes, pack, unpack
+from tinydni.parallel.message import Kind, Message, as_bytes, as_text, pack, unpack
 
 SPIN = 2e-4             # seconds to ask for messages without a pause; then others may have the core
 LONGEST_PAUSE = 1e-3
@@ -44,12 +44,14 @@ class Processes:
         self.rank, self.size = self.endpoint.rank, self.endpoint.size
         self.stopped = False
 
-    def start(self, make):
-        """Makes the worker of this process."""
+    def start(self, make, about):
+        """Worker 0 tells the other processes what the run is about. Returns worker 0."""
+        for rank in range(1, self.size):
+            self.endpoint.send(rank, Message(Kind.RUN, 0, 0, (as_bytes(about),)))
         return make(self.endpoint)
 
     def follow(self, make):
-        """For all but worker 0: makes a worker from the first message, by the function make(text), and runs it.
+        """For the other processes: makes a worker, by the function make(about, endpoint), and runs it.
 
         If it raises, worker 0 hears of it and ends the run; if that does not come, MPI ends all processes.
         """
@@ -59,8 +61,8 @@ class Processes:
             message = self.endpoint.receive()
             if message.kind == Kind.STOP:
                 return
-            worker = make(message.arrays[0])
-            with one_blas_thread(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            worker = make(as_text(message.arrays[0]), self.endpoint)
+            with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                 worker.turns(lambda: not worker.stopped)
             self.endpoint.flush()
         except BaseException:
@@ -78,11 +80,6 @@ class Processes:
             time.sleep(LONGEST_PAUSE)
         print(f"worker {self.rank} failed, and worker 0 does not answer:\n{text}", file=sys.stderr, flush=True)
         self.endpoint.communicator.Abort(1)
-
-    def announce(self, text):
-        """Worker 0 tells the others what to build."""
-        for rank in range(1, self.size):
-            self.endpoint.send(rank, Message(Kind.LOAD, 0, 0, (as_bytes(text),)))
 
     def stop(self):
         """Worker 0 tells the others to end. It may be told twice."""

@@ -19,7 +19,7 @@ class Threads:
         self.inboxes = [SimpleQueue() for _ in range(size)]
         self.threads = []
 
-    def start(self, make):
+    def start(self, make, about=""):
         """Makes all workers and starts the threads. Returns worker 0."""
         first, *others = (make(Endpoint(self, rank)) for rank in range(self.size))
         self.threads = [threading.Thread(target=serve, args=(worker,), name=f"worker {worker.rank}", daemon=True)

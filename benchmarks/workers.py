@@ -1,0 +1,141 @@
+"""How fast two workers are: iterations per second of every mode, beside backpropagation in one loop on one core.
+
+    mpiexec -n 2 python benchmarks/workers.py [--rounds 7] [--json FILE]
+
+Everything is measured in short blocks, the contenders in turn, so that what disturbs one disturbs all; the table holds
+medians of the ratios within each round. A block ends when every message has arrived.
+"""
+
+import argparse
+import json
+import os
+import time
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tinydni import Adam, LinearSynthesizer, SoftmaxCrossEntropy, backprop, datasets, decouple, mlp, update_decoupled
+from tinydni.parallel import ParallelTraining, Plan
+from tinydni.parallel.balance import balanced, measure
+from tinydni.parallel.transports.mpi import Processes, world
+from tinydni.parallel.transports.threads import Threads
+from tinydni.random import stream
+from tinydni.training import Training
+
+WORKLOADS = ((256, 256), (256, 64), (256, 32), (64, 64))        # width, batch
+HIDDEN, N_IN, CLASSES = 6, 784, 10
+SECONDS = 0.7                                                   # of a block
+
+# contender: (mode, transport, BLAS threads); mode None is one loop
+CONTENDERS = {"locked, one core": ("backprop", None, 1), "locked, one loop, two BLAS threads": ("backprop", None, 2),
+              "decoupled, one loop": ("decoupled", None, 1),
+              "locked, two threads": ("locked", "threads", 1), "locked, two processes": ("locked", "mpi", 1),
+              "data-parallel, two threads": ("data-parallel", "threads", 1),
+              "data-parallel, two processes": ("data-parallel", "mpi", 1),
+              "decoupled, two threads": ("free", "threads", 1), "decoupled, two processes": ("free", "mpi", 1)}
+
+
+def data(batch):
+    """Made-up images with labels that can be learned."""
+    rng = stream(0, "sample")
+    x = rng.standard_normal((64 * batch, N_IN)).astype(np.float32)
+    labels = (x @ rng.standard_normal((N_IN, CLASSES)).astype(np.float32)).argmax(axis=1)
+    return datasets.Dataset("random", x, labels, x[:10], labels[:10], CLASSES)
+
+
+def network(mode, width, cuts):
+    """Seven layers; decoupled modes have interfaces at the cuts, locked ones only borders."""
+    from tinydni.experiments.methods import group
+    blocks = group(mlp([N_IN] + [width] * HIDDEN + [CLASSES], stream(0, "weights")), cuts)
+    if mode not in ("free", "decoupled"):
+        return decouple(blocks, SoftmaxCrossEntropy(), lambda: Adam(1e-3), schedule=backprop)
+    return decouple(blocks, SoftmaxCrossEntropy(), lambda: Adam(1e-3), lambda n: LinearSynthesizer(n, CLASSES),
+                    lambda: Adam(1e-3), schedule=update_decoupled)
+
+
+def contender(name, width, batch, cuts, dataset):
+    """The training of a contender."""
+    mode, transport, _ = CONTENDERS[name]
+    rest = (dataset, 1, batch, 0)
+    context = dataset.context()
+    if transport is None:
+        return Training(network(mode, width, cuts), *rest, context=context)
+    places = Threads(2) if transport == "threads" else Processes(world())
+    ends = [len(cuts) + 1] * 2 if mode == "data-parallel" else [1, 2]
+    return ParallelTraining(network(mode, width, cuts), *rest, context=context, transport=places,
+                            make_plan=lambda t: Plan(mode, ends, t.schedule, t.batch_of, batch))
+
+
+def block(name, training, n_steps):
+    """Makes some steps. Returns the seconds that each took."""
+    _, transport, n_threads = CONTENDERS[name]
+    order = np.random.default_rng(0).permutation(len(training.x)).reshape(-1, training.batch_size)
+    with threadpool_limits(n_threads, "blas"):
+        if transport is None:
+            step = lambda i: training.run_batch(order[i % len(order)])
+            finish = lambda: None
+        else:
+            worker = training.transport.start(training.make_worker, "")
+            step = lambda i: worker.feed(i, order[i % len(order)])
+            finish = lambda: worker.turns(lambda: worker.in_flight)
+        for i in range(5):
+            step(i)
+        finish()
+        start = time.perf_counter()
+        for i in range(5, n_steps + 5):
+            step(i)
+        finish()
+        seconds = (time.perf_counter() - start) / n_steps
+        if transport is not None:
+            training.transport.stop()
+            training.transport.stopped = False
+    return seconds
+
+
+def cuts_of(width, batch, dataset):
+    """Where to cut in two, by measured cost."""
+    net = network("free", width, None)
+    sample = dataset.x[:batch], dataset.context()[:batch], dataset.y[:batch]
+    with threadpool_limits(1, "blas"):
+        costs, synthesizers = np.median([measure(net.modules, *sample) for _ in range(5)], axis=0)
+    return balanced(costs, 2, synthesizers)[:-1], costs, synthesizers
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json")
+    given = parser.parse_args()
+    communicator, results = world(), []
+    for width, batch in WORKLOADS:
+        dataset = data(batch)
+        cuts, costs, synthesizers = cuts_of(width, batch, dataset)
+        first_cut = np.array(cuts)
+        communicator.Bcast(first_cut)
+        cuts = first_cut.tolist()
+        trainings = {name: contender(name, width, batch, cuts, dataset) for name in CONTENDERS}
+        seconds = {name: [] for name in trainings}
+        n_steps, load = max(20, int(SECONDS / costs.sum())), []
+        for _ in range(given.rounds):
+            load.append(os.getloadavg()[0])
+            for name, training in trainings.items():
+                if communicator.rank == 0:
+                    seconds[name].append(block(name, training, n_steps))
+                elif CONTENDERS[name][1] == "mpi":
+                    training.transport.follow(lambda about, endpoint: training.make_worker(endpoint))
+        if communicator.rank == 0:
+            first = np.array(seconds["locked, one core"])
+            print(f"\nwidth {width}, batch {batch}, cut after {cuts} of {HIDDEN + 1}; {1e3 * np.median(first):.2f} ms locked on "
+                  f"one core; load {min(load):.1f} to {max(load):.1f}", flush=True)
+            for name, found in seconds.items():
+                ratios = first / found
+                print(f"  {name:38s} {np.median(ratios):5.2f}  ({ratios.min():.2f} to {ratios.max():.2f})", flush=True)
+            results.append({"width": width, "batch": batch, "cuts": cuts, "load": load, "costs": costs.tolist(),
+                            "synthesizers": synthesizers.tolist(), "seconds": seconds})
+    if communicator.rank == 0 and given.json:
+        with open(given.json, "w") as file:
+            json.dump(results, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

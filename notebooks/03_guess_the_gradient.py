@@ -1,0 +1,478 @@
+# %% [markdown]
+# # 3. Guess the gradient
+#
+# **What you'll do.** Train the adding network without sending the gradient through it: every layer guesses its own. The
+# first attempt, as it has been published, explodes. You will find out why, one mistake after the other, until it learns
+# as well as backpropagation; and the library's modules will give the same numbers as yours.
+#
+# **What you'll learn.** The locks of backpropagation; the synthetic gradient and the two messages at an interface; when
+# online least squares is stable; why a guess gets so much better when it may look at the label.
+#
+# **What you need.** Notebooks 1 and 2. Less than two minutes.
+
+# %%
+import os
+
+import numpy as np
+
+import tinydni as td
+from tinydni.dni.quality import gradient_quality
+from tinydni.plots import draw_network, learning_curve
+
+SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
+epochs, batch, lr = 10 if SHORT else 300, 9, 1.0
+
+data = td.datasets.addition(bits=5)
+x, t = data.x.astype(np.float64), data.y.astype(np.float64)
+print(data.notes[0])
+
+# %% [markdown]
+# ## The locks
+#
+# Here is the network of notebook 1 as the library draws it. Black arrows go forward; the red dashes are the gradient on its
+# way back.
+
+# %%
+sizes = ((10, 64), (64, 32), (32, 6))
+
+def initial_blocks():
+    rng = np.random.default_rng(0)
+    return [td.Sequential(td.Linear(n_in, n_out, rng, std=1 / np.sqrt(n_in), bias=False, dtype=np.float64), td.Sigmoid())
+            for n_in, n_out in sizes]
+
+locked = td.decouple(initial_blocks(), td.MeanSquaredError(), optimizer=lambda: td.SGD(lr), schedule=td.backprop)
+draw_network(locked)
+
+# %% [markdown]
+# Suppose that each block lives on a machine of its own. How long is the lowest machine idle? It computes its h and then has to
+# wait until the forward pass has reached the top *and* the gradient has come all the way back. One speaks of three locks:
+#
+# - **Forward lock.** A block cannot run before the block below has given it its input.
+# - **Update lock.** A block cannot update before all blocks above have run forward.
+# - **Backward lock.** A block cannot update before all blocks above have run backward.
+#
+# Backpropagation has all three. In this notebook the last two fall.
+
+# %% [markdown]
+# ## The idea
+#
+# The block needs the gradient *now*. So it guesses. Beside each block stands a small model M, a **synthesizer**, that looks
+# at the output h and says what the gradient there will probably be:
+#
+# $$\hat\delta = M(h) \approx \delta$$
+#
+# where δ is the true gradient, for each example of its own loss: N times `dh`, which has the 1/N of the mean inside. The
+# block updates on the guess at once, as if it were true. And where does M learn from? From the block above, which gets h, does the same, and
+# can therefore say what *it* thinks the gradient at its input is. That is a message of the shape of h:
+#
+#     dx = dz @ W.T
+#
+# M compares it with what it had said, and improves by gradient descent on the squared difference. Note
+# that the message is itself made from a guess, the one of the block above. Only the top block, which sees the loss, knows the
+# truth; from there it trickles down, one block per step.
+
+# %% [markdown]
+# ## First attempt
+#
+# This is what A. Trask's tutorial of 2017 prints for it, retold in our letters: M is one matrix S, so that the guess is `h @ S`. We
+# average over a batch of 9 with learning rate 1, where the tutorial sums with 0.1. Three class attributes mark
+# the places that will have to change.
+
+# %%
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+class FirstAttempt:
+    """A block y = sigmoid(x W) that updates on the guess h S of its gradient."""
+
+    sign_W = +1                                 # of the step that W takes
+    sign_S = +1                                 # of the step that S takes
+    message_first = False                       # whether the message is made before the update
+
+    def __init__(self, n_in, n_out, rng, lr_S=1.0):
+        self.W = rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)
+        self.S = 0.1 * rng.standard_normal((n_out, n_out))
+        self.lr_S = lr_S
+
+    def forward_and_synthetic_update(self, x):
+        self.h = sigmoid(x @ self.W)
+        self.delta_hat = self.h @ self.S
+        dz = self.delta_hat * self.h * (1 - self.h)
+        message = dz @ self.W.T
+        self.W = self.W + self.sign_W * lr * x.T @ dz / len(x)
+        if not self.message_first:
+            message = dz @ self.W.T
+        return message, self.h
+
+    def update_synthetic_weights(self, true_gradient):
+        error = self.delta_hat - true_gradient
+        self.S = self.S + self.sign_S * self.lr_S * self.h.T @ error / len(error)
+
+# %% [markdown]
+# Two such blocks, and on top an ordinary layer with the true gradient of the loss. One step goes once from bottom to top:
+
+# %%
+def run(kind, lr_S=1.0, n_steps=300):
+    """Trains for some steps. Returns the size of the largest entry of S in the second block, and the loss, per step."""
+    rng = np.random.default_rng(0)
+    one, two = kind(10, 64, rng, lr_S), kind(64, 32, rng, lr_S)
+    W = rng.standard_normal((32, 6)) / np.sqrt(32)
+    largest, losses = [], []
+    with np.errstate(all="ignore"):             # we want to see how far it goes
+        for step in range(n_steps):
+            start = step * batch % len(x)
+            xb, tb = x[start:start + batch], t[start:start + batch]
+            _, h1 = one.forward_and_synthetic_update(xb)
+            delta_1, h2 = two.forward_and_synthetic_update(h1)
+            one.update_synthetic_weights(delta_1)
+            y = sigmoid(h2 @ W)
+            dz = (y - tb) * y * (1 - y)
+            delta_2 = dz @ W.T
+            W = W - lr * h2.T @ dz / batch
+            two.update_synthetic_weights(delta_2)
+            largest.append(np.abs(two.S).max())
+            losses.append(0.5 * np.sum((y - tb)**2) / batch)
+            if not np.isfinite(largest[-1]):
+                break
+    return np.array(largest), np.array(losses)
+
+curves = {f"learning rate of S {lr_S:g}": run(FirstAttempt, lr_S)[0] for lr_S in (1, 0.1, 0.01)}
+for name, largest in curves.items():
+    print(f"{name:22s}  largest entry of S: {largest[0]:.2f} at first, {largest[10]:.1e} after 10 steps, "
+          f"{largest[100]:.1e} after 100")
+assert all(largest[-1] > 1e6 * largest[0] for largest in curves.values())
+
+learning_curve({name: (np.arange(len(largest)), largest) for name, largest in curves.items()},
+               title="First attempt", xlabel="step", ylabel="largest entry of S")
+
+# %% [markdown]
+# A straight line on a logarithmic axis is an exponential. A smaller learning rate makes the explosion slower and does not
+# stop it. That is a strong hint: a step that is too *large* is not the only thing wrong.
+
+# %% [markdown]
+# ## Mistake one: S climbs
+#
+# S should go *down* the error $E = \frac{1}{2N} \lVert h S - \delta \rVert^2$, whose gradient is $\frac1N h^T (h S - \delta)$. With
+# the plus sign, it climbs. Look at what one step does to the error on the same batch. Let $e = hS - \delta$ before the step
+# and a be the learning rate:
+#
+# $$e' = h \left(S \pm \tfrac{a}{N} h^T e\right) - \delta = \left(1 \pm \tfrac{a}{N} h h^T\right) e$$
+#
+# The matrix $\frac1N h h^T$ has eigenvalues λ ≥ 0, the same as those of $\frac1N h^T h$ (and zeros). Along each
+# eigenvector the error is multiplied by 1 ± aλ in every step. With plus it grows, **for every a > 0**. Measure it: freeze one batch
+# of outputs, pick some δ, and take 50 steps uphill.
+
+# %%
+rng = np.random.default_rng(0)
+h, delta = sigmoid(rng.standard_normal((batch, 64))), rng.standard_normal((batch, 64))
+lambda_max = np.linalg.eigvalsh(h.T @ h / batch)[-1]
+
+def growth_per_step(sign, a, n_steps=50):
+    """The factor by which the error grows in the last of some steps on the frozen batch."""
+    S, sizes = np.zeros((64, 64)), []
+    for step in range(n_steps):
+        error = h @ S - delta
+        sizes.append(np.linalg.norm(error))
+        S = S + sign * a * h.T @ error / batch
+    return sizes[-1] / sizes[-2]
+
+a = 0.01
+print(f"largest eigenvalue λ = {lambda_max:.2f}")
+print(f"uphill with a = {a}: grows by {growth_per_step(+1, a):.4f} per step, predicted 1 + aλ = {1 + a * lambda_max:.4f}")
+np.testing.assert_allclose(growth_per_step(+1, a), 1 + a * lambda_max, rtol=1e-3)
+
+# %% [markdown]
+# ## Mistake two: W climbs, too
+#
+# δ is the gradient of the loss, with `y - t` at the top, so W has to go against it. Put a perfect guesser in place of M for a moment
+# and take one step with each sign:
+
+# %%
+rng = np.random.default_rng(0)
+W, W_top = rng.standard_normal((10, 32)) / np.sqrt(10), rng.standard_normal((32, 6)) / np.sqrt(32)
+
+def loss_with(W):
+    return 0.5 * np.sum((sigmoid(sigmoid(x @ W) @ W_top) - t)**2) / len(x)
+
+h, y = sigmoid(x @ W), sigmoid(sigmoid(x @ W) @ W_top)
+delta = ((y - t) * y * (1 - y)) @ W_top.T       # the truth
+dW = x.T @ (delta * h * (1 - h)) / len(x)
+print(f"before {loss_with(W):.5f}    W - lr dW {loss_with(W - lr * dW):.5f}    W + lr dW {loss_with(W + lr * dW):.5f}")
+assert loss_with(W - lr * dW) < loss_with(W) < loss_with(W + lr * dW)
+
+# %% [markdown]
+# ## Mistake three: the message comes too late
+#
+# The message `dz @ W.T` is made after the update, with a W that did not make h. In exercise 4 of notebook 1 that ruined the
+# learning. So the message comes first.
+#
+# Now all three are repaired. Does it work?
+
+# %%
+class AllRepaired(FirstAttempt):
+    sign_W = sign_S = -1
+    message_first = True
+
+for lr_S in (1, 0.1, 0.01):
+    largest, losses = run(AllRepaired, lr_S)
+    print(f"learning rate of S {lr_S:<5g} after {len(largest):3d} steps: largest entry of S {largest[-1]:.1e}, loss {losses[-1]:.2f}")
+
+# %% [markdown]
+# With the learning rate of 1 it explodes all the same! But now a smaller one helps.
+
+# %% [markdown]
+# ## The speed limit
+#
+# With the minus sign the error along an eigenvector is multiplied by 1 - aλ. It shrinks if that lies between -1 and
+# 1, which means
+#
+# $$a < \frac{2}{\lambda_{\max}}$$
+#
+# Beyond it, each step overshoots by more than it corrects. (Halfway, at a = 1/λ, the error along that eigenvector is gone in one step.)
+
+# %%
+h, delta = sigmoid(rng.standard_normal((batch, 64))), rng.standard_normal((batch, 64))
+lambda_max = np.linalg.eigvalsh(h.T @ h / batch)[-1]
+limit = 2 / lambda_max
+print(f"λmax = {lambda_max:.2f}, limit 2/λmax = {limit:.4f}")
+for share in (0.5, 0.9, 1.1, 2.0):
+    factor = growth_per_step(-1, share * limit)
+    print(f"a = {share} of the limit: the error changes by a factor {factor:.3f} per step")
+    assert (factor > 1) == (share > 1)
+
+# %% [markdown]
+# Where does the large eigenvalue come from? The outputs of a sigmoid lie around ½, so all rows of h share one big
+# common part. For 64 of them λ is about 64 · ½² = 16: nearly the whole of it is the mean of h, and tells nothing about the
+# differences between examples. That also says what helps: outputs with mean zero. (From notebook 4 on, batch
+# normalisation does that.) And it is why the learning rate of S has to shrink as the layer gets wider.
+
+# %%
+print(f"λmax of h: {lambda_max:.2f}    of h minus ½: {np.linalg.eigvalsh((h - 0.5).T @ (h - 0.5) / batch)[-1]:.2f}    "
+      f"64 · ½² = {64 / 4:.0f}")
+
+# %% [markdown]
+# While the network learns, its sigmoids saturate and λ grows: if all outputs were 0 or 1, half of each, to 64/2 at most from the
+# common part and its spread. We take a learning rate of 0.05 and stay below 2/32.
+
+# %% [markdown]
+# ## What may a guess be made from?
+#
+# Two things change in the class that we keep. S starts at zero, so that the first guess is "no gradient", and
+# a block stays where it is until its synthesizer knows something. And the guess may look at a **context** c beside h:
+#
+# $$\hat\delta = h A + c\, C + b$$
+#
+# The gradient at an output depends on how wrong the network is, and that depends on the *target*, which h does not
+# show. So the natural context, in training, is the target itself. (When the network is used later there is no gradient, so nobody needs a
+# synthesizer, and no label either.)
+
+# %%
+class Decoupled:
+    """A block h = sigmoid(x W) with a linear synthesizer of its gradient from h, from a context, or from both."""
+
+    def __init__(self, n_in, n_out, n_context, rng, reads_h=True, reads_context=True, lr_S=0.05):
+        self.W = rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)
+        self.A, self.C, self.b = np.zeros((n_out, n_out)), np.zeros((n_context, n_out)), np.zeros(n_out)
+        self.reads_h, self.reads_context, self.lr_S = reads_h, reads_context, lr_S
+
+    def forward_and_synthetic_update(self, x, context):
+        h = sigmoid(x @ self.W)
+        self.h, self.context = h * self.reads_h, context * self.reads_context       # what M sees
+        self.delta_hat = self.h @ self.A + self.context @ self.C + self.b
+        dz = self.delta_hat / len(x) * (h * (1 - h))
+        message = dz @ self.W.T                 # before the update
+        self.W -= lr * (x.T @ dz)               # down
+        return message, h
+
+    def update_synthetic_weights(self, true_gradient):
+        error = (self.delta_hat - len(true_gradient) * true_gradient) / len(true_gradient)
+        self.A -= self.lr_S * (self.h.T @ error)                    # down
+        self.C -= self.lr_S * (self.context.T @ error)
+        self.b -= self.lr_S * error.sum(axis=0)
+
+# %% [markdown]
+# (The message is now the gradient of the *mean* loss, as in notebook 1; the synthesizer multiplies it by N to have δ, each
+# example's own.) The experiment: the same network, with M reading h, the label, or both, and backpropagation beside them.
+
+# %%
+def train(seed=0, **reads):
+    """Trains 10-64-32-6. Returns the losses of all steps and the percentage of wrong bits on unseen sums per epoch."""
+    rng = np.random.default_rng(seed)
+    one, two = Decoupled(10, 64, 6, rng, **reads), Decoupled(64, 32, 6, rng, **reads)
+    W = rng.standard_normal((32, 6)) / np.sqrt(32)
+    losses, wrong = [], []
+    for epoch in range(epochs):
+        for start in range(0, len(x), batch):
+            xb, tb = x[start:start + batch], t[start:start + batch]
+            _, h1 = one.forward_and_synthetic_update(xb, tb)
+            message, h2 = two.forward_and_synthetic_update(h1, tb)
+            one.update_synthetic_weights(message)
+            y = sigmoid(h2 @ W)
+            losses.append(0.5 * np.sum((y - tb)**2) / len(xb))
+            dz = (y - tb) / len(xb) * (y * (1 - y))
+            message = dz @ W.T
+            W -= lr * (h2.T @ dz)
+            two.update_synthetic_weights(message)
+        said = sigmoid(sigmoid(data.x_test @ one.W) @ two.W) @ W > 0
+        wrong.append(100 * (said != data.y_test).mean())
+    return np.array(losses), wrong
+
+def train_backprop():
+    """The locked network, trained as in notebook 1."""
+    wrong = []
+    for epoch in range(epochs):
+        for start in range(0, len(x), batch):
+            locked.step(x[start:start + batch], t[start:start + batch])
+        wrong.append(100 * ((locked.predict(data.x_test.astype(np.float64)) > 0.5) != data.y_test).mean())
+    return wrong
+
+saved, both = train()
+wrong = {"from h": train(reads_context=False)[1], "from the label": train(reads_h=False)[1],
+         "from h and label": both, "backprop": train_backprop()}
+for name, curve in wrong.items():
+    print(f"{name:17s} {100 - curve[-1]:5.1f} % of the bits of unseen sums are right")
+assert SHORT or wrong["from h and label"][-1] < 1 < 10 < wrong["from the label"][-1] < wrong["from h"][-1]
+
+learning_curve({name: (np.arange(1, epochs + 1), curve) for name, curve in wrong.items()}, title="Guessed gradients",
+               xlabel="epoch", ylabel="wrong bits of unseen sums [%]")
+
+# %% [markdown]
+# - From **h alone** the network learns next to nothing. The best guess from h is the average gradient of all examples with such
+#   an h, and where h does not show how the answer will be wrong, that average is near zero.
+# - From the **label alone** it learns something: "outputs like yours should be higher when the answer has this bit".
+# - From **both** it gets everything right, and needs no more epochs than backpropagation, though no gradient ever travels through more
+#   than one block. For this form the papers say **cDNI**, c for conditional.
+#
+# One run is an anecdote. Here are two more:
+
+# %%
+for seed in (1, 2):
+    curve = train(seed=seed)[1]
+    print(f"seed {seed}: {100 - curve[-1]:.1f} % of the bits of unseen sums are right")
+    assert SHORT or curve[-1] < 1
+
+# %% [markdown]
+# ## The same, with the library
+#
+# This is what we have built. Compare it with the picture above: the red arrow reaches only the topmost synthesizer, and the green dots
+# go down by one block at most. Every block updates at once.
+
+# %%
+free = td.decouple(initial_blocks(), td.MeanSquaredError(), optimizer=lambda: td.SGD(lr),
+                   synthesizer=lambda n: td.LinearSynthesizer(n, n_context=6, dtype=np.float64),
+                   synthesizer_optimizer=lambda: td.SGD(0.05))
+draw_network(free)
+
+# %% [markdown]
+# `td.DNI` is the class `Decoupled`, for any block and any synthesizer, with the same two methods. One step of the network is
+# this loop, and no more:
+#
+#     h = x
+#     for below, module in zip([None, *modules], modules):
+#         dx, h = module.forward_and_synthetic_update(h, context, target)
+#         if below is not None:
+#             below.update_synthetic_weights(dx)
+#
+# It starts from the same weights as ours, so it has to give the same numbers (to rounding, and as we know from notebook 1, for
+# the first thousands of steps; we compare one thousand).
+
+# %%
+losses, cosines = [], []
+for epoch in range(epochs):
+    for start in range(0, len(x), batch):
+        tb = t[start:start + batch]
+        losses.append(free.step(x[start:start + batch], tb, context=tb))
+    cosines.append([found["cosine"] or 0 for found in gradient_quality(free, x, t, context=t)])
+
+n = min(1_000, len(saved))
+print(f"largest difference in the first {n:,} losses: {np.abs(np.array(losses) - saved)[:n].max():.0e}")
+np.testing.assert_allclose(losses[:n], saved[:n], rtol=1e-9)
+
+right = (free.predict(data.x_test.astype(np.float64)) > 0.5) == data.y_test
+print(f"{100 * right.mean():.1f} % of the bits of unseen sums are right")
+assert SHORT or right.mean() > 0.99
+
+# %% [markdown]
+# ## How good are the guesses?
+#
+# `gradient_quality` runs an ordinary backward pass on a copy and compares. It takes all guesses of a batch as one long vector g, all true gradients as t,
+# and reports among others the cosine of the angle between them: 1 is a perfect direction, 0 is no idea.
+
+# %%
+one, two = np.array(cosines).T
+learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1), one),
+                "interface 2, below the top": (np.arange(1, epochs + 1), two)},
+               title="Guess beside truth", xlabel="epoch", ylabel="cosine")
+
+# %% [markdown]
+# Far from perfect, and good enough. A step helps as long as it points downhill on average; the angle may be wide. This is
+# the most surprising fact about synthetic gradients, and notebook 4 comes back to it.
+
+# %% [markdown]
+# ## On your own
+#
+# **1.** Flip only one of the two signs in `FirstAttempt` and run it with learning rates of 1 and 0.01 for S. Which of the two
+# mistakes makes S explode for every learning rate?
+#
+# <details><summary>Hint</summary>
+#
+# Make subclasses, as `AllRepaired` is one. S explodes for every rate if it climbs: that is the factor 1 + aλ. With
+# only W climbing, the synthesizer learns properly at 0.01 and guesses ever better how to make things worse: S stays small, and the loss
+# rises above what ignorance costs.
+# </details>
+#
+# **2.** Find the largest learning rate of S with which `train()` still works, by doubling it from 0.05. Compare it with 2/λmax, where λmax belongs to
+# what M sees, `[h, c, 1]` side by side.
+#
+# <details><summary>Hint</summary>
+#
+# Measure λmax on the whole training set, with the h of the first block at the start. The columns of c and the column of ones
+# have a mean as well, so it is larger than 16. In training λ changes, and a single batch can be worse than the average: expect trouble
+# somewhat below the limit.
+# </details>
+#
+# **3.** Does it matter in `Decoupled` when the message comes? Move the line below the update.
+#
+# <details><summary>Hint</summary>
+#
+# Hardly, here: it is an epoch or two slower. The extra term is proportional to the squared size of the guesses, and these start at
+# zero and stay small. In notebook 1 the same slip in the *top* layer, where the gradient is large, ruined everything. A mistake
+# that depends on circumstances is still a mistake.
+# </details>
+#
+# **4.** Start A and C at random, with standard deviation 0.2, instead of at zero. Is it worse?
+#
+# <details><summary>Hint</summary>
+#
+# Not on this task; it even learns a little faster, since the blocks move from the start. In deeper networks the noise adds up
+# from block to block: with four layers on MNIST the zero start makes the difference between 2 % and 5 % error, as you can try in
+# notebook 4.
+# </details>
+#
+# **5.** The weights of block 1 stay exactly where they are in the first two steps. Why two?
+#
+# <details><summary>Hint</summary>
+#
+# In step 1 both synthesizers say zero, so neither block moves. The top sends a true message, so M of block 2 learns; but the message from block 2 to
+# block 1 was made from a zero guess, and is zero. In step 2 block 2 guesses, moves, and sends something; then M of block 1 learns, for the first
+# time. In step 3 block 1 moves.
+# </details>
+
+# %% [markdown]
+# ## In practice
+#
+# - Published code for this method often trains every synthesizer on the full true gradient, from a complete backward pass. That works,
+#   but nothing is decoupled. The message from the next block is the point.
+# - Adam in place of plain gradient descent removes the hunt for a learning rate below 2/λmax, since its steps
+#   have a size of their own. From the next notebook on we use it.
+# - We predict gradients of each example's own loss. Predicting the gradient of the mean would make the target N times smaller, and the
+#   synthesizer's weights and learning rate would depend on the batch size.
+#
+# ## Further reading
+#
+# - M. Jaderberg and others, *Decoupled Neural Interfaces using Synthetic Gradients*, 2016: the paper; section 2 is what you have just built.
+# - A. Trask, *Deep Learning without Backpropagation*, 2017: the tutorial. Compare its class with yours.
+# - T. Lillicrap and others, *Random synaptic feedback weights support error backpropagation for deep learning*, 2016: even a fixed random guess
+#   of the way back can train a network.
+#
+# Next: **4. Decouple MNIST.**

@@ -1,0 +1,60 @@
+"""Makes the executed .ipynb of every .py beside it:  python notebooks/build.py [names ...]
+
+The .py files, in jupytext's percent format, are the source. With TINYDNI_SHORT=1 the notebooks train for a few epochs
+only; --check executes them without writing anything.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+FOLDER = Path(__file__).parent
+METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"}}
+
+
+def sources():
+    """The .py files of the course, in order."""
+    return sorted(FOLDER.glob("[0-9][0-9]_*.py"))
+
+
+def from_source(path):
+    """The notebook that a .py file stands for, without outputs. Nothing in it changes from one build to the next."""
+    notebook = jupytext.read(path, fmt="py:percent")
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for number, cell in enumerate(notebook.cells):
+        cell.id, cell.metadata = f"cell-{number}", nbformat.from_dict({})
+    return notebook
+
+
+def execute(notebook):
+    """Runs all cells from an empty kernel, in place. Raises nbclient's CellExecutionError where one fails."""
+    from nbclient import NotebookClient
+    NotebookClient(notebook, timeout=1200, coalesce_streams=True, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    notebook.metadata = nbformat.from_dict(METADATA)        # what the kernel says of itself differs between machines
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict({})              # when it ran
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="beginnings of names, such as 03 (default: all)")
+    parser.add_argument("--check", action="store_true", help="execute only, write nothing")
+    given = parser.parse_args()
+    for path in sources():
+        if given.names and not path.name.startswith(tuple(given.names)):
+            continue
+        notebook, start = from_source(path), time.perf_counter()
+        execute(notebook)
+        if not given.check:
+            nbformat.write(notebook, path.with_suffix(".ipynb"))
+        print(f"{path.stem}: {time.perf_counter() - start:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Small trainings that test_parallel.py runs over every transport; with mpiexec, this file runs them over MPI.
+
+    mpiexec -n 3 python tests/parallel_cases.py FOLDER CASE ...     writes FOLDER/CASE.npz for each case
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import tinydni as td
+from tinydni import checkpoint
+from tinydni.dni import backprop, full_unlock
+from tinydni.layers.layer import Layer
+from tinydni.parallel import ParallelTraining, Plan
+from tinydni.synthesizers import InputSynthesizer
+from tinydni.training import Training, percent_bits_wrong
+
+WORKERS, LAYERS, EPOCHS, BATCH = 3, 6, 2, 16
+ENDS = [2, 3, 6]                        # two modules to worker 0, one to worker 1, three to worker 2
+
+# case: (schedule in one loop, mode, whether inputs are synthetic)
+CASES = {"lock-step": (td.update_decoupled, "lock-step", False),
+         "lock-step-unlocked": (full_unlock, "lock-step", True),
+         "locked": (backprop, "locked", False),
+         "free": (td.update_decoupled, "free", False),
+         "free-unlocked": (full_unlock, "free", True),
+         "data-parallel": (backprop, "data-parallel", False)}
+EXACT = ("lock-step", "lock-step-unlocked", "locked")       # those that give the numbers of one loop
+FAULTS = ("raises", "wrong-shape", "diverges")
+
+
+class Faulty(Layer):
+    """Passes everything on, until its 5th forward pass in training."""
+
+    def __init__(self, fault):
+        self.fault, self.calls = fault, 0
+
+    def forward(self, x):
+        self.calls += self.training
+        if self.calls < 5:
+            return x
+        if self.fault == "raises":
+            raise ArithmeticError("the fifth batch was too much")
+        return x[:, 1:] if self.fault == "wrong-shape" else x * np.float32("nan")
+
+    def backward(self, dy):
+        return dy
+
+
+def network(case):
+    """A fresh network, the same for every call. A faulty layer sits at the bottom of worker 1 (of 2, if it diverges)."""
+    data, rng, synthesizer_rng = dataset(), td.random.stream(0, "weights"), td.random.stream(0, "synthesizer")
+    schedule, _, unlocked = CASES.get(case, CASES["free"])
+    blocks = td.mlp([data.n_in] + [12] * (LAYERS - 1) + [data.n_out], rng)
+    if case in FAULTS:
+        at = 5 if case == "diverges" else 2
+        blocks[at] = td.Sequential(Faulty(case), *blocks[at].layers)
+    options = {} if schedule is backprop else {
+        "synthesizer": lambda n: td.LinearSynthesizer(n, data.n_out), "synthesizer_optimizer": lambda: td.Adam(0.003),
+        "warm_up": 3}
+    if unlocked:
+        options |= {"input_synthesizer": lambda n: InputSynthesizer(data.n_in, n, synthesizer_rng),
+                    "input_optimizer": lambda: td.Adam(0.003)}
+    return td.decouple(blocks, td.BinaryCrossEntropy(), lambda: td.Adam(0.01), schedule=schedule, **options)
+
+
+def dataset():
+    return td.datasets.addition(bits=4)
+
+
+def one_loop(case):
+    """The case in one loop, not yet run."""
+    return Training(network(case), dataset(), EPOCHS, BATCH, 0, td.LinearDecay(24), percent_bits_wrong,
+                    dataset().context())
+
+
+def apart(case, transport, **plan):
+    """The case over the workers of a transport, not yet run."""
+    _, mode, unlocked = CASES.get(case, CASES["free"])
+
+    def make_plan(training):
+        return Plan(mode, ENDS, training.schedule, training.batch_of, BATCH, training.network.warm_up, unlocked, **plan)
+
+    return ParallelTraining(network(case), dataset(), EPOCHS, BATCH, 0, td.LinearDecay(24), percent_bits_wrong,
+                            dataset().context(), transport=transport, make_plan=make_plan)
+
+
+def main(folder, *cases):
+    """Runs cases over MPI; worker 0 writes what came of them."""
+    from tinydni.parallel.transports.mpi import Processes, world
+    for case in cases:
+        processes = Processes(world())
+        training = apart(case, processes)
+        if processes.rank > 0:
+            processes.follow(lambda about, endpoint: training.make_worker(endpoint))
+            continue
+        training.run()
+        late = {str(rank): {str(n): count for n, count in found.items()} for rank, found in training.staleness.items()}
+        checkpoint.save(Path(folder) / f"{case}.npz", training.network.state(), [training.history, late])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

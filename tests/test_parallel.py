@@ -1,0 +1,463 @@
+"""Modules as workers: the same numbers where they must be the same, nothing lost, and no fault that hangs."""
+
+import importlib.util
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import parallel_cases as cases
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinydni as td
+from tinydni import checkpoint
+from tinydni.parallel import Kind, Message, Plan, ProtocolError, WorkerError
+from tinydni.parallel.balance import balanced, measure
+from tinydni.parallel.message import DTYPES, MAGIC, named, pack, unnamed, unpack
+from tinydni.parallel.transports.in_turn import InTurn
+from tinydni.parallel.transports.threads import Threads
+from tinydni.training import DivergedError
+
+ROOT = Path(__file__).parents[1]
+MPIEXEC = Path(sys.executable).with_name("mpiexec")
+WHY_NO_MPI = (None if importlib.util.find_spec("mpi4py") and MPIEXEC.exists() else
+              'mpi4py and mpiexec are not installed: pip install -e ".[mpi]"')
+mpi = pytest.mark.skipif(WHY_NO_MPI is not None, reason=str(WHY_NO_MPI))
+SECONDS = 10                            # after which a fault must have ended everything
+
+
+def python(*arguments, n=None, **options):
+    """Starts this Python, under mpiexec with n processes if n is given, in a group of processes of its own."""
+    launcher = [str(MPIEXEC), "-n", str(n)] if n else []
+    token = secrets.token_hex(8)                                        # its descendants are known by it
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "TEST_RUN": token}
+    run = subprocess.Popen([*launcher, sys.executable, *map(str, arguments)], env=environment, text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, **options)
+    run.token = token
+    return run
+
+
+# Messages.
+
+@given(st.lists(st.one_of(st.none(), st.tuples(st.sampled_from(DTYPES), st.lists(st.integers(0, 5), max_size=4))),
+                max_size=5), st.sampled_from(Kind), st.integers(-1, 2**40), st.integers(0, 2**32 - 1))
+def test_a_message_comes_out_of_its_bytes_as_it_went_in(descriptions, kind, step, seed):
+    rng = np.random.default_rng(seed)
+    arrays = tuple(None if d is None else rng.integers(0, 2, d[1]).astype(d[0]) for d in descriptions)
+    found = unpack(pack(Message(kind, step, 3, arrays)), 3)
+    assert found[:3] == (kind, step, 3) and len(found.arrays) == len(arrays)
+    for got, sent in zip(found.arrays, arrays):
+        if sent is None:
+            assert got is None
+        else:
+            assert got.dtype == sent.dtype
+            np.testing.assert_array_equal(got, sent)
+
+
+def test_arrays_in_any_memory_order_arrive_in_theirs():
+    a = np.arange(24.0).reshape(4, 6)
+    for array in (a.T, a[::2, ::3], np.asfortranarray(a), a[:, 1]):
+        np.testing.assert_array_equal(unpack(pack(Message(Kind.INPUT, 0, 0, (array,))), 0).arrays[0], array)
+
+
+def test_named_arrays_keep_their_names():
+    state = {"0.block.0.W": np.ones((2, 3)), "ü": np.zeros(0), "steps": np.array(7)}
+    found = unnamed(unpack(pack(Message(Kind.STATE, 0, 0, named(state))), 0).arrays)
+    assert list(found) == list(state)
+    assert all(np.array_equal(found[name], state[name]) for name in state)
+
+
+def test_objects_cannot_be_sent():
+    with pytest.raises(TypeError, match="object; only float32"):
+        pack(Message(Kind.INPUT, 0, 0, (np.array([{"a": 1}], dtype=object),)))
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60))
+def test_bytes_that_are_no_message_are_refused(seed, n_changed):
+    rng = np.random.default_rng(seed)
+    block = pack(Message(Kind.INPUT, 5, 0, (np.ones((3, 4), np.float32), None)))
+    head = block[8:8 * (int(block[:8].view(np.int64)[0]) + 1)]
+    assert head[:8].view(np.int64)[0] == MAGIC
+    for broken in (block[:rng.integers(8, len(block))], rng.integers(0, 256, len(block)).astype(np.uint8),
+                   np.concatenate([block, block])):
+        with pytest.raises(ProtocolError, match="worker 9 sent"):
+            unpack(broken.copy(), 9)
+    block[rng.integers(0, len(block), n_changed)] = rng.integers(0, 256, n_changed)
+    try:
+        assert all(array is None or array.nbytes <= len(block) for array in unpack(block, 9).arrays)
+    except ProtocolError:
+        pass                            # either way, no other exception, and nothing outside the block was read
+
+
+# The same trainings over every transport.
+
+@pytest.fixture(scope="module")
+def over_mpi(tmp_path_factory):
+    """Runs all cases in one start of mpiexec. Returns the folder with the results."""
+    folder = tmp_path_factory.mktemp("mpi")
+    run = python(ROOT / "tests" / "parallel_cases.py", folder, *cases.CASES, n=cases.WORKERS)
+    output, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, output
+    return folder
+
+
+@pytest.fixture(params=["in-turn", "threads", pytest.param("mpi", marks=mpi)])
+def result(request):
+    """A function (case) -> (state, history, staleness) of the case over one transport."""
+    def run(case):
+        if request.param == "mpi":
+            state, (history, late) = checkpoint.load(request.getfixturevalue("over_mpi") / f"{case}.npz")
+            return state, history, {int(r): {int(n): c for n, c in found.items()} for r, found in late.items()}
+        transport = Threads(cases.WORKERS) if request.param == "threads" else InTurn(cases.WORKERS, np.random.default_rng(0))
+        training = cases.apart(case, transport)
+        training.run()
+        return training.network.state(), training.history, training.staleness
+    return run
+
+
+@pytest.mark.parametrize("case", cases.EXACT)
+def test_exact_modes_equal_the_one_loop_to_the_last_bit(result, case):
+    one = cases.one_loop(case)
+    one.run()
+    state, history, late = result(case)
+    assert history == one.history
+    assert state.keys() == one.network.state().keys()
+    for name, array in one.network.state().items():
+        np.testing.assert_array_equal(state[name], array, err_msg=name)
+    assert set().union(*late.values()) <= {0}                           # nothing came late
+
+
+N_STEPS = cases.EPOCHS * (len(cases.dataset().x) // cases.BATCH)
+
+
+def test_a_free_run_loses_no_message_and_is_never_later_than_the_room(result):
+    state, history, late = result("free")
+    assert state["steps"] == N_STEPS and len(history["train_loss"]) == cases.EPOCHS
+    for rank in (0, 1):                                                 # every gradient of every batch was learned from
+        assert sum(late[rank].values()) == N_STEPS
+        assert max(late[rank]) < Plan.room
+    assert late[2] == {}                                                # nothing is above worker 2
+    assert history["train_loss"][1] < history["train_loss"][0]
+
+
+def test_a_free_unlocked_run_loses_no_message(result):
+    state, history, late = result("free-unlocked")
+    assert [sum(late[rank].values()) for rank in range(3)] == [N_STEPS, 2 * N_STEPS, N_STEPS]
+    assert history["train_loss"][1] < history["train_loss"][0]
+
+
+def test_data_parallel_workers_descend_the_mean_of_their_gradients(result):
+    state, history, _ = result("data-parallel")
+    one = cases.one_loop("locked")
+    one.run()
+    # Each normalises over its own third of a batch, so that the numbers are near those of one loop, not equal.
+    np.testing.assert_allclose(history["train_loss"], one.history["train_loss"], rtol=0.3)
+
+
+def test_data_parallel_without_batch_statistics_equals_one_loop_up_to_rounding():
+    def blocks():
+        return td.mlp([8, 12, 12, 5], td.random.stream(0, "weights"), lambda width: [td.ReLU()])
+
+    def network():
+        return td.decouple(blocks(), td.BinaryCrossEntropy(), lambda: td.SGD(0.1), schedule=td.backprop)
+
+    data, plan = cases.dataset(), {}
+    options = {"error": td.training.percent_bits_wrong}
+    one = td.training.Training(network(), data, 2, cases.BATCH, 0, **options)
+    one.run()
+    for size in (2, 3):
+        def make_plan(training, size=size):
+            return Plan("data-parallel", [3] * size, training.schedule, training.batch_of, cases.BATCH)
+        apart = td.parallel.ParallelTraining(network(), data, 2, cases.BATCH, 0, transport=Threads(size),
+                                             make_plan=make_plan, **options)
+        apart.run()
+        for name, array in one.network.state().items():
+            np.testing.assert_allclose(apart.network.state()[name], array, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+# Any order in which workers can get their turns.
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(cases.EXACT))
+def test_exact_modes_do_not_depend_on_who_is_first(seed, case):
+    training, one = cases.apart(case, InTurn(cases.WORKERS, np.random.default_rng(seed))), cases.one_loop(case)
+    training.run()
+    one.run()
+    assert training.history == one.history
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["free", "free-unlocked", "data-parallel"]), st.integers(1, 6))
+def test_no_order_of_turns_hangs_or_exceeds_the_room(seed, case, room):
+    transport = InTurn(cases.WORKERS, np.random.default_rng(seed))
+    training, most = cases.apart(case, transport, room=room), Counter()
+
+    def watch(training):
+        for worker, inbox in zip(transport.workers, transport.inboxes):
+            kinds = Counter(message.kind for message in inbox) + Counter(message.kind for message in worker.inputs)
+            most[worker.rank] = max(most[worker.rank], kinds[Kind.INPUT], len(worker.in_flight))
+
+    training.run([watch])
+    assert max(most.values()) <= room
+    late = [n for found in training.staleness.values() for n in found]
+    assert all(0 <= n < room for n in late)
+
+
+def test_a_deadlock_is_named_and_not_waited_for():
+    transport = InTurn(2, np.random.default_rng(0))
+    transport.start(lambda endpoint: Plan("free", [3, 6], None, None, 1).worker(cases.network("free"), endpoint))
+    with pytest.raises(RuntimeError, match="deadlock"):
+        transport.workers[0].endpoint.receive()
+
+
+class Nobody:
+    """An endpoint above which nobody answers."""
+
+    rank, size = 0, 2
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, worker, message):
+        self.sent.append(message)
+
+    def poll(self):
+        return None
+
+    def receive(self):
+        raise AssertionError("worker 0 waits")
+
+
+def test_a_worker_updates_without_any_gradient_until_there_is_no_more_room():
+    data, network, endpoint = cases.dataset(), cases.network("free"), Nobody()
+    plan = Plan("free", [2, 6], lambda step: 1.0, lambda index: (data.x[index], data.y[index], data.y[index]), 16, room=4)
+    worker = plan.worker(network, endpoint)
+    for module in network.modules[2:]:
+        module.block = module.synthesizer = None                        # poison: nothing above can take part
+    network.modules[0].synthesizer.b += 1                               # a guess other than "no gradient"
+    before = network.modules[0].block.layers[0].W.copy()
+    for step in range(4):
+        worker.feed(step, np.arange(16))
+    assert [(message.kind, message.step) for message in endpoint.sent] == [(Kind.INPUT, step) for step in range(4)]
+    assert not np.array_equal(before, network.modules[0].block.layers[0].W) and len(worker.in_flight) == 4
+    with pytest.raises(AssertionError, match="worker 0 waits"):         # for room, which bounds memory
+        worker.feed(4, np.arange(16))
+
+
+def test_messages_that_cannot_be_are_refused():
+    network = cases.network("free")
+    worker = Plan("free", [3, 6], lambda step: 1.0, None, 16).worker(network, Nobody())
+    with pytest.raises(ProtocolError, match="got the gradient of batch 3, but waits for that of None"):
+        worker.take(Message(Kind.GRADIENT, 3, 1, (np.zeros((16, 12), np.float32),)))
+    with pytest.raises(ProtocolError, match="does not understand, SHARE"):
+        worker.take(Message(Kind.SHARE, 3, 1, (np.zeros(3),)))
+
+
+def test_a_mode_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="mode must be one of free, lock-step, locked, data-parallel; got 'fast'"):
+        Plan("fast", [1, 2], None, None, 1)
+
+
+# Stages.
+
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=9), st.integers(1, 9), st.integers(0, 5))
+def test_balanced_stages_are_the_best_there_are(costs, n_stages, cut):
+    n = len(costs)
+    if n_stages > n:
+        with pytest.raises(ValueError, match="cannot be divided"):
+            balanced(costs, n_stages)
+        return
+
+    def most(ends):
+        return max(sum(costs[start:end]) + cut * (end < n) for start, end in zip([0, *ends], ends))
+
+    found = balanced(costs, n_stages, [cut] * n)
+    assert len(found) == n_stages and found[-1] == n and sorted(set(found)) == found
+    assert most(found) == min(most([*inner, n]) for inner in combinations(range(1, n), n_stages - 1))
+
+
+def test_measuring_leaves_the_modules_as_they_are():
+    network, data = cases.network("free"), cases.dataset()
+    before = network.state()
+    block, synthesizer = measure(network.modules, data.x[:16], data.y[:16], data.y[:16])
+    assert len(block) == len(synthesizer) == cases.LAYERS
+    assert (block > 0).all() and (synthesizer[:-1] > 0).all() and synthesizer[-1] == 0
+    assert all(np.array_equal(array, network.state()[name]) for name, array in before.items())
+
+
+# Stopping and going on.
+
+@pytest.mark.parametrize("stop_at", [1, 7, 12, 15])
+def test_a_stopped_run_goes_on_in_one_loop_or_over_workers_with_the_same_numbers(stop_at):
+    def stop(training):
+        training.stopped = training.step >= stop_at
+
+    whole, first = cases.one_loop("lock-step"), cases.apart("lock-step", Threads(cases.WORKERS))
+    whole.run()
+    first.run([stop])
+    assert first.step == stop_at
+    state, position = first.network.state(), json.loads(json.dumps(first.position()))
+    for second in (cases.one_loop("lock-step"), cases.apart("lock-step", Threads(cases.WORKERS))):
+        second.network.load_state(state)
+        second.go_to(json.loads(json.dumps(position)))
+        second.run()
+        assert second.history == whole.history
+        for name, array in whole.network.state().items():
+            np.testing.assert_array_equal(second.network.state()[name], array, err_msg=name)
+
+
+def test_a_checkpoint_in_mid_run_holds_a_settled_network():
+    training, saved = cases.apart("free", Threads(cases.WORKERS)), []
+
+    def save(training):
+        if training.step in (3, 8, 15):
+            position = training.position()
+            assert not training.worker.in_flight
+            saved.append((position["batch"], int(training.network.state()["steps"])))
+
+    training.run([save])
+    assert saved == [(3, 3), (8, 8), (15 - N_STEPS // cases.EPOCHS, 15)]
+
+
+# Faults.
+
+EXPECTED = {"raises": (WorkerError, "ArithmeticError: the fifth batch was too much"),
+            "wrong-shape": (WorkerError, r"x must have shape \(N, 12\); got \(16, 11\)"),
+            "diverges": (DivergedError, "the training loss became nan")}
+
+
+@pytest.mark.parametrize("fault", cases.FAULTS)
+@pytest.mark.parametrize("transport", ["in-turn", "threads"])
+def test_a_fault_of_one_worker_ends_the_run_with_its_own_words(fault, transport):
+    transport = Threads(cases.WORKERS) if transport == "threads" else InTurn(cases.WORKERS, np.random.default_rng(0))
+    error, words = EXPECTED[fault]
+    if isinstance(transport, InTurn) and error is WorkerError:
+        error = Exception                                               # in one thread it is the exception itself
+    start = time.monotonic()
+    with pytest.raises(error, match=words.partition(": ")[2] or words):
+        cases.apart(fault, transport).run()
+    assert time.monotonic() - start < SECONDS
+    assert not any(thread.is_alive() for thread in getattr(transport, "threads", ()))
+
+
+def test_a_fault_of_worker_0_ends_the_threads():
+    transport = Threads(cases.WORKERS)
+    with pytest.raises(ZeroDivisionError):
+        cases.apart("free", transport).run([lambda training: 1 / 0])
+    assert not any(thread.is_alive() for thread in transport.threads)
+
+
+@mpi
+@pytest.mark.parametrize("fault", cases.FAULTS)
+def test_a_fault_of_one_process_ends_all_with_its_own_words(tmp_path, fault):
+    start = time.monotonic()
+    run = python(ROOT / "tests" / "parallel_cases.py", tmp_path, fault, n=cases.WORKERS)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode != 0 and re.search(EXPECTED[fault][1], output), output
+    assert time.monotonic() - start < SECONDS + 10                      # the start of three processes included
+    assert all_gone(run)
+
+
+def all_gone(run, patience=5):
+    """Whether every process that a run has started is gone, after at most `patience` seconds."""
+    end = time.monotonic() + patience
+    while processes(run) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not processes(run)
+
+
+def processes(run):
+    """The numbers of the processes that a run has started, orphans included: {number: command}."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"TEST_RUN={run.token}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found[int(folder.name)] = (folder / "cmdline").read_bytes().decode().split("\0")
+        except OSError:
+            continue                                                    # it has just ended
+    return found
+
+
+def train(*options, n=None):
+    """Starts `tinydni train digits` over two workers with epochs enough to be interrupted."""
+    return python("-m", "tinydni", "train", "digits", "--layers", 4, "--width", 16, "--epochs", 5000, "--quiet", *options,
+                  *(["--transport", "mpi"] if n else ["--workers", 2]), n=n, cwd=ROOT)
+
+
+def wait_for(path, run, seconds=30):
+    """Waits until a file is there."""
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert run.poll() is None and time.monotonic() < end, run.communicate()
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("n", [None, pytest.param(2, marks=mpi)], ids=["threads", "mpi"])
+def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(tmp_path, n):
+    path = tmp_path / "run.npz"
+    run = train("--save", path, "--figure", tmp_path / "a.png", n=n)
+    wait_for(path, run)
+    start = time.monotonic()
+    os.killpg(run.pid, signal.SIGINT)                                   # as a terminal does
+    output, _ = run.communicate(timeout=60)
+    assert "what was learned is in" in output and "Go on with" in output, output
+    assert time.monotonic() - start < SECONDS and all_gone(run)
+    first = checkpoint.load(path)[1]["position"]
+    again = python("-m", "tinydni", "train", "digits", "--resume", path, "--quiet", "--figure", tmp_path / "a.png",
+                   *(["--transport", "mpi"] if n else []), n=n, cwd=ROOT)
+    end = time.monotonic() + 30
+    while checkpoint.load(path)[1]["position"]["epoch"] <= first["epoch"] and time.monotonic() < end:
+        time.sleep(0.1)
+    os.killpg(again.pid, signal.SIGINT)
+    again.communicate(timeout=60)
+    assert checkpoint.load(path)[1]["position"]["epoch"] > first["epoch"]
+
+
+def victims(run):
+    """The numbers of the workers' processes."""
+    return [number for number, command in processes(run).items() if command[:2] == [sys.executable, "-m"]]
+
+
+def kill_one(tmp_path, rng, n, longest=1):
+    """Kills one process of a run at a random moment. Returns whether the run had saved anything; checks the rest."""
+    path = tmp_path / "run.npz"
+    before = checkpoint.load(path)[1]["position"]["epoch"] if path.exists() else None
+    run = train(*(["--resume", path] if path.exists() else ["--save", path]), "--figure", tmp_path / "a.png", n=n)
+    if before is None:
+        wait_for(path, run)
+    end = time.monotonic() + 30
+    while len(victims(run)) < (n or 1):
+        assert run.poll() is None and time.monotonic() < end, run.communicate()
+    time.sleep(rng.uniform(0, longest))
+    victim = rng.choice(victims(run))
+    start = time.monotonic()
+    os.kill(victim, signal.SIGKILL)
+    run.communicate(timeout=60)
+    assert time.monotonic() - start < SECONDS and all_gone(run)
+    after = checkpoint.load(path)[1]["position"]["epoch"]               # raises where the file is not whole
+    assert before is None or after >= before
+
+
+@pytest.mark.parametrize("n", [None, pytest.param(2, marks=mpi)], ids=["threads", "mpi"])
+def test_a_killed_process_ends_the_run_and_leaves_a_whole_checkpoint(tmp_path, n):
+    rng = np.random.default_rng(1)
+    for _ in range(2):
+        kill_one(tmp_path, rng, n)
+
+
+@pytest.mark.slow
+@mpi
+def test_fifty_random_kills(tmp_path):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        kill_one(tmp_path, rng, 2, longest=4)
