@@ -16,7 +16,10 @@ from threadpoolctl import threadpool_limits
 
 from tinydni import Adam, LinearSynthesizer, SoftmaxCrossEntropy, backprop, datasets, decouple, mlp, update_decoupled
 from tinydni.parallel import ParallelTraining, Plan
-from tinydni.parallel.balance import balanced, measure
+from tinydni.parallel.balance import balanced
+from tinydni.parallel.costs import measure
+from tinydni.parallel.message import Kind, Message
+from tinydni.parallel.simulator import Link, throughput
 from tinydni.parallel.transports.mpi import Processes, world
 from tinydni.parallel.transports.threads import Threads
 from tinydni.random import stream
@@ -24,7 +27,7 @@ from tinydni.training import Training
 
 WORKLOADS = ((256, 256), (256, 64), (256, 32), (64, 64))        # width, batch
 HIDDEN, N_IN, CLASSES = 6, 784, 10
-SECONDS = 0.7                                                   # of a block
+SECONDS = 0.25                                                  # of a block
 
 # contender: (mode, transport, BLAS threads); mode None is one loop
 CONTENDERS = {"locked, one core": ("backprop", None, 1), "locked, one loop, two BLAS threads": ("backprop", None, 2),
@@ -88,7 +91,8 @@ def block(name, training, n_steps):
         seconds = (time.perf_counter() - start) / n_steps
         if transport is not None:
             training.transport.stop()
-            training.transport.stopped = False
+        if transport == "mpi":
+            training.transport.end()
     return seconds
 
 
@@ -96,9 +100,31 @@ def cuts_of(width, batch, dataset):
     """Where to cut in two, by measured cost."""
     net = network("free", width, None)
     sample = dataset.x[:batch], dataset.context()[:batch], dataset.y[:batch]
-    with threadpool_limits(1, "blas"):
-        costs, synthesizers = np.median([measure(net.modules, *sample) for _ in range(5)], axis=0)
-    return balanced(costs, 2, synthesizers)[:-1], costs, synthesizers
+    costs = measure(net.modules, *sample)
+    return balanced(costs.block, 2, costs.synthesizer)[:-1], costs
+
+
+def measured_link(processes, n_bytes, n=200):
+    """The Link between the two processes of a Processes, from messages to and fro; None for worker 1."""
+    endpoint, found = processes.endpoint, []
+    for size in (64, n_bytes):
+        message = Message(Kind.INPUT, 0, endpoint.rank, (np.zeros(int(size) // 4, np.float32),))
+        ways, sends = [], []
+        for _ in range(n):
+            start = time.perf_counter()
+            if endpoint.rank == 0:
+                endpoint.send(1, message)
+                sends.append(time.perf_counter() - start)
+                endpoint.receive()
+                ways.append((time.perf_counter() - start) / 2)
+            else:
+                endpoint.receive()
+                endpoint.send(0, message)
+        found.append((np.median(ways), np.median(sends)) if ways else (0, 0))
+    (way, send), (long_way, long_send) = found
+    # To take a message costs about as much as to send it: both handle the bytes once.
+    return Link(latency=way, bandwidth=n_bytes / max(long_way - way, 1e-9), per_message=send,
+                cpu=max(long_send - send, 0) / n_bytes)
 
 
 def main():
@@ -109,13 +135,15 @@ def main():
     communicator, results = world(), []
     for width, batch in WORKLOADS:
         dataset = data(batch)
-        cuts, costs, synthesizers = cuts_of(width, batch, dataset)
+        cuts, costs = cuts_of(width, batch, dataset)
         first_cut = np.array(cuts)
         communicator.Bcast(first_cut)
         cuts = first_cut.tolist()
+        h_bytes = 4 * width * batch
+        link = measured_link(Processes(communicator), h_bytes)
         trainings = {name: contender(name, width, batch, cuts, dataset) for name in CONTENDERS}
         seconds = {name: [] for name in trainings}
-        n_steps, load = max(20, int(SECONDS / costs.sum())), []
+        n_steps, load = max(20, int(SECONDS / costs.block.sum())), []
         for _ in range(given.rounds):
             load.append(os.getloadavg()[0])
             for name, training in trainings.items():
@@ -130,8 +158,12 @@ def main():
             for name, found in seconds.items():
                 ratios = first / found
                 print(f"  {name:38s} {np.median(ratios):5.2f}  ({ratios.min():.2f} to {ratios.max():.2f})", flush=True)
-            results.append({"width": width, "batch": batch, "cuts": cuts, "load": load, "costs": costs.tolist(),
-                            "synthesizers": synthesizers.tolist(), "seconds": seconds})
+            stages, simulated = costs.of_stages([*cuts, HIDDEN + 1]), {}
+            for name, mode in (("locked, two processes", "locked"), ("decoupled, two processes", "decoupled")):
+                simulated[name] = 1 / throughput(mode, stages, link)
+                print(f"  simulated: {name}: {1e3 * simulated[name]:.3f} ms; measured: {1e3 * np.median(seconds[name]):.3f} ms")
+            results.append({"simulated": simulated, "link": vars(link), "width": width, "batch": batch, "cuts": cuts, "load": load, "seconds": seconds,
+                            "costs": {key: array.tolist() for key, array in vars(costs).items()}})
     if communicator.rank == 0 and given.json:
         with open(given.json, "w") as file:
             json.dump(results, file, indent=1)

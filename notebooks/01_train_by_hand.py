@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 1. Train a network by hand
 #
-# **What you'll do.** Write a network of three layers as one page of arrays, work out its gradients with the chain
-# rule, and train it until it adds binary numbers that it has never seen added. Then tidy the page into a class, swap
-# that for the library's layers, and prove after every change that not one number has moved.
+# **What you'll do.** Write a network of three layers as one page of arrays, work out its gradients with the
+# chain rule, and train it until it adds binary numbers that it has never seen added. Then tidy the page into
+# a class, swap that for the library's layers, and prove after every change that not one number has moved.
 #
-# **What you'll learn.** What the three passes `forward`, `backward` and `update` do; how the gradient of every array
-# follows from one rule; how to rebuild numerical code without fear.
+# **What you'll learn.** What the three passes `forward`, `backward` and `update` do; how the gradient of
+# every array follows from one rule; how to rebuild numerical code without fear.
 #
 # **What you need.** NumPy and the chain rule. The notebook runs in less than a minute.
 
@@ -21,8 +21,8 @@ from tinydni.plots import bit_predictions, learning_curve
 # %% [markdown]
 # ## Adding, as a network sees it
 #
-# The inputs are the bits of two numbers from 0 to 31, the targets are the bits of their sum. Everybody can check the
-# answers, and nobody needs to download anything.
+# The inputs are the bits of two numbers from 0 to 31, the targets are the bits of their sum. Everybody can
+# check the answers, and nobody needs to download anything.
 
 # %%
 data = td.datasets.addition(bits=5)
@@ -38,11 +38,11 @@ for n in range(4):
     print(as_text(x[n, :5]), "+", as_text(x[n, 5:]), "=", as_text(t[n]))
 
 # %% [markdown]
-# Throughout the course the letters mean the same: `x` holds the inputs, one example per row, shape (N, D): N examples
-# of D = 10 bits. `t` holds the targets, shape (N, M), M = 6.
+# Throughout the course the letters mean the same: `x` holds the inputs, one example per row, shape (N, D): N
+# examples of D = 10 bits. `t` holds the targets, shape (N, M), M = 6.
 #
-# How hard is this? Look at the *last* bit of the sum. It is 1 when exactly one of the two last input bits is 1. If you
-# know only one input bit, whichever it is, you know nothing about the answer:
+# How hard is this? Look at the *last* bit of the sum. It is 1 when exactly one of the two last input bits
+# is 1. If you know only one input bit, whichever it is, you know nothing about the answer:
 
 # %%
 every_x, every_t = np.vstack([x, x_test]), np.vstack([t, t_test])
@@ -52,9 +52,9 @@ print("covariance of the last bit with each input bit:", covariance)
 assert (covariance == 0).all()
 
 # %% [markdown]
-# So no weighted sum of the inputs says anything about that bit, and a network of one layer cannot learn it. The other
-# bits depend on a *carry* that may come from any place to their right. There have to be hidden layers that
-# invent something like a carry for themselves. We take two of them.
+# So no weighted sum of the inputs says anything about that bit, and a network of one layer cannot learn it.
+# The other bits depend on a *carry* that may come from any place to their right. There have to be hidden
+# layers that invent something like a carry for themselves. We take two of them.
 
 # %% [markdown]
 # ## Forward
@@ -67,8 +67,9 @@ assert (covariance == 0).all()
 # | `z2 = h1 @ W2`, &nbsp; `h2 = sigmoid(z2)` | W2 (64, 32), h2 (N, 32) |
 # | `z3 = h2 @ W3`, &nbsp; `y = sigmoid(z3)` | W3 (32, 6), y (N, 6) |
 #
-# To keep the page short we leave the biases out; exercise 2 puts them in. The weights start random and small enough
-# that the sums z come out of size 1 or less: a normal distribution of standard deviation $1/\sqrt{D}$ for a layer with D inputs.
+# To keep the page short we leave the biases out; exercise 2 puts them in. The weights start random and small
+# enough that the sums z come out of size 1 or less: a normal distribution of standard deviation $1/\sqrt{D}$
+# for a layer with D inputs.
 
 # %%
 def sigmoid(z):
@@ -90,11 +91,13 @@ print("the untrained network thinks", y[0].round(2))
 # %% [markdown]
 # ## How wrong is that?
 #
-# One number must say it. We take half the squared distance between output and target, averaged over the N examples:
+# One number must say it. We take half the squared distance between output and target, averaged over the N
+# examples:
 #
 # $$L = \frac{1}{2N} \sum_{n=1}^{N} \sum_{m=1}^{M} (y_{nm} - t_{nm})^2$$
 #
-# Outputs of 0.5 everywhere would score ½ · 6 · ½² = 0.75. Keep that number in mind: it is what ignorance costs.
+# Outputs of 0.5 everywhere would score ½ · 6 · ½² = 0.75. Keep that number in mind: it is what ignorance
+# costs.
 
 # %%
 def loss_of(y, t):
@@ -105,24 +108,26 @@ print(f"all outputs 0.5: {loss_of(np.full_like(t, 0.5), t):.3f}     untrained ne
 # %% [markdown]
 # ## Backward
 #
-# We want to know how the loss answers to each weight. Write `dW` for the array of all $\partial L / \partial W_{jk}$;
-# it has the shape of `W`. In the same way `dy`, `dh`, `dz` stand for the gradient of the loss with respect to `y`, `h`,
-# `z`: **d + name is always the gradient of the loss, in the shape of the array that it is named after.**
+# We want to know how the loss answers to each weight. Write `dW` for the array of all
+# $\partial L / \partial W_{jk}$; it has the shape of `W`. In the same way `dy`, `dh`, `dz` stand for the
+# gradient of the loss with respect to `y`, `h`, `z`: **d + name is always the gradient of the loss, in the
+# shape of the array that it is named after.**
 #
-# Only three operations happen in the network, so three derivatives are enough. Each takes the gradient at its output
-# and makes the gradient at its input.
+# Only three operations happen in the network, so three derivatives are enough. Each takes the gradient at its
+# output and makes the gradient at its input.
 #
 # **The loss.** $L$ is a sum of squares, so $\partial L/\partial y_{nm} = (y_{nm} - t_{nm}) / N$:
 #
 #     dy = (y - t) / N
 #
-# **The sigmoid.** Its slope is $\sigma'(z) = \sigma(z)\,(1 - \sigma(z)) = y\,(1 - y)$, and every entry goes its own way:
+# **The sigmoid.** Its slope is $\sigma'(z) = \sigma(z)\,(1 - \sigma(z)) = y\,(1 - y)$, and every entry goes
+# its own way:
 #
 #     dz = dy * (y * (1 - y))
 #
-# **The product** `z = h @ W`, in entries $z_{nk} = \sum_j h_{nj} W_{jk}$. The weight $W_{jk}$ acts on the loss
-# through the column k of z, once for every example, and $\partial z_{nk} / \partial W_{jk} = h_{nj}$. The
-# chain rule adds up all the ways:
+# **The product** `z = h @ W`, in entries $z_{nk} = \sum_j h_{nj} W_{jk}$. The weight $W_{jk}$ acts on the
+# loss through the column k of z, once for every example, and $\partial z_{nk} / \partial W_{jk} = h_{nj}$.
+# The chain rule adds up all the ways:
 #
 # $$\frac{\partial L}{\partial W_{jk}} = \sum_n h_{nj}\, \frac{\partial L}{\partial z_{nk}}, \qquad
 # \frac{\partial L}{\partial h_{nj}} = \sum_k \frac{\partial L}{\partial z_{nk}}\, W_{jk}$$
@@ -150,8 +155,8 @@ for name, array, gradient in (("W1", W1, dW1), ("W2", W2, dW2), ("W3", W3, dW3))
     print(f"{name} {array.shape}   d{name} {gradient.shape}   largest entry {np.abs(gradient).max():.4f}")
 
 # %% [markdown]
-# Believe nothing that you can measure. Move a single weight a little up and a little down, run forward both times,
-# and see how the loss changes:
+# Believe nothing that you can measure. Move a single weight a little up and a little down, run forward both
+# times, and see how the loss changes:
 
 # %%
 def loss_with(W1, W2, W3):
@@ -167,15 +172,16 @@ print(f"dW1[2,3] {dW1[2, 3]:.10f}")
 np.testing.assert_allclose(dW1[2, 3], measured, rtol=1e-6)
 
 # %% [markdown]
-# The weight sits in the first layer, and its gradient came through all eight lines above. If one of them were wrong,
-# these numbers would differ. (One weight of 2,880 is a spot check; notebook 2 checks them all at once.)
+# The weight sits in the first layer, and its gradient came through all eight lines above. If one of them were
+# wrong, these numbers would differ. (One weight of 2,880 is a spot check; notebook 2 checks them all at
+# once.)
 
 # %% [markdown]
 # ## Update, and the whole page
 #
-# The gradient points to where the loss grows, so every weight takes a small step against it: `W -= lr * dW`, with the
-# learning rate `lr`. We do not wait for all 819 examples before a step, but take batches of 9. An *epoch* is one pass
-# through all of them: 91 steps.
+# The gradient points to where the loss grows, so every weight takes a small step against it: `W -= lr * dW`,
+# with the learning rate `lr`. We do not wait for all 819 examples before a step, but take batches of 9. An
+# *epoch* is one pass through all of them: 91 steps.
 
 # %%
 epochs, batch, lr = 300, 9, 1.0
@@ -210,8 +216,8 @@ learning_curve({"training loss": (np.arange(1, epochs + 1), per_epoch)}, title="
                ylabel="mean loss of the epoch", reference={"all outputs 0.5": 0.75})
 
 # %% [markdown]
-# The curve does not go down evenly: the network finds one bit after another (exercise 3 asks which). And the sums
-# that it never saw?
+# The curve does not go down evenly: the network finds one bit after another (exercise 3 asks which). And the
+# sums that it never saw?
 
 # %%
 y_test = sigmoid(sigmoid(sigmoid(x_test @ W1) @ W2) @ W3)
@@ -226,9 +232,9 @@ assert right.mean() > 0.99
 # %% [markdown]
 # ## The same, as a `Layer`
 #
-# The page says everything three times. Each layer does the same three things, so give them a home. A layer must keep
-# its input and its output from `forward`, since `backward` needs both; and it must keep `dW` from `backward` until
-# `update`.
+# The page says everything three times. Each layer does the same three things, so give them a home. A layer
+# must keep its input and its output from `forward`, since `backward` needs both; and it must keep `dW` from
+# `backward` until `update`.
 
 # %%
 class Layer:
@@ -249,8 +255,9 @@ class Layer:
         self.W -= lr * self.dW
 
 # %% [markdown]
-# Now the training loop says only what it means. Note the order: `backward` goes through all layers *before* anyone
-# updates, because every layer needs the W that made its output to tell the layer below what went wrong.
+# Now the training loop says only what it means. Note the order: `backward` goes through all layers *before*
+# anyone updates, because every layer needs the W that made its output to tell the layer below what went
+# wrong.
 
 # %%
 layers = [Layer(W) for W in initial_weights()]
@@ -273,25 +280,28 @@ print(f"{len(losses):,} losses, largest difference from the page of arrays: {dif
 np.testing.assert_allclose(losses, saved, rtol=1e-6, atol=1e-9)
 
 # %% [markdown]
-# This is how to rebuild numerical code: save the numbers, change one thing, compare *all* the numbers. A mistake in a
-# gradient rarely crashes. It only learns worse, and you would blame the learning rate for a week.
+# This is how to rebuild numerical code: save the numbers, change one thing, compare *all* the numbers. A
+# mistake in a gradient rarely crashes. It only learns worse, and you would blame the learning rate for a
+# week.
 
 # %% [markdown]
 # ## The same, with tinydni
 #
-# The library has split our layer in two, since not every product is followed by a sigmoid. There is nothing more
-# in them than what you have just written. Here are the two `backward` methods as they stand in the library:
+# The library has split our layer in two, since not every product is followed by a sigmoid. There is nothing
+# more in them than what you have just written. Here are the two `backward` methods as they stand in the
+# library:
 
 # %%
 print(inspect.getsource(td.Linear.backward))
 print(inspect.getsource(td.Sigmoid.backward))
 
 # %% [markdown]
-# (`batch_sum` is a fast `sum(axis=0)`.) There are two additions. The bias `b` is added to every example's row, so its gradient is the sum over the batch.
-# And the first layer may skip its `dx`, for nobody asks how the *data* should change.
+# (`batch_sum` is a fast `sum(axis=0)`.) There are two additions. The bias `b` is added to every example's
+# row, so its gradient is the sum over the batch. And the first layer may skip its `dx`, for nobody asks how
+# the *data* should change.
 #
-# `td.decouple` puts blocks and loss together into a network that can run in several ways. The way of
-# this notebook is called `backprop`. What "decouple" means is the story of notebook 3.
+# `td.decouple` puts blocks and loss together into a network that can run in several ways. The way of this
+# notebook is called `backprop`. What "decouple" means is the story of notebook 3.
 
 # %%
 rng = np.random.default_rng(0)                  # the same draws in the same order as above
@@ -310,11 +320,11 @@ np.testing.assert_allclose(losses[:1_000], saved[:1_000], rtol=1e-9)
 
 # %% [markdown]
 # For two thousand steps both agree to the sixteenth digit, which is all that a float64 has, and the assertion
-# holds. Then they part! Nothing is wrong. The library computes the sigmoid as `(1 + tanh(z / 2)) / 2`, which is the same
-# function and cannot overflow, but rounds the last digit differently. During the fast part of the learning a difference
-# of one digit in the sixteenth place grows with every step, as in the weather. Two good rules follow: compare *early*
-# steps, and compare them *tightly*. (Our `Layer` did the very same operations in the same order, so
-# nothing could grow.)
+# holds. Then they part! Nothing is wrong. The library computes the sigmoid as `(1 + tanh(z / 2)) / 2`, which
+# is the same function and cannot overflow, but rounds the last digit differently. During the fast part of the
+# learning a difference of one digit in the sixteenth place grows with every step, as in the weather. Two good
+# rules follow: compare *early* steps, and compare them *tightly*. (Our `Layer` did the very same operations
+# in the same order, so nothing could grow.)
 #
 # What may not depend on the last digit is the result:
 
@@ -327,74 +337,79 @@ bit_predictions(data.x_test, data.y_test, predicted)
 # %% [markdown]
 # ## On your own
 #
-# **1.** Remove the sigmoid from the two hidden layers (keep it in the last). How many bits can the network get
-# right now, however long it trains?
+# **1.** Remove the sigmoid from the two hidden layers (keep it in the last). How many bits can the network
+# get right now, however long it trains?
 #
 # <details><summary>Hint</summary>
 #
-# Without a bend in between, `x @ W1 @ W2 @ W3` is `x @ (W1 @ W2 @ W3)`: one layer in disguise. We saw that the last bit
-# has nothing to do with any weighted sum of the inputs, and four others fare no better: half of their answers are right,
-# as if by tossing a coin. Only the first bit, worth 32, can be had from a weighted sum: is it at least 32? But our layers
-# compare with 0, having no bias, and reach about 70 %. Come back after exercise 2: with biases 98 % of the first bits are right.
+# Without a bend in between, `x @ W1 @ W2 @ W3` is `x @ (W1 @ W2 @ W3)`: one layer in disguise. We saw that
+# the last bit has nothing to do with any weighted sum of the inputs, and four others fare no better: half of
+# their answers are right, as if by tossing a coin. Only the first bit, worth 32, can be had from a weighted
+# sum: is it at least 32? But our layers compare with 0, having no bias, and reach about 70 %. Come back after
+# exercise 2: with biases 98 % of the first bits are right.
 # </details>
 #
-# **2.** Give `Layer` a bias: `z = x @ W + b`. What are the shape and the gradient of `b`? Nudge one entry of `b` to
-# check.
+# **2.** Give `Layer` a bias: `z = x @ W + b`. What are the shape and the gradient of `b`? Nudge one entry of
+# `b` to check.
 #
 # <details><summary>Hint</summary>
 #
-# `b` has shape (M,) and is used once for every example: the chain rule adds up the ways, `db = dz.sum(axis=0)`. If you
-# forget the sum, NumPy will not protest at `b -= lr * dz` when the batch has one example, and you learn something else.
+# `b` has shape (M,) and is used once for every example: the chain rule adds up the ways,
+# `db = dz.sum(axis=0)`. If you forget the sum, NumPy will not protest at `b -= lr * dz` when the batch has
+# one example, and you learn something else.
 # </details>
 #
-# **3.** Which bit of the sum is learnt first, and which last? Record the share of right answers for each of the six
-# bits after every epoch, and draw the six curves with `learning_curve`.
+# **3.** Which bit of the sum is learnt first, and which last? Record the share of right answers for each of
+# the six bits after every epoch, and draw the six curves with `learning_curve`.
 #
 # <details><summary>Hint</summary>
 #
-# `((y > 0.5) == tb).mean(axis=0)` has one number per bit; average it over an epoch. The first bit asks whether
-# a + b is at least 32, which one weighted sum can answer: it takes 10 epochs to be 95 % right. The second takes about 30,
-# the last, which needs two inputs but no carry, 50. The three in the middle need a carry *and* the two bits of their own
-# place, and take 100 to 160.
+# `((y > 0.5) == tb).mean(axis=0)` has one number per bit; average it over an epoch. The first bit asks
+# whether a + b is at least 32, which one weighted sum can answer: it takes 10 epochs to be 95 % right. The
+# second takes about 30, the last, which needs two inputs but no carry, 50. The three in the middle need a
+# carry *and* the two bits of their own place, and take 100 to 160.
 # </details>
 #
-# **4.** In the page of arrays, move the line `W3 -= ...` up, directly below `dz3 = ...`. What is wrong now, and how well does
-# the network still learn?
+# **4.** In the page of arrays, move the line `W3 -= ...` up, directly below `dz3 = ...`. What is wrong now,
+# and how well does the network still learn?
 #
 # <details><summary>Hint</summary>
 #
-# The outputs were made by the old W3, but `dz2` is now made from the new one, `W3 - lr * h2.T @ dz3`. Multiply out: `dh2`
-# becomes `dz3 @ W3.T - lr * (dz3 @ dz3.T) @ h2`. The extra term is always against h2, so that every h2 is pushed up in
-# every step, whatever the target says, until the sigmoids are stuck near 1. About 69 % of the bits come out right. You will
-# meet this mistake again in notebook 3.
+# The outputs were made by the old W3, but `dz2` is now made from the new one, `W3 - lr * h2.T @ dz3`.
+# Multiply out: `dh2` becomes `dz3 @ W3.T - lr * (dz3 @ dz3.T) @ h2`. The extra term is always against h2, so
+# that every h2 is pushed up in every step, whatever the target says, until the sigmoids are stuck
+# near 1. About 69 % of the bits come out right. You will meet this mistake again in notebook 3.
 # </details>
 #
-# **5.** Replace the loss by cross-entropy, $L = -\frac1N \sum t \log y + (1 - t) \log (1 - y)$. What happens to `dz3`?
+# **5.** Replace the loss by cross-entropy, $L = -\frac1N \sum t \log y + (1 - t) \log (1 - y)$. What happens
+# to `dz3`?
 #
 # <details><summary>Hint</summary>
 #
-# `dy = (y - t) / (y * (1 - y)) / N`, and the factor y (1 - y) of the sigmoid cancels: `dz3 = (y - t) / N`. An output that
-# is wrong and sure of itself now gets the full push, while under squared error it gets next to none. Take a smaller
-# learning rate, such as 0.3; the network then needs about a third fewer epochs.
+# `dy = (y - t) / (y * (1 - y)) / N`, and the factor y (1 - y) of the sigmoid cancels: `dz3 = (y - t) / N`. An
+# output that is wrong and sure of itself now gets the full push, while under squared error it gets next to
+# none. Take a smaller learning rate, such as 0.3; the network then needs about a third fewer epochs.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - Frameworks such as PyTorch write the backward page for you. It is still this page: one rule per operation, in
-#   reverse order, with the arrays of the forward pass kept in memory until they are needed. That memory is what limits
-#   the size of networks on a GPU.
-# - A mean over the batch, as we use it, makes the step independent of the batch size. Some tutorials sum instead: their
-#   learning rate is ours divided by N.
-# - The learning rate of 1 is large because the slopes of three sigmoids in a row make gradients small. From notebook 4 on
-#   the blocks are Linear, BatchNorm and ReLU, and the optimizer is Adam, with rates around 0.001.
+# - Frameworks such as PyTorch write the backward page for you. It is still this page: one rule per operation,
+#   in reverse order, with the arrays of the forward pass kept in memory until they are needed. That memory is
+#   what limits the size of networks on a GPU.
+# - A mean over the batch, as we use it, makes the step independent of the batch size. Some tutorials sum
+#   instead: their learning rate is ours divided by N.
+# - The learning rate of 1 is large because the slopes of three sigmoids in a row make gradients small. From
+#   notebook 4 on the blocks are Linear, BatchNorm and ReLU, and the optimizer is Adam, with rates around
+#   0.001.
 #
 # ## Further reading
 #
-# - D. Rumelhart, G. Hinton and R. Williams, *Learning representations by back-propagating errors*, Nature, 1986. Four
-#   pages; you have just written its equations.
-# - A. Trask, *Deep Learning without Backpropagation*, 2017: the tutorial whose task and road this notebook and the third
-#   one follow.
-# - I. Goodfellow, Y. Bengio and A. Courville, *Deep Learning*, 2016, section 6.5, for the same in full generality.
+# - D. Rumelhart, G. Hinton and R. Williams, *Learning representations by back-propagating errors*,
+#   Nature, 1986. Four pages; you have just written its equations.
+# - A. Trask, *Deep Learning without Backpropagation*, 2017: the tutorial whose task and road this notebook
+#   and the third one follow.
+# - I. Goodfellow, Y. Bengio and A. Courville, *Deep Learning*, 2016, section 6.5, for the same in full
+#   generality.
 #
 # Next: **2. Check a gradient.**

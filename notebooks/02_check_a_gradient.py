@@ -1,11 +1,13 @@
 # %% [markdown]
 # # 2. Check a gradient
 #
-# **What you'll do.** Measure gradients instead of deriving them, find out how well that can be done, and build a checker of
-# a dozen lines. Then break a layer in five ways, see which of them still seem to learn, and let the checker catch all five.
+# **What you'll do.** Measure gradients instead of deriving them, find out how well that can be done, and
+# build a checker of a dozen lines. Then break a layer in five ways, see which of them still seem to learn,
+# and let the checker catch all five.
 #
-# **What you'll learn.** Why central differences, why float64, why a random upstream gradient, and why one random
-# direction says as much as a thousand single weights; what a kink is, and what no gradient check can find.
+# **What you'll learn.** Why central differences, why float64, why a random upstream gradient, and why one
+# random direction says as much as a thousand single weights; what a kink is, and what no gradient check can
+# find.
 #
 # **What you need.** Notebook 1. Less than a minute.
 
@@ -24,9 +26,10 @@ from tinydni.plots import learning_curve
 # $$\text{one-sided: } \frac{f(a + \varepsilon) - f(a)}{\varepsilon} \qquad\qquad
 # \text{central: } \frac{f(a + \varepsilon) - f(a - \varepsilon)}{2 \varepsilon}$$
 #
-# How far are they off? Put the series $f(a \pm \varepsilon) = f \pm \varepsilon f' + \frac{\varepsilon^2}{2} f'' \pm
-# \frac{\varepsilon^3}{6} f''' + \dots$ into both. In the one-sided form $\frac{\varepsilon}{2} f''$ is left over. In the central
-# form the even terms cancel, and what is left over is $\frac{\varepsilon^2}{6} f'''$: with ε = 0.001 that is a thousand
+# How far are they off? Put the series
+# $f(a \pm \varepsilon) = f \pm \varepsilon f' + \frac{\varepsilon^2}{2} f'' \pm \frac{\varepsilon^3}{6} f''' + \dots$
+# into both. In the one-sided form $\frac{\varepsilon}{2} f''$ is left over. In the central form the even
+# terms cancel, and what is left over is $\frac{\varepsilon^2}{6} f'''$: with ε = 0.001 that is a thousand
 # times less. Let's see, for f = tanh, whose derivative 1 - tanh² we know.
 
 # %%
@@ -46,8 +49,9 @@ for name, error, predicted in (("one-sided", one_sided(np.tanh, a, 1e-3) - slope
     np.testing.assert_allclose(error, predicted, rtol=1e-2)
 
 # %% [markdown]
-# Then why not take ε = 10⁻¹²? Because f(a + ε) is rounded. A float64 keeps about 16 digits, so the difference in the
-# numerator is uncertain by about 10⁻¹⁶, and dividing by ε blows that up. The smaller the step, the worse:
+# Then why not take ε = 10⁻¹²? Because f(a + ε) is rounded. A float64 keeps about 16 digits, so the difference
+# in the numerator is uncertain by about 10⁻¹⁶, and dividing by ε blows that up. The smaller the step, the
+# worse:
 
 # %%
 k = np.arange(1, 13)
@@ -70,13 +74,14 @@ picture.alt += (" From left to right, every curve first falls with the step, by 
 picture
 
 # %% [markdown]
-# From left to right: first the leftover of the series shrinks (by one power of ten for each of ε, or by two), then rounding
-# takes over and all curves rise. The central difference in float64 is best at ε = 10⁻⁵, with a dozen right digits.
-# In float32 five or six digits are the most that can be had, at the one best step; a little to either side there are
-# four, three, none. A gradient that is wrong by a thousandth could slip through. So:
+# From left to right: first the leftover of the series shrinks (by one power of ten for each of ε, or by two),
+# then rounding takes over and all curves rise. The central difference in float64 is best at ε = 10⁻⁵, with a
+# dozen right digits. In float32 five or six digits are the most that can be had, at the one best step; a
+# little to either side there are four, three, none. A gradient that is wrong by a thousandth could slip
+# through. So:
 #
-# > **Check in float64, with central differences, at a step of about 10⁻⁵ times the size of the numbers.** What works in
-# > float64 works in float32; train in that, later.
+# > **Check in float64, with central differences, at a step of about 10⁻⁵ times the size of the numbers.**
+# > What works in float64 works in float32; train in that, later.
 
 # %% [markdown]
 # ## What is the slope of a layer?
@@ -107,13 +112,13 @@ class Dense:
         return dz @ self.W.T
 
 # %% [markdown]
-# A slope belongs to a single number, but a layer returns an array and knows nothing of a loss. We invent one: take
-# an array `dy` in the shape of y, and let
+# A slope belongs to a single number, but a layer returns an array and knows nothing of a loss. We invent one:
+# take an array `dy` in the shape of y, and let
 #
 # $$s = \sum_{nm} dy_{nm}\, y_{nm}$$
 #
-# Then $\partial s / \partial y_{nm} = dy_{nm}$, whatever dy we chose. So `backward(dy)` has to return the gradient of s, and s can
-# be measured. Entry by entry, for W:
+# Then $\partial s / \partial y_{nm} = dy_{nm}$, whatever dy we chose. So `backward(dy)` has to return the
+# gradient of s, and s can be measured. Entry by entry, for W:
 
 # %%
 def measured_gradient(s, array, step=1e-5):
@@ -141,8 +146,8 @@ for name, array, gradient in (("W", layer.W, layer.dW), ("b", layer.b, layer.db)
 # %% [markdown]
 # ### Why dy has to be random
 #
-# It would be simpler to take dy = 1 everywhere, so that s is the sum of y. Here is a layer whose author forgot about dy, and what
-# both choices say:
+# It would be simpler to take dy = 1 everywhere, so that s is the sum of y. Here is a layer whose author
+# forgot about dy, and what both choices say:
 
 # %%
 class ForgetsDy(Dense):
@@ -158,8 +163,8 @@ for name, dy in (("dy = 1", np.ones((6, 4))), ("random dy", rng.standard_normal(
     print(f"{name:9s}  largest difference {np.abs(claimed - measured).max():.0e}")
 
 # %% [markdown]
-# With dy = 1 the layer passes, and it would never have learnt anything useful. A lesson for all tests: a special value
-# hides mistakes. This also holds for a bias of zero and a scale of one.
+# With dy = 1 the layer passes, and it would never have learnt anything useful. A lesson for all tests: a
+# special value hides mistakes. This also holds for a bias of zero and a scale of one.
 
 # %% [markdown]
 # ## One direction instead of every entry
@@ -170,9 +175,9 @@ for name, dy in (("dy = 1", np.ones((6, 4))), ("random dy", rng.standard_normal(
 # $$\langle dW, v \rangle = \sum_{jk} dW_{jk} v_{jk} \approx
 # \frac{s(W + \varepsilon v) - s(W - \varepsilon v)}{2\varepsilon}$$
 #
-# Two passes, whatever the size. Can a wrong gradient pass? Only if its error is perpendicular to v, which hardly happens
-# when v is drawn from a normal distribution; three draws in a row make sure. Let a gradient be wrong in a single one of 200,704
-# entries:
+# Two passes, whatever the size. Can a wrong gradient pass? Only if its error is perpendicular to v, which
+# hardly happens when v is drawn from a normal distribution; three draws in a row make sure. Let a gradient be
+# wrong in a single one of 200,704 entries:
 
 # %%
 rng = np.random.default_rng(1)
@@ -195,8 +200,9 @@ for direction in range(3):
     assert abs(np.sum(wrong * v) - measured) > 1e-6 * abs(measured)
 
 # %% [markdown]
-# The right gradient agrees with the measurement in eight digits, the wrong one in three. We compare *relative* errors, |got - measured| / max(|got|, |measured|), since gradients come in all sizes. And there is our
-# checker:
+# The right gradient agrees with the measurement in eight digits, the wrong one in three. We compare
+# *relative* errors, |got - measured| / max(|got|, |measured|), since gradients come in all sizes. And there
+# is our checker:
 
 # %%
 def relative_errors(layer, x, rng, step=1e-5):
@@ -222,8 +228,9 @@ for name, error in relative_errors(layer, x, np.random.default_rng(2)).items():
     assert error < 1e-6
 
 # %% [markdown]
-# The library's `check_layer` does just that, along three directions. Only where they disagree does it go through the
-# entries one by one, to tell you what is wrong. It takes any class that has `forward`, `backward` and `parameters`, so also ours:
+# The library's `check_layer` does just that, along three directions. Only where they disagree does it go
+# through the entries one by one, to tell you what is wrong. It takes any class that has `forward`, `backward`
+# and `parameters`, so also ours:
 
 # %%
 report = check_layer(Dense(5, 4, np.random.default_rng(0)), (6, 5))     # a shape stands for a random x
@@ -313,11 +320,11 @@ with np.errstate(over="ignore"):                # exp(-z) may overflow in a laye
         print(f"{kind.__name__:14s} {share_of_right_bits(kind):5.1f} % of the bits")
 
 # %% [markdown]
-# (Half of the bits is what a coin would get.) Two fail openly. Two learn, but slowly, and you would start to play with
-# the learning rate. And `NoSlope` learns *faster* than the right gradient! The slopes of a sigmoid are never negative and at
-# most ¼, so leaving them out keeps the signs and makes larger steps, and on this task it helps. But what it follows is
-# not the gradient of the loss any more, and nobody can say what it will do on the next task. No training curve tells a right
-# gradient from a wrong one. The checker does:
+# (Half of the bits is what a coin would get.) Two fail openly. Two learn, but slowly, and you would start to
+# play with the learning rate. And `NoSlope` learns *faster* than the right gradient! The slopes of a sigmoid
+# are never negative and at most ¼, so leaving them out keeps the signs and makes larger steps, and on this
+# task it helps. But what it follows is not the gradient of the loss any more, and nobody can say what it will
+# do on the next task. No training curve tells a right gradient from a wrong one. The checker does:
 
 # %%
 for kind in kinds[1:]:
@@ -326,14 +333,15 @@ for kind in kinds[1:]:
     assert not report.ok
 
 # %% [markdown]
-# Read one of the reports slowly. It says which gradient, at which index, what it got and what it expected; and it tries to explain.
-# For the last two it ran the class again and again, with less and less history, until the mistake was gone.
+# Read one of the reports slowly. It says which gradient, at which index, what it got and what it expected;
+# and it tries to explain. For the last two it ran the class again and again, with less and less history,
+# until the mistake was gone.
 
 # %% [markdown]
 # ## Kinks
 #
-# ReLU, max(x, 0), has no derivative at 0. To its left the slope is 0, to its right 1, and a central difference across the
-# kink reports ½. Both are "wrong", and it is nobody's fault:
+# ReLU, max(x, 0), has no derivative at 0. To its left the slope is 0, to its right 1, and a central
+# difference across the kink reports ½. Both are "wrong", and it is nobody's fault:
 
 # %%
 relu = td.ReLU()
@@ -345,16 +353,19 @@ print()
 print(check_layer(td.ReLU(), np.array([[0.5, -0.3, 0.0]])))
 
 # %% [markdown]
-# The checker recognises it, because the one-sided differences from the left and the right disagree with each other. The cure is
-# to check at another input. In training nothing bad happens: to be exactly at 0 is a rare event.
+# The checker recognises it, because the one-sided differences from the left and the right disagree with each
+# other. The cure is to check at another input. In training nothing bad happens: to be exactly at 0 is a rare
+# event.
 
 # %% [markdown]
 # ## What a check cannot find
 #
-# It compares `backward` with `forward`. If `forward` computes the wrong thing, and `backward` is its right derivative, all
-# is well as far as it can see. So losses and layers need a second kind of test, against values that are worked out on paper.
+# It compares `backward` with `forward`. If `forward` computes the wrong thing, and `backward` is its right
+# derivative, all is well as far as it can see. So losses and layers need a second kind of test, against
+# values that are worked out on paper.
 #
-# Losses have a gradient too. By the contract of the library a loss is a mean over the batch, which gets checked as well:
+# Losses have a gradient too. By the contract of the library a loss is a mean over the batch, which gets
+# checked as well:
 
 # %%
 report = check_loss(td.SoftmaxCrossEntropy(), (4, 3), np.array([0, 2, 1, 1]))
@@ -368,35 +379,38 @@ assert report.ok
 #
 # <details><summary>Hint</summary>
 #
-# Its derivative is the sigmoid: exp(z) / (1 + exp(z)) = 1 / (1 + exp(-z)). Set `parameters = ()`; then only dx is checked.
+# Its derivative is the sigmoid: exp(z) / (1 + exp(z)) = 1 / (1 + exp(-z)). Set `parameters = ()`; then only
+# dx is checked.
 # </details>
 #
-# **2.** Call `check_layer(Dense(5, 4, rng), (6, 5), step=1e-1)` and again with `step=1e-13`. Explain both reports by the
-# picture of errors above.
+# **2.** Call `check_layer(Dense(5, 4, rng), (6, 5), step=1e-1)` and again with `step=1e-13`. Explain both
+# reports by the picture of errors above.
 #
 # <details><summary>Hint</summary>
 #
-# With the large step the leftover of the series is larger than the tolerance of 10⁻⁶, so a right layer is called wrong. The
-# tiny step meets rounding; the checker knows how much rounding to expect and does not blame the layer for it.
-# It would not notice a small mistake either.
+# With the large step the leftover of the series is larger than the tolerance of 10⁻⁶, so a right layer is
+# called wrong. The tiny step meets rounding; the checker knows how much rounding to expect and does not blame
+# the layer for it. It would not notice a small mistake either.
 # </details>
 #
 # **3.** Why can `MeanOverBatch` learn at all? Find the learning rate with which it does as well as `Dense`.
 #
 # <details><summary>Hint</summary>
 #
-# In every layer dW and db are N = 9 times too small, while dx is right. So the step is that of a learning rate nine times
-# smaller, and lr = 9 makes up for it (up to rounding, which grows as you saw in notebook 1). A wrong factor is the mistake that hides best.
+# In every layer dW and db are N = 9 times too small, while dx is right. So the step is that of a learning
+# rate nine times smaller, and lr = 9 makes up for it (up to rounding, which grows as you saw in notebook 1).
+# A wrong factor is the mistake that hides best.
 # </details>
 #
-# **4.** Normalise each feature over the batch, `y = (x - x.mean(axis=0)) / x.std(axis=0)`, and pretend in `backward` that mean
-# and standard deviation are constants: `dx = dy / x.std(axis=0)`. What does the checker say? Look up the full formula in
-# `td.BatchNorm`, and check that.
+# **4.** Normalise each feature over the batch, `y = (x - x.mean(axis=0)) / x.std(axis=0)`, and pretend in
+# `backward` that mean and standard deviation are constants: `dx = dy / x.std(axis=0)`. What does the checker
+# say? Look up the full formula in `td.BatchNorm`, and check that.
 #
 # <details><summary>Hint</summary>
 #
-# Each x moves the mean and the standard deviation too, and through them the outputs of all other examples. The missing terms
-# are of order 1/N: large for the six rows of a check, and easily overlooked in training with large batches.
+# Each x moves the mean and the standard deviation too, and through them the outputs of all other examples.
+# The missing terms are of order 1/N: large for the six rows of a check, and easily overlooked in training
+# with large batches.
 # </details>
 #
 # **5.** Put `Dense` into a file `dense.py` and, beside it, into `test_dense.py`:
@@ -408,24 +422,27 @@ assert report.ok
 #
 # <details><summary>Hint</summary>
 #
-# Import `Dense` and NumPy at the top of the test file. The fixture `assert_gradients` comes with the installed package, so there is
-# nothing else to import.
+# Import `Dense` and NumPy at the top of the test file. The fixture `assert_gradients` comes with the
+# installed package, so there is nothing else to import.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
 # - Check while you write: one operation, one check. Ten layers later you would have to search.
-# - Small shapes with *different* sizes, such as (6, 5) and 4 outputs, let a transposed product fail at once. With a square matrix it
-#   runs through and only the numbers are wrong.
-# - Layers with random numbers, such as dropout, have to repeat the same draw in every pass of a check, or the differences measure
-#   the dice.
-# - Every layer, loss and synthesizer of tinydni goes through this check in its tests, on shapes that are drawn at random.
+# - Small shapes with *different* sizes, such as (6, 5) and 4 outputs, let a transposed product fail at once.
+#   With a square matrix it runs through and only the numbers are wrong.
+# - Layers with random numbers, such as dropout, have to repeat the same draw in every pass of a check, or the
+#   differences measure the dice.
+# - Every layer, loss and synthesizer of tinydni goes through this check in its tests, on shapes that are
+#   drawn at random.
 #
 # ## Further reading
 #
-# - The guide `docs/gradcheck.md` in this repository: what the checker looks for, and how to use it in a classroom.
-# - N. Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, chapter 1, on what rounding does to differences.
+# - The guide `docs/gradcheck.md` in this repository: what the checker looks for, and how to use it in a
+#   classroom.
+# - N. Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, chapter 1, on what rounding does to
+#   differences.
 # - W. Press and others, *Numerical Recipes*, section 5.7, on the choice of the step.
 #
 # Next: **3. Guess the gradient.**

@@ -1,12 +1,14 @@
 # %% [markdown]
 # # 3. Guess the gradient
 #
-# **What you'll do.** Train the adding network without sending the gradient through it: every layer guesses its own. The
-# first attempt, as it has been published, explodes. You will find out why, one mistake after the other, until it learns
-# as well as backpropagation; and the library's modules will give the same numbers as yours.
+# **What you'll do.** Train the adding network without sending the gradient through it: every layer guesses
+# its own. The first attempt, as it has been published, explodes. You will find out why, one mistake after the
+# other, until it learns as well as backpropagation; and the library's modules will give the same numbers as
+# yours.
 #
-# **What you'll learn.** The locks of backpropagation; the synthetic gradient and the two messages at an interface; when
-# online least squares is stable; why a guess gets so much better when it may look at the label.
+# **What you'll learn.** The locks of backpropagation; the synthetic gradient and the two messages at an
+# interface; when online least squares is stable; why a guess gets so much better when it may look at the
+# label.
 #
 # **What you need.** Notebooks 1 and 2. Less than two minutes.
 
@@ -29,8 +31,8 @@ print(data.notes[0])
 # %% [markdown]
 # ## The locks
 #
-# Here is the network of notebook 1 as the library draws it. Black arrows go forward; the red dashes are the gradient on its
-# way back.
+# Here is the network of notebook 1 as the library draws it. Black arrows go forward; the red dashes are the
+# gradient on its way back.
 
 # %%
 sizes = ((10, 64), (64, 32), (32, 6))
@@ -44,8 +46,9 @@ locked = td.decouple(initial_blocks(), td.MeanSquaredError(), optimizer=lambda: 
 draw_network(locked)
 
 # %% [markdown]
-# Suppose that each block lives on a machine of its own. How long is the lowest machine idle? It computes its h and then has to
-# wait until the forward pass has reached the top *and* the gradient has come all the way back. One speaks of three locks:
+# Suppose that each block lives on a machine of its own. How long is the lowest machine idle? It computes its
+# h and then has to wait until the forward pass has reached the top *and* the gradient has come all the way
+# back. One speaks of three locks:
 #
 # - **Forward lock.** A block cannot run before the block below has given it its input.
 # - **Update lock.** A block cannot update before all blocks above have run forward.
@@ -56,27 +59,28 @@ draw_network(locked)
 # %% [markdown]
 # ## The idea
 #
-# The block needs the gradient *now*. So it guesses. Beside each block stands a small model M, a **synthesizer**, that looks
-# at the output h and says what the gradient there will probably be:
+# The block needs the gradient *now*. So it guesses. Beside each block stands a small model M, a
+# **synthesizer**, that looks at the output h and says what the gradient there will probably be:
 #
 # $$\hat\delta = M(h) \approx \delta$$
 #
-# where δ is the true gradient, for each example of its own loss: N times `dh`, which has the 1/N of the mean inside. The
-# block updates on the guess at once, as if it were true. And where does M learn from? From the block above, which gets h, does the same, and
-# can therefore say what *it* thinks the gradient at its input is. That is a message of the shape of h:
+# where δ is the true gradient, for each example of its own loss: N times `dh`, which has the 1/N of the mean
+# inside. The block updates on the guess at once, as if it were true. And where does M learn from? From the
+# block above, which gets h, does the same, and can therefore say what *it* thinks the gradient at its input
+# is. That is a message of the shape of h:
 #
 #     dx = dz @ W.T
 #
-# M compares it with what it had said, and improves by gradient descent on the squared difference. Note
-# that the message is itself made from a guess, the one of the block above. Only the top block, which sees the loss, knows the
-# truth; from there it trickles down, one block per step.
+# M compares it with what it had said, and improves by gradient descent on the squared difference. Note that
+# the message is itself made from a guess, the one of the block above. Only the top block, which sees the
+# loss, knows the truth; from there it trickles down, one block per step.
 
 # %% [markdown]
 # ## First attempt
 #
-# This is what A. Trask's tutorial of 2017 prints for it, retold in our letters: M is one matrix S, so that the guess is `h @ S`. We
-# average over a batch of 9 with learning rate 1, where the tutorial sums with 0.1. Three class attributes mark
-# the places that will have to change.
+# This is what A. Trask's tutorial of 2017 prints for it, retold in our letters: M is one matrix S, so that
+# the guess is `h @ S`. We average over a batch of 9 with learning rate 1, where the tutorial sums with 0.1.
+# Three class attributes mark the places that will have to change.
 
 # %%
 def sigmoid(z):
@@ -109,7 +113,8 @@ class FirstAttempt:
         self.S = self.S + self.sign_S * self.lr_S * self.h.T @ error / len(error)
 
 # %% [markdown]
-# Two such blocks, and on top an ordinary layer with the true gradient of the loss. One step goes once from bottom to top:
+# Two such blocks, and on top an ordinary layer with the true gradient of the loss. One step goes once from
+# bottom to top:
 
 # %%
 def run(kind, lr_S=1.0, n_steps=300):
@@ -136,7 +141,7 @@ def run(kind, lr_S=1.0, n_steps=300):
                 break
     return np.array(largest), np.array(losses)
 
-curves = {f"learning rate of S {lr_S:g}": run(FirstAttempt, lr_S)[0] for lr_S in (1, 0.1, 0.01)}
+curves = {f"learning rate of S {lr_S:g}": run(FirstAttempt, lr_S, n_steps=120)[0] for lr_S in (1, 0.1, 0.01)}
 for name, largest in curves.items():
     print(f"{name:22s}  largest entry of S: {largest[0]:.2f} at first, {largest[10]:.1e} after 10 steps, "
           f"{largest[100]:.1e} after 100")
@@ -146,21 +151,21 @@ learning_curve({name: (np.arange(len(largest)), largest) for name, largest in cu
                title="First attempt", xlabel="step", ylabel="largest entry of S")
 
 # %% [markdown]
-# A straight line on a logarithmic axis is an exponential. A smaller learning rate makes the explosion slower and does not
-# stop it. That is a strong hint: a step that is too *large* is not the only thing wrong.
+# A straight line on a logarithmic axis is an exponential. A smaller learning rate makes the explosion slower
+# and does not stop it. That is a strong hint: a step that is too *large* is not the only thing wrong.
 
 # %% [markdown]
 # ## Mistake one: S climbs
 #
-# S should go *down* the error $E = \frac{1}{2N} \lVert h S - \delta \rVert^2$, whose gradient is $\frac1N h^T (h S - \delta)$. With
-# the plus sign, it climbs. Look at what one step does to the error on the same batch. Let $e = hS - \delta$ before the step
-# and a be the learning rate:
+# S should go *down* the error $E = \frac{1}{2N} \lVert h S - \delta \rVert^2$, whose gradient is
+# $\frac1N h^T (h S - \delta)$. With the plus sign, it climbs. Look at what one step does to the error on the
+# same batch. Let $e = hS - \delta$ before the step and a be the learning rate:
 #
 # $$e' = h \left(S \pm \tfrac{a}{N} h^T e\right) - \delta = \left(1 \pm \tfrac{a}{N} h h^T\right) e$$
 #
-# The matrix $\frac1N h h^T$ has eigenvalues λ ≥ 0, the same as those of $\frac1N h^T h$ (and zeros). Along each
-# eigenvector the error is multiplied by 1 ± aλ in every step. With plus it grows, **for every a > 0**. Measure it: freeze one batch
-# of outputs, pick some δ, and take 50 steps uphill.
+# The matrix $\frac1N h h^T$ has eigenvalues λ ≥ 0, the same as those of $\frac1N h^T h$ (and zeros). Along
+# each eigenvector the error is multiplied by 1 ± aλ in every step. With plus it grows, **for every a > 0**.
+# Measure it: freeze one batch of outputs, pick some δ, and take 50 steps uphill.
 
 # %%
 rng = np.random.default_rng(0)
@@ -184,8 +189,8 @@ np.testing.assert_allclose(growth_per_step(+1, a), 1 + a * lambda_max, rtol=1e-3
 # %% [markdown]
 # ## Mistake two: W climbs, too
 #
-# δ is the gradient of the loss, with `y - t` at the top, so W has to go against it. Put a perfect guesser in place of M for a moment
-# and take one step with each sign:
+# δ is the gradient of the loss, with `y - t` at the top, so W has to go against it. Put a perfect guesser in
+# place of M for a moment and take one step with each sign:
 
 # %%
 rng = np.random.default_rng(0)
@@ -203,8 +208,8 @@ assert loss_with(W - lr * dW) < loss_with(W) < loss_with(W + lr * dW)
 # %% [markdown]
 # ## Mistake three: the message comes too late
 #
-# The message `dz @ W.T` is made after the update, with a W that did not make h. In exercise 4 of notebook 1 that ruined the
-# learning. So the message comes first.
+# The message `dz @ W.T` is made after the update, with a W that did not make h. In exercise 4 of notebook 1
+# that ruined the learning. So the message comes first.
 #
 # Now all three are repaired. Does it work?
 
@@ -223,12 +228,14 @@ for lr_S in (1, 0.1, 0.01):
 # %% [markdown]
 # ## The speed limit
 #
-# With the minus sign the error along an eigenvector is multiplied by 1 - aλ. It shrinks if that lies between -1 and
-# 1, which means
+# With the minus sign the error along an eigenvector is multiplied by 1 - aλ. It shrinks if that lies between
+# -1 and 1, which means
 #
 # $$a < \frac{2}{\lambda_{\max}}$$
 #
-# Beyond it, each step overshoots by more than it corrects. (Halfway, at a = 1/λ, the error along that eigenvector is gone in one step.)
+# Beyond it, each step overshoots by more than it corrects. (Halfway, at a = 1/λ, the error along that
+# eigenvector is gone in one step. What is left after 50 steps below the limit lies along eigenvectors with a
+# small λ, where learning is slow: that is why the factors below are then just under 1.)
 
 # %%
 h, delta = sigmoid(rng.standard_normal((batch, 64))), rng.standard_normal((batch, 64))
@@ -241,30 +248,32 @@ for share in (0.5, 0.9, 1.1, 2.0):
     assert (factor > 1) == (share > 1)
 
 # %% [markdown]
-# Where does the large eigenvalue come from? The outputs of a sigmoid lie around ½, so all rows of h share one big
-# common part. For 64 of them λ is about 64 · ½² = 16: nearly the whole of it is the mean of h, and tells nothing about the
-# differences between examples. That also says what helps: outputs with mean zero. (From notebook 4 on, batch
-# normalisation does that.) And it is why the learning rate of S has to shrink as the layer gets wider.
+# Where does the large eigenvalue come from? The outputs of a sigmoid lie around ½, so all rows of h share one
+# big common part. For 64 of them λ is about 64 · ½² = 16: nearly the whole of it is the mean of h, and tells
+# nothing about the differences between examples. That also says what helps: outputs with mean zero, such as
+# those of tanh. And it is why the learning rate of S has to shrink as the layer gets wider.
 
 # %%
 print(f"λmax of h: {lambda_max:.2f}    of h minus ½: {np.linalg.eigvalsh((h - 0.5).T @ (h - 0.5) / batch)[-1]:.2f}    "
       f"64 · ½² = {64 / 4:.0f}")
 
 # %% [markdown]
-# While the network learns, its sigmoids saturate and λ grows: if all outputs were 0 or 1, half of each, to 64/2 at most from the
-# common part and its spread. We take a learning rate of 0.05 and stay below 2/32.
+# While the network learns, its sigmoids saturate and λmax grows. It can't exceed the sum of all eigenvalues,
+# which is 64 times the mean of h²: if half of the outputs sit at 1 and half at 0, that is 32. We take a
+# learning rate of 0.05 and stay below 2/32.
 
 # %% [markdown]
 # ## What may a guess be made from?
 #
 # Two things change in the class that we keep. S starts at zero, so that the first guess is "no gradient", and
-# a block stays where it is until its synthesizer knows something. And the guess may look at a **context** c beside h:
+# a block stays where it is until its synthesizer knows something. And the guess may look at a **context** c
+# beside h:
 #
 # $$\hat\delta = h A + c\, C + b$$
 #
-# The gradient at an output depends on how wrong the network is, and that depends on the *target*, which h does not
-# show. So the natural context, in training, is the target itself. (When the network is used later there is no gradient, so nobody needs a
-# synthesizer, and no label either.)
+# The gradient at an output depends on how wrong the network is, and that depends on the *target*, which h
+# does not show. So the natural context, in training, is the target itself. (When the network is used later
+# there is no gradient, so nobody needs a synthesizer, and no label either.)
 
 # %%
 class Decoupled:
@@ -291,8 +300,9 @@ class Decoupled:
         self.b -= self.lr_S * error.sum(axis=0)
 
 # %% [markdown]
-# (The message is now the gradient of the *mean* loss, as in notebook 1; the synthesizer multiplies it by N to have δ, each
-# example's own.) The experiment: the same network, with M reading h, the label, or both, and backpropagation beside them.
+# (The message is now the gradient of the *mean* loss, as in notebook 1; the synthesizer multiplies it by N to
+# have δ, each example's own.) The experiment: the same network, with M reading h, the label, or both, and
+# backpropagation beside them.
 
 # %%
 def train(seed=0, **reads):
@@ -337,11 +347,14 @@ learning_curve({name: (np.arange(1, epochs + 1), curve) for name, curve in wrong
                xlabel="epoch", ylabel="wrong bits of unseen sums [%]")
 
 # %% [markdown]
-# - From **h alone** the network learns next to nothing. The best guess from h is the average gradient of all examples with such
-#   an h, and where h does not show how the answer will be wrong, that average is near zero.
-# - From the **label alone** it learns something: "outputs like yours should be higher when the answer has this bit".
-# - From **both** it gets everything right, and needs no more epochs than backpropagation, though no gradient ever travels through more
-#   than one block. For this form the papers say **cDNI**, c for conditional.
+# - From **h alone** the network learns next to nothing. The best guess from h is the average gradient of all
+#   examples with such an h, and where h does not show how the answer will be wrong, that average is near
+#   zero.
+# - From the **label alone** it learns something: "outputs like yours should be higher when the answer has
+#   this bit".
+# - From **both** it gets all or nearly all right, and needs no more epochs than backpropagation, though no
+#   gradient ever travels through more than one block. For this form the papers say **cDNI**, c for
+#   conditional.
 #
 # One run is an anecdote. Here are two more:
 
@@ -354,8 +367,8 @@ for seed in (1, 2):
 # %% [markdown]
 # ## The same, with the library
 #
-# This is what we have built. Compare it with the picture above: the red arrow reaches only the topmost synthesizer, and the green dots
-# go down by one block at most. Every block updates at once.
+# This is what we have built. Compare it with the picture above: the red arrow reaches only the topmost
+# synthesizer, and the green dots go down by one block at most. Every block updates at once.
 
 # %%
 free = td.decouple(initial_blocks(), td.MeanSquaredError(), optimizer=lambda: td.SGD(lr),
@@ -364,8 +377,8 @@ free = td.decouple(initial_blocks(), td.MeanSquaredError(), optimizer=lambda: td
 draw_network(free)
 
 # %% [markdown]
-# `td.DNI` is the class `Decoupled`, for any block and any synthesizer, with the same two methods. One step of the network is
-# this loop, and no more:
+# `td.DNI` is the class `Decoupled`, for any block and any synthesizer, with the same two methods. One step of
+# the network is this loop, and no more:
 #
 #     h = x
 #     for below, module in zip([None, *modules], modules):
@@ -373,8 +386,8 @@ draw_network(free)
 #         if below is not None:
 #             below.update_synthetic_weights(dx)
 #
-# It starts from the same weights as ours, so it has to give the same numbers (to rounding, and as we know from notebook 1, for
-# the first thousands of steps; we compare one thousand).
+# It starts from the same weights as ours, so it has to give the same numbers (to rounding, and as we know
+# from notebook 1, for the first thousands of steps; we compare one thousand).
 
 # %%
 losses, cosines = [], []
@@ -395,8 +408,9 @@ assert SHORT or right.mean() > 0.99
 # %% [markdown]
 # ## How good are the guesses?
 #
-# `gradient_quality` runs an ordinary backward pass on a copy and compares. It takes all guesses of a batch as one long vector g, all true gradients as t,
-# and reports among others the cosine of the angle between them: 1 is a perfect direction, 0 is no idea.
+# `gradient_quality` runs an ordinary backward pass on a copy and compares. It takes all guesses of a batch as
+# one long vector g, all true gradients as t, and reports among others the cosine of the angle between them: 1
+# is a perfect direction, 0 is no idea.
 
 # %%
 one, two = np.array(cosines).T
@@ -405,74 +419,75 @@ learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1), one),
                title="Guess beside truth", xlabel="epoch", ylabel="cosine")
 
 # %% [markdown]
-# Far from perfect, and good enough. A step helps as long as it points downhill on average; the angle may be wide. This is
-# the most surprising fact about synthetic gradients, and notebook 4 comes back to it.
+# Far from perfect, and good enough. A step helps as long as it points downhill on average; the angle may be
+# wide. This is the most surprising fact about synthetic gradients, and notebook 4 comes back to it.
 
 # %% [markdown]
 # ## On your own
 #
-# **1.** Flip only one of the two signs in `FirstAttempt` and run it with learning rates of 1 and 0.01 for S. Which of the two
-# mistakes makes S explode for every learning rate?
+# **1.** Flip only one of the two signs in `FirstAttempt` and run it with learning rates of 1 and 0.01 for S.
+# Which of the two mistakes makes S explode for every learning rate?
 #
 # <details><summary>Hint</summary>
 #
-# Make subclasses, as `AllRepaired` is one. S explodes for every rate if it climbs: that is the factor 1 + aλ. With
-# only W climbing, the synthesizer learns properly at 0.01 and guesses ever better how to make things worse: S stays small, and the loss
-# rises above what ignorance costs.
+# Make subclasses, as `AllRepaired` is one. S explodes for every rate if it climbs: that is the factor 1 + aλ.
+# With only W climbing, the synthesizer learns properly at 0.01 and guesses ever better how to make things
+# worse: S stays small, and the loss rises above what ignorance costs.
 # </details>
 #
-# **2.** Find the largest learning rate of S with which `train()` still works, by doubling it from 0.05. Compare it with 2/λmax, where λmax belongs to
-# what M sees, `[h, c, 1]` side by side.
+# **2.** Find the largest learning rate of S with which `train()` still works, by doubling it from 0.05.
+# Compare it with 2/λmax, where λmax belongs to what M sees, `[h, c, 1]` side by side.
 #
 # <details><summary>Hint</summary>
 #
-# Measure λmax on the whole training set, with the h of the first block at the start. The columns of c and the column of ones
-# have a mean as well, so it is larger than 16. In training λ changes, and a single batch can be worse than the average: expect trouble
-# somewhat below the limit.
+# Measure λmax on the whole training set, with the h of the first block at the start. The columns of c and the
+# column of ones have a mean as well, so it is larger than 16. In training λ changes, and a single batch can
+# be worse than the average: expect trouble somewhat below the limit.
 # </details>
 #
 # **3.** Does it matter in `Decoupled` when the message comes? Move the line below the update.
 #
 # <details><summary>Hint</summary>
 #
-# Hardly, here: it is an epoch or two slower. The extra term is proportional to the squared size of the guesses, and these start at
-# zero and stay small. In notebook 1 the same slip in the *top* layer, where the gradient is large, ruined everything. A mistake
-# that depends on circumstances is still a mistake.
+# Hardly, here: it is a little slower. The extra term is proportional to the squared size of the guesses, and
+# these start at zero and stay small. In notebook 1 the same slip in the *top* layer, where the gradient is
+# large, ruined everything. A mistake that depends on circumstances is still a mistake.
 # </details>
 #
 # **4.** Start A and C at random, with standard deviation 0.2, instead of at zero. Is it worse?
 #
 # <details><summary>Hint</summary>
 #
-# Not on this task; it even learns a little faster, since the blocks move from the start. In deeper networks the noise adds up
-# from block to block: with four layers on MNIST the zero start makes the difference between 2 % and 5 % error, as you can try in
-# notebook 4.
+# Not on this task; it even learns a little faster, since the blocks move from the start. In deeper networks
+# the noise adds up from block to block, and there the start decides. Try it again with MNIST, after notebook
+# 4.
 # </details>
 #
 # **5.** The weights of block 1 stay exactly where they are in the first two steps. Why two?
 #
 # <details><summary>Hint</summary>
 #
-# In step 1 both synthesizers say zero, so neither block moves. The top sends a true message, so M of block 2 learns; but the message from block 2 to
-# block 1 was made from a zero guess, and is zero. In step 2 block 2 guesses, moves, and sends something; then M of block 1 learns, for the first
-# time. In step 3 block 1 moves.
+# In step 1 both synthesizers say zero, so neither block moves. The top sends a true message, so M of block 2
+# learns; but the message from block 2 to block 1 was made from a zero guess, and is zero. In step 2 block 2
+# guesses, moves, and sends something; then M of block 1 learns, for the first time. In step 3 block 1 moves.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - Published code for this method often trains every synthesizer on the full true gradient, from a complete backward pass. That works,
-#   but nothing is decoupled. The message from the next block is the point.
+# - Published code for this method often trains every synthesizer on the full true gradient, from a complete
+#   backward pass. That works, but nothing is decoupled. The message from the next block is the point.
 # - Adam in place of plain gradient descent removes the hunt for a learning rate below 2/λmax, since its steps
 #   have a size of their own. From the next notebook on we use it.
-# - We predict gradients of each example's own loss. Predicting the gradient of the mean would make the target N times smaller, and the
-#   synthesizer's weights and learning rate would depend on the batch size.
+# - We predict gradients of each example's own loss. Predicting the gradient of the mean would make the target
+#   N times smaller, and the synthesizer's weights and learning rate would depend on the batch size.
 #
 # ## Further reading
 #
-# - M. Jaderberg and others, *Decoupled Neural Interfaces using Synthetic Gradients*, 2016: the paper; section 2 is what you have just built.
+# - M. Jaderberg and others, *Decoupled Neural Interfaces using Synthetic Gradients*, 2016: the paper; section
+#   2 is what you have just built.
 # - A. Trask, *Deep Learning without Backpropagation*, 2017: the tutorial. Compare its class with yours.
-# - T. Lillicrap and others, *Random synaptic feedback weights support error backpropagation for deep learning*, 2016: even a fixed random guess
-#   of the way back can train a network.
+# - T. Lillicrap and others, *Random synaptic feedback weights support error backpropagation for deep
+#   learning*, 2016: even a fixed random guess of the way back can train a network.
 #
 # Next: **4. Decouple MNIST.**

@@ -1,10 +1,11 @@
 """Makes the executed .ipynb of every .py beside it:  python notebooks/build.py [names ...]
 
-The .py files, in jupytext's percent format, are the source. With TINYDNI_SHORT=1 the notebooks train for a few epochs
-only; --check executes them without writing anything.
+The .py files, in jupytext's percent format, are the source. With --check they are executed and nothing is written; then
+TINYDNI_SHORT=1 in the environment makes them train for a few epochs only.
 """
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -40,16 +41,31 @@ def execute(notebook):
         cell.metadata = nbformat.from_dict({})              # when it ran
 
 
+def keep_outputs(notebook, path):
+    """Takes the outputs of the committed notebook, for a change of text only. Raises ValueError if code has changed."""
+    old, new = ([cell for cell in one.cells if cell.cell_type == "code"] for one in (nbformat.read(path, 4), notebook))
+    if [cell.source for cell in old] != [cell.source for cell in new]:
+        raise ValueError(f"{path.name}: its code is not that of the source any more; build it without --text.")
+    for cell, kept in zip(new, old):
+        cell.outputs, cell.execution_count = kept.outputs, kept.execution_count
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help="beginnings of names, such as 03 (default: all)")
     parser.add_argument("--check", action="store_true", help="execute only, write nothing")
+    parser.add_argument("--text", action="store_true", help="take over changed text, execute nothing")
     given = parser.parse_args()
+    if "TINYDNI_SHORT" in os.environ and not given.check:
+        parser.error("TINYDNI_SHORT is set, and a notebook of a short run is not worth keeping; unset it, or use --check.")
     for path in sources():
         if given.names and not path.name.startswith(tuple(given.names)):
             continue
         notebook, start = from_source(path), time.perf_counter()
-        execute(notebook)
+        if given.text:
+            keep_outputs(notebook, path.with_suffix(".ipynb"))
+        else:
+            execute(notebook)
         if not given.check:
             nbformat.write(notebook, path.with_suffix(".ipynb"))
         print(f"{path.stem}: {time.perf_counter() - start:.0f} s", flush=True)

@@ -69,20 +69,20 @@ def dataset():
     return td.datasets.addition(bits=4)
 
 
-def one_loop(case):
+def one_loop(case, xp=np):
     """The case in one loop, not yet run."""
-    return Training(network(case), dataset(), EPOCHS, BATCH, 0, td.LinearDecay(24), percent_bits_wrong,
+    return Training(network(case).to(xp), dataset(), EPOCHS, BATCH, 0, td.LinearDecay(24), percent_bits_wrong,
                     dataset().context())
 
 
-def apart(case, transport, **plan):
+def apart(case, transport, xp=np, **plan):
     """The case over the workers of a transport, not yet run."""
     _, mode, unlocked = CASES.get(case, CASES["free"])
 
     def make_plan(training):
         return Plan(mode, ENDS, training.schedule, training.batch_of, BATCH, training.network.warm_up, unlocked, **plan)
 
-    return ParallelTraining(network(case), dataset(), EPOCHS, BATCH, 0, td.LinearDecay(24), percent_bits_wrong,
+    return ParallelTraining(network(case).to(xp), dataset(), EPOCHS, BATCH, 0, td.LinearDecay(24), percent_bits_wrong,
                             dataset().context(), transport=transport, make_plan=make_plan)
 
 
@@ -95,7 +95,10 @@ def main(folder, *cases):
         if processes.rank > 0:
             processes.follow(lambda about, endpoint: training.make_worker(endpoint))
             continue
-        training.run()
+        try:
+            training.run()
+        finally:
+            processes.end()
         late = {str(rank): {str(n): count for n, count in found.items()} for rank, found in training.staleness.items()}
         checkpoint.save(Path(folder) / f"{case}.npz", training.network.state(), [training.history, late])
 

@@ -15,7 +15,7 @@ from tinydni.experiments.cytometry.denoising import denoiser, nearly_complete
 from tinydni.experiments.cytometry.discrepancy import discrepancy
 from tinydni.experiments.cytometry.fit import fit, running_mean, updates_until
 from tinydni.experiments.cytometry.methods import CONTROLS, METHODS, build
-from tinydni.experiments.cytometry.populations import suspicions
+from tinydni.experiments.cytometry.populations import order_kept, suspicions, warnings
 from tinydni.experiments.cytometry.resnet import mmd_resnet, reestimate_statistics, without_shortcut_gradient
 from tinydni.experiments.cytometry.synthesizer import StandardisedSynthesizer
 from tinydni.experiments.cytometry.timing import step_times
@@ -231,15 +231,26 @@ def test_a_torn_population_is_noticed_without_labels_and_a_moved_one_is_not(pair
     source, types, _, _, _ = pair
     rng = np.random.default_rng(0)
     moved = source * 1.3 + np.sin(source) * 0.2 + 1
-    assert suspicions(source, moved, rng) == []
+    assert warnings(source, moved, rng) == []
     torn = moved.copy()
     half = (types == 1) & (source[:, 3] > CENTRES[0, 3])            # a part of one population is put into another
     torn[half] += (CENTRES[2] - CENTRES[0]).astype(np.float32)
-    found = suspicions(source, torn, rng)
+    found = suspicions(source, torn)
     assert found and found[0].growth > 1.4 and "torn" in str(found[0])
     squashed = moved.copy()
-    squashed[types == 1] = squashed[types == 1].mean(axis=0) + 0.05 * (squashed[types == 1] - squashed[types == 1].mean(axis=0))
-    assert any("squashed" in str(one) for one in suspicions(source, squashed, rng))
+    centre = squashed[types == 1].mean(axis=0)
+    squashed[types == 1] = centre + 0.05 * (squashed[types == 1] - centre)
+    assert any("squashed" in str(one) for one in suspicions(source, squashed))
+
+
+def test_populations_that_changed_places_are_noticed_without_labels(pair):
+    source, types, _, _, _ = pair
+    swapped = source.copy()
+    for a, b in ((1, 2), (2, 1), (3, 4), (4, 3)):
+        swapped[types == a] += (CENTRES[b - 1] - CENTRES[a - 1]).astype(np.float32)
+    assert order_kept(source, source * 2 + 1) == pytest.approx(1)
+    assert order_kept(source, -source) == pytest.approx(-1)
+    assert any("changed places" in text for text in warnings(source, swapped, np.random.default_rng(0)))
 
 
 # The data and the commands
@@ -290,9 +301,9 @@ def command(module, *arguments):
 def test_train_writes_figures_and_json(folder, method, capsys):
     assert command(train, "--quick", "--quiet", "--method", method, "--json", "c.json", "--figure", "c.png") == 0
     result = json.loads((folder / "c.json").read_text())
-    assert {"experiment", "method", "options", "seed", "backend", "seconds", "history", "iterations", "mmd_before", "mmd_after",
-            "mmd_unbiased_before", "mmd_unbiased_after", "f1_weighted_before", "f1_weighted_after", "f1_macro_before",
-            "f1_macro_after"} <= result.keys()
+    assert {"experiment", "method", "options", "seed", "backend", "seconds", "history", "iterations", "mmd_before",
+            "mmd_after", "mmd_unbiased_before", "mmd_unbiased_after", "f1_weighted_before", "f1_weighted_after",
+            "f1_macro_before", "f1_macro_after"} <= result.keys()
     assert result["iterations"] == 30 == len(result["history"]["mmd"])
     for name in ("c.png", "c-cells.png", "c-markers.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")

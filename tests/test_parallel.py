@@ -21,11 +21,15 @@ from hypothesis import strategies as st
 
 import tinydni as td
 from tinydni import checkpoint
-from tinydni.parallel import Kind, Message, Plan, ProtocolError, WorkerError
-from tinydni.parallel.balance import balanced, measure
+from tinydni.cli import main
+from tinydni.parallel import Kind, Message, Plan, ProtocolError, WorkerError, simulator
+from tinydni.parallel.balance import balanced
+from tinydni.parallel.costs import Costs, measure
 from tinydni.parallel.message import DTYPES, MAGIC, named, pack, unnamed, unpack
+from tinydni.parallel.recorder import WHAT
 from tinydni.parallel.transports.in_turn import InTurn
 from tinydni.parallel.transports.threads import Threads
+from tinydni.plots import timeline
 from tinydni.training import DivergedError
 
 ROOT = Path(__file__).parents[1]
@@ -268,6 +272,31 @@ def test_a_mode_that_is_none_is_refused():
         Plan("fast", [1, 2], None, None, 1)
 
 
+# Other backends: arrays of a device travel through the host.
+
+class Wired(InTurn):
+    """Turn by turn, but every message becomes bytes on its way."""
+
+    def start(self, make, about=""):
+        first = super().start(make)
+        for worker in self.workers:
+            send = worker.endpoint.send
+            worker.endpoint.send = lambda to, message, send=send: send(to, unpack(pack(message), message.sender))
+        return first
+
+
+@pytest.mark.parametrize("case", cases.CASES)
+def test_workers_compute_on_every_backend(xp, case):
+    runs = [cases.apart(case, make(cases.WORKERS, np.random.default_rng(0)), xp) for make in (Wired, InTurn)]
+    for run in runs:
+        run.run()
+    if case in cases.EXACT:
+        runs.append(cases.one_loop(case, xp))
+        runs[-1].run()
+        assert runs[0].history == runs[2].history
+    assert runs[0].history == runs[1].history
+
+
 # Stages.
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=9), st.integers(1, 9), st.integers(0, 5))
@@ -289,9 +318,12 @@ def test_balanced_stages_are_the_best_there_are(costs, n_stages, cut):
 def test_measuring_leaves_the_modules_as_they_are():
     network, data = cases.network("free"), cases.dataset()
     before = network.state()
-    block, synthesizer = measure(network.modules, data.x[:16], data.y[:16], data.y[:16])
-    assert len(block) == len(synthesizer) == cases.LAYERS
-    assert (block > 0).all() and (synthesizer[:-1] > 0).all() and synthesizer[-1] == 0
+    costs = measure(network.modules, data.x[:16], data.y[:16], data.y[:16])
+    assert all(len(array) == cases.LAYERS for array in vars(costs).values())
+    assert (costs.block > 0).all() and (costs.synthesizer[:-1] > 0).all() and costs.synthesizer[-1] == 0
+    assert costs.h.tolist() == [16 * 12 * 4] * 5 + [16 * 5 * 4]
+    stages = costs.of_stages([2, 6])
+    assert stages.h.tolist() == costs.h[[1, 5]].tolist() and np.isclose(stages.block.sum(), costs.block.sum())
     assert all(np.array_equal(array, network.state()[name]) for name, array in before.items())
 
 
@@ -461,3 +493,178 @@ def test_fifty_random_kills(tmp_path):
     rng = np.random.default_rng(0)
     for _ in range(50):
         kill_one(tmp_path, rng, 2, longest=4)
+
+
+# The simulator, against what can be computed by hand, and the picture of its records and of real ones.
+
+def equal_stages(n, synthesizer=1.0):
+    """Stages of 1 s forward, 2 s backward, 1 s update; a synthesizer on all but the top; 100 bytes each way."""
+    ones = np.ones(n)
+    guesses = np.append(np.full(n - 1, synthesizer), 0.0)
+    return Costs(ones, 2 * ones, ones, guesses, guesses, 100 * ones, 1000 * ones)
+
+
+FREE_LINK = simulator.Link()
+
+
+@pytest.mark.parametrize("n", [2, 5, 1000])
+def test_simulated_modes_agree_with_the_arithmetic(n):
+    def seconds(mode, **options):
+        return 1 / simulator.throughput(mode, equal_stages(n), FREE_LINK, None if mode == "decoupled" else 8, **options)
+
+    assert seconds("decoupled") == pytest.approx(6)                         # a stage with its synthesizer, however many
+    assert seconds("locked") == pytest.approx(4 * n)                        # everything, one after the other
+    assert seconds("pipelined", micro_batches=4) == pytest.approx(3 * (4 + n - 1) / 4 + 1)      # GPipe's bubble
+    assert seconds("data-parallel") == pytest.approx(3 + n)                 # passes are shared, the update is not
+
+
+def test_slow_links_cost_locked_workers_everything_and_decoupled_ones_nothing_while_there_is_room():
+    costs, link = equal_stages(4), simulator.Link(latency=1.0, bandwidth=100)           # 2 s for a message
+    assert 1 / simulator.throughput("locked", costs, link) == pytest.approx(16 + 6 * 2)
+    assert 1 / simulator.throughput("decoupled", costs, link, room=4) == pytest.approx(6)
+    assert 1 / simulator.throughput("decoupled", costs, link, room=1) > 6               # it must wait for the receipt
+    narrow = simulator.Link(bandwidth=10)                                               # 10 s for each message
+    assert 1 / simulator.throughput("decoupled", costs, narrow, room=40) == pytest.approx(10)
+
+
+def test_the_costs_of_messages_are_work():
+    link = simulator.Link(per_message=0.5)
+    assert 1 / simulator.throughput("locked", equal_stages(2), link) == pytest.approx(8 + 4 * 0.5)
+    assert 1 / simulator.throughput("decoupled", equal_stages(2, 0.0), link) == pytest.approx(4 + 2 * 0.5)
+
+
+def test_scaled_costs_are_those_of_a_deeper_network():
+    costs = simulator.scaled(equal_stages(3, 0.0), 7)
+    assert len(costs.h) == 7 and costs.block.sum() == 28
+
+
+def test_a_recorded_run_accounts_for_its_time_and_its_picture_says_so():
+    training = cases.apart("free", Threads(cases.WORKERS), recorded=(2, 20))
+    training.run()
+    for rank, records in training.records.items():
+        assert set(records[:, 0]) <= set(range(len(WHAT))) and (records[:, 3] >= records[:, 2]).all()
+        assert set(records[:, 1]) == set(range(2, 21)), rank
+    for what in ("forward", "backward", "update", "synthesizer"):
+        assert (training.records[1][:, 0] == WHAT.index(what)).any()
+    simulated = {k: np.array(stage.records) for k, stage in enumerate(simulator.locked(equal_stages(3), FREE_LINK, 9))}
+    picture = timeline({"measured": training.records, "simulated": simulated})
+    assert re.search(r"measured, \d+ batches per second, .* simulated, 0 batches per second, workers waiting 67 %, 67 %, 67 %",
+                     picture.alt)
+
+
+def test_a_timeline_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="runs is empty"):
+        timeline({})
+    with pytest.raises(ValueError, match="worker without records"):
+        timeline({"a": {0: np.zeros((0, 4))}})
+    with pytest.raises(ValueError, match="record more of them"):
+        timeline({"a": {0: np.array([[0, 0, 0.0, 1.0]])}})
+
+
+# The command line.
+
+def tinydni_train(*options):
+    return main(["train", "digits", "--layers", "4", "--width", "16", "--epochs", "2", "--quiet", *options])
+
+
+def test_the_command_runs_workers_and_reports_them(tmp_path, capsys):
+    files = {name: str(tmp_path / name) for name in ("a.json", "a.png", "t.png", "a.npz")}
+    assert tinydni_train("--workers", "2", "--json", files["a.json"], "--figure", files["a.png"], "--timeline",
+                         files["t.png"], "--save", files["a.npz"]) == 0
+    assert all(Path(path).stat().st_size > 0 for path in files.values())
+    result = json.loads(Path(files["a.json"]).read_text())
+    assert result["stages"] == [1, 2] and len(result["options"]["cuts"]) == 1 and result["options"]["mode"] == "free"
+    assert sum(result["staleness"]["worker 0"].values()) == 2 * (1437 // result["options"]["batch_size"])
+    assert result["history"]["train_loss"][1] < result["history"]["train_loss"][0]
+
+
+def test_lock_step_from_the_command_equals_the_one_loop(tmp_path, capsys):
+    results = []
+    for extra in ([], ["--workers", "2", "--mode", "lock-step"], ["--workers", "3", "--mode", "lock-step"]):
+        path = tmp_path / f"{len(results)}.json"
+        assert tinydni_train("--cuts", "1,2,3", "--json", str(path), "--figure", str(tmp_path / "a.png"), *extra) == 0
+        results.append(json.loads(path.read_text()))
+    assert results[0]["history"] == results[1]["history"] == results[2]["history"]
+    assert results[0]["train_error"] == results[1]["train_error"]
+
+
+@pytest.mark.parametrize("options, words", [
+    (["--mode", "free"], "--mode free is about workers: say how many"),
+    (["--transport", "threads"], "--transport threads is about workers"),
+    (["--timeline", "a.png"], "--timeline draws workers"),
+    (["--workers", "2", "--method", "backprop", "--mode", "free"], "--method backprop cannot run with --mode free"),
+    (["--workers", "2", "--mode", "locked"], "--method cdni cannot run with --mode locked"),
+    (["--workers", "2", "--method", "none"], "--method none cannot run with"),
+    (["--workers", "9"], "9 workers are too many for a network of 4 parts"),
+    (["--workers", "2", "--lambda", "0.5"], "--lambda is a way to run the modules in one loop"),
+    (["--workers", "2", "--p-update", "0.5"], "--p-update is a way to run the modules in one loop"),
+    (["--workers", "2", "--synthesizer", "guess"], "which workers cannot"),
+    (["--workers", "2", "--method", "backprop", "--mode", "data-parallel", "--cuts", "1"], "--cuts does nothing with"),
+])
+def test_options_that_do_not_fit_are_named(options, words, capsys):
+    assert tinydni_train(*options) == 2
+    assert words in capsys.readouterr().err
+
+
+@mpi
+def test_mpi_without_mpiexec_says_how_to_start(tmp_path):
+    run = python("-m", "tinydni", "train", "digits", "--transport", "mpi", cwd=tmp_path)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 2 and "mpiexec -n 2 tinydni train" in output
+
+
+@mpi
+def test_the_command_over_mpi_reports_once(tmp_path):
+    run = python("-m", "tinydni", "train", "digits", "--layers", "4", "--width", "16", "--epochs", "2", "--quiet",
+                 "--transport", "mpi", "--json", "a.json", "--mode", "lock-step", "--cuts", "1,2,3", n=2, cwd=tmp_path)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode == 0 and output.count("train error") == 1, output
+    assert tinydni_train("--cuts", "1,2,3", "--json", str(tmp_path / "b.json"), "--figure", str(tmp_path / "b.png")) == 0
+    a, b = (json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json"))
+    assert a["history"] == b["history"] and a["train_error"] == b["train_error"]
+
+
+# Two hosts: two network namespaces with an address each, joined by a virtual cable; a script stands in for ssh.
+
+LAUNCH = """#!/bin/bash
+while [[ $1 == -* ]]; do shift; done
+shift
+exec ip netns exec {there} unshare -u bash -c "hostname {there}; $*"
+"""
+
+
+@pytest.fixture
+def two_hosts(tmp_path):
+    """The first words of a command that runs one process on each of two hosts."""
+    here, there = (f"td{secrets.token_hex(3)}" for _ in range(2))
+    launch = tmp_path / "launch.sh"
+    launch.write_text(LAUNCH.format(there=there))
+    launch.chmod(0o755)
+    ip = [f"netns add {here}", f"netns add {there}", f"link add v0 netns {here} type veth peer name v0 netns {there}",
+          f"-n {here} addr add 10.9.0.1/24 dev v0", f"-n {there} addr add 10.9.0.2/24 dev v0",
+          *(f"-n {name} link set {device} up" for name in (here, there) for device in ("v0", "lo"))]
+    try:
+        for words in ip:
+            if subprocess.run(["ip", *words.split()], capture_output=True).returncode:
+                pytest.skip(f"this machine does not allow network namespaces: 'ip {words}' failed")
+        yield ["ip", "netns", "exec", here, str(MPIEXEC), "-launcher", "ssh", "-launcher-exec", str(launch),
+               "-hosts", "10.9.0.1,10.9.0.2", "-genv", "UCX_TLS", "tcp,self", "-n", "2"]
+    finally:
+        for name in (here, there):
+            subprocess.run(["ip", "netns", "delete", name], capture_output=True)
+
+
+@pytest.mark.slow
+@mpi
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0 or not Path("/usr/sbin/ip").exists(),
+                    reason="network namespaces need Linux, the ip command, and root")
+def test_two_hosts_that_share_nothing_but_a_cable_give_the_numbers_of_one_loop(two_hosts, tmp_path):
+    command = ["-m", "tinydni", "train", "digits", "--layers", "4", "--width", "16", "--epochs", "2", "--quiet",
+               "--cuts", "1,2,3", "--figure", str(tmp_path / "a.png"), "--json"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    apart = subprocess.run([*two_hosts, sys.executable, *command, str(tmp_path / "apart.json"), "--transport", "mpi",
+                            "--mode", "lock-step"], env=environment, capture_output=True, text=True, timeout=120)
+    assert apart.returncode == 0, apart.stdout + apart.stderr
+    assert main([*command[2:], str(tmp_path / "one.json")]) == 0
+    apart, one = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("apart", "one"))
+    assert apart["history"] == one["history"]

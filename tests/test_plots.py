@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinydni as td
-from tinydni.plots import (Picture, bit_predictions, check_path, draw_network, learning_curve, markdown_table,
-                           misread_digits, picture, results_table, save)
+from tinydni.plots import (Picture, bit_predictions, check_path, draw_network, gradient_quality, learning_curve,
+                           markdown_table, misread_digits, picture, results_table, save)
 from tinydni.plots.diagram import box_text
 from tinydni.plots.learning_curve import apart, number
 from tinydni.plots.style import METHODS, OTHERS, ROLES, lines
@@ -52,7 +52,16 @@ def digits():
     return misread_digits(np.random.default_rng(0).random((6, 16)), np.arange(6), np.array([0, 1, 2, 3, 5, 4]))
 
 
-PICTURES = {"curve": a_curve, "network": lambda: draw_network(network()), "bits": bits, "digits": digits,
+def history(n_interfaces=2, cosines=(0.1, 0.5, 0.9)):
+    """What a Training with measure_gradients keeps, for three epochs."""
+    return {"epoch": [1, 2, 3], "gradients": [[{"cosine": c, "norm_ratio": 2.0}] * n_interfaces for c in cosines]}
+
+
+def quality():
+    return gradient_quality({"cdni": history(), "dni": history()}, "Guess beside truth")
+
+
+PICTURES = {"curve": a_curve, "quality": quality, "network": lambda: draw_network(network()), "bits": bits, "digits": digits,
             "table": lambda: results_table(ROWS, "A table", "Error [%]")}
 
 
@@ -422,3 +431,26 @@ def test_images_that_are_not_square(images):
 def test_one_label_per_image():
     with pytest.raises(ValueError, match="got 3, 2 and 3"):
         misread_digits(np.zeros((3, 4)), np.arange(2), np.arange(3))
+
+
+# Gradient quality --------------------------------------------------------------------------------------------------
+
+def test_gradient_quality_has_a_panel_for_each_measure_at_each_interface():
+    panels = [axes for axes in gradient_quality({"cdni": history(3)}).axes if axes.axison]
+    assert len(panels) == 2 * 3
+    for axes, values in zip(panels, [[0.1, 0.5, 0.9]] * 3 + [[2.0] * 3] * 3):
+        np.testing.assert_array_equal(axes.lines[-1].get_ydata(), values)
+
+
+def test_a_guess_of_zero_leaves_a_gap():
+    panel = next(axes for axes in gradient_quality({"dni": history(1, (None, 0.5, 0.9))}).axes if axes.axison)
+    np.testing.assert_array_equal(panel.lines[-1].get_ydata(), [np.nan, 0.5, 0.9])
+
+
+@pytest.mark.parametrize("histories, message", [
+    ({}, "empty"), ({"cdni": {"epoch": [1], "test_error": [2.0]}}, "measure_gradients=True"),
+    ({"backprop": {"epoch": [1], "gradients": [[]]}}, "no measured gradients"),
+    ({"cdni": history(2), "dni": history(1)}, "same number of interfaces")])
+def test_histories_that_cannot_be_drawn(histories, message):
+    with pytest.raises(ValueError, match=message):
+        gradient_quality(histories)

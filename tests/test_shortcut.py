@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from tinydni import backend
 from tinydni.gradcheck import assert_gradients
-from tinydni.layers import BatchNorm, Linear, ReLU, Residual, Sequential, Tanh
-from tinydni.layers.shortcut import CloseShortcut, OpenShortcut
+from tinydni.layers import BatchNorm, CloseShortcut, Linear, OpenShortcut, ReLU, Residual, Sequential, Tanh
 
 several = settings(max_examples=10, deadline=None, derandomize=True)
 seeds, sizes = st.integers(0, 2**32 - 1), st.integers(1, 6)
@@ -33,7 +32,8 @@ def test_gradients(seed, N, D, H):
 def test_the_two_halves_are_the_residual_block(seed, N, D, H):
     rng = np.random.default_rng(seed)
     lower, upper = halves(D, H, seed)
-    cut, whole = Sequential(OpenShortcut(*lower), CloseShortcut(H, *upper)), Residual(*(part for half in halves(D, H, seed) for part in half))
+    cut = Sequential(OpenShortcut(*lower), CloseShortcut(H, *upper))
+    whole = Residual(*(layer for half in halves(D, H, seed) for layer in half))
     x, dy = rng.standard_normal((2, N, D))
     np.testing.assert_allclose(cut.forward(x), whole.forward(x), rtol=1e-12)
     np.testing.assert_allclose(cut.backward(dy), whole.backward(dy), rtol=1e-10, atol=1e-12)

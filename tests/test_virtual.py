@@ -25,9 +25,9 @@ profile = settings(max_examples=15, deadline=None, derandomize=True)
 
 
 def smooth_network(H, K, rng, *middle):
-    """VirtualNetwork over Linear(H, 6), the middle, Linear(6, K), with the step for smooth networks in float64."""
-    return VirtualNetwork(Sequential(Linear(H, 6, rng, dtype=F64), *middle, Linear(6, K, rng, std=0.4, dtype=F64)), K,
-                          step=1e-5)
+    """Linear(H, 6), the middle, Linear(6, K) as a virtual network, with the step for smooth ones in float64."""
+    net = Sequential(Linear(H, 6, rng, dtype=F64), *middle, Linear(6, K, rng, std=0.4, dtype=F64))
+    return VirtualNetwork(net, K, step=1e-5)
 
 
 FORMS = {
@@ -62,7 +62,7 @@ def build(form, N, H, K, seed):
 
 
 def error(synthesizer, h, context, target):
-    """What `learn` lowers: 1/2 ‖delta_hat - target‖², mean over the batch; dropout draws the same mask every time."""
+    """What `learn` lowers: 1/2 ‖delta_hat - target‖², mean over the batch; the dropout mask is always the same."""
     return 0.5 * np.sum((deepcopy(synthesizer).forward(h, context) - target)**2) / len(h)
 
 
@@ -174,7 +174,8 @@ def test_learning_lowers_the_error_and_the_opposite_sign_raises_it(form):
     synthesizer, h, context, target, _ = build(form, N=8, H=5, K=3, seed=0)
     taught = deepcopy(synthesizer)
     taught.learn(h, context, target, SGD(0.01))
-    step = [new - old for (_, old, _), (_, new, _) in zip(synthesizer.named_parameters(), taught.named_parameters())]
+    both = zip(synthesizer.named_parameters(), taught.named_parameters())
+    step = [new - old for (_, old, _), (_, new, _) in both]
 
     def error_after(sign):
         moved = deepcopy(synthesizer)
@@ -232,7 +233,7 @@ def clusters(rng, n=1500, K=4, D=12):
 
 
 def train(form, steps=300, lr=1e-3, synthesizer_lr=3e-3):
-    """A network with two interfaces; returns it with the batch cosines at the upper interface over the last 50 steps."""
+    """A network with two interfaces, and the batch cosines at the upper one over the last 50 steps."""
     rng = np.random.default_rng(3)
     x, y, context = clusters(rng)
     net = decouple(mlp([12, 32, 32, 4], rng), SoftmaxCrossEntropy(), optimizer=lambda: Adam(lr),
@@ -282,7 +283,8 @@ def test_untrained_synthesizers_stay_as_they_started_and_the_blocks_learn_from_t
 
 def test_probes_leave_running_statistics_and_generators_as_one_forward_pass_leaves_them():
     rng = np.random.default_rng(4)
-    net = Sequential(Linear(5, 6, rng), BatchNorm(6), Tanh(), Dropout(0.5, np.random.default_rng(5)), Linear(6, 3, rng))
+    masks = np.random.default_rng(5)
+    net = Sequential(Linear(5, 6, rng), BatchNorm(6), Tanh(), Dropout(0.5, masks), Linear(6, 3, rng))
     alone, synthesizer = deepcopy(net), VirtualNetwork(net, 3)
     h = rng.standard_normal((8, 5)).astype(np.float32)
     alone.forward(h)
@@ -305,13 +307,15 @@ def test_the_difference_form_survives_a_dead_h_and_a_vanished_error(h_scale, e_s
 
 SMALL = {"linear": lambda rng: VirtualLinear(5, 3, rng), "mlp": lambda rng: VirtualMLP(5, 3, rng),
          "bits": lambda rng: VirtualLinear(5, 3, rng, output=Sigmoid()),
-         "network": lambda rng: VirtualNetwork(Sequential(Linear(5, 6, rng), BatchNorm(6), ReLU(), Linear(6, 3, rng)), 3)}
+         "network": lambda rng: VirtualNetwork(
+             Sequential(Linear(5, 6, rng), BatchNorm(6), ReLU(), Linear(6, 3, rng)), 3)}
 
 
 @pytest.mark.parametrize("form", SMALL)
 def test_every_backend_learns_the_same_and_the_host_never_waits(form, xp):
     rng = np.random.default_rng(8)
-    data = [*(rng.standard_normal((8, 5), dtype=np.float32) for _ in range(2)), np.eye(3, dtype=np.float32)[rng.integers(3, size=8)]]
+    data = [rng.standard_normal((8, 5), dtype=np.float32), rng.standard_normal((8, 5), dtype=np.float32),
+            np.eye(3, dtype=np.float32)[rng.integers(3, size=8)]]
     here, there = SMALL[form](np.random.default_rng(9)), SMALL[form](np.random.default_rng(9)).to(xp)
     for synthesizer, module in ((here, np), (there, xp)):
         h, target, context = (backend.asarray(module, array) for array in data)
@@ -322,9 +326,8 @@ def test_every_backend_learns_the_same_and_the_host_never_waits(form, xp):
                 synthesizer.learn(h, context, target, optimizer)
         assert (waits, copied, doubles) == ([], [], [])
     for (path, expected), (_, got) in zip(here.state().items(), there.state().items()):
-        exact = xp in (np, fake_device.xp)
-        np.testing.assert_allclose(backend.to_numpy(got), expected, rtol=0 if exact else 1e-3, atol=0 if exact else 1e-4,
-                                   err_msg=path)
+        tolerance = 0 if xp in (np, fake_device.xp) else 1e-3
+        np.testing.assert_allclose(backend.to_numpy(got), expected, rtol=tolerance, atol=tolerance, err_msg=path)
 
 
 @pytest.mark.parametrize("make", SMALL.values(), ids=SMALL)

@@ -13,11 +13,12 @@ class SequenceTask:
 
     n_in, n_out: width of x and of the outputs    loss: for rows of outputs
     measures: the names of what `evaluate` returns; the first is shown while training
-    n_context, context_name: width of what a synthesizer may see of the targets to come, and what that is in words
+    reads: what a synthesizer reads, in words
+    n_context, context_name: width of what it may see of the targets to come beside that, and what that is in words
     notes: sentences for the report
     """
 
-    n_context, context_name, notes = 0, "nothing", ()
+    reads, n_context, context_name, notes = "the state", 0, "nothing", ()
 
     def windows(self, i):
         """The windows of sequence number i, a list of Window. The same i gives the same windows."""

@@ -82,7 +82,8 @@ def cytometry(sample):
     if not np.isfinite(counts).all() or counts.min() < 0:
         raise broken(f"sample{sample}.csv", "holds counts that are negative or not finite")
     if labels.shape != (len(counts),):
-        raise broken(f"labels{sample}.csv", f"should hold one label for each of {len(counts):,} cells; it holds {labels.size:,}")
+        raise broken(f"labels{sample}.csv", f"should hold one label for each of {len(counts):,} cells; it holds "
+                                            f"{labels.size:,}")
     if labels.min() < 0 or labels.max() > N_TYPES:
         raise broken(f"labels{sample}.csv", f"holds labels outside 0 ... {N_TYPES}")
     return Cells(f"sample {sample}", counts, labels)

@@ -88,20 +88,28 @@ class RecurrentModule:
 
     def forward_and_synthetic_update(self, x, window):
         """Runs the block through a window and learns from what is known at its end. Returns the messages (dx, y)."""
-        start, context = (None, None) if window.first else (self.state, self.context)
-        self.context = window.context_at_end()
-        self.y, end = self.block.forward(x, start)
-        dx, dstate = self.block.backward(self.gradient_at_output(self.y, window), self.gradient_at_end(end, window))
-        if self.boundary is not None and start is not None:
-            self.boundary.learn(start, context, dstate, window.last)
-        self.update(window.last)
-        self.state = end
-        return dx, self.y
+        y = self.forward(x, window)
+        return self.backward(self.gradient_at_output(y, window), window), y
 
     def update_synthetic_weights(self, true_gradient):
         """Moves the synthesizer in depth towards the message (N, T, M) that came back from the module above."""
         N, T, M = true_gradient.shape
         self.synthesizer.learn(self.rows, self.row_contexts, true_gradient.reshape(N * T, M) * N, self.synthesizer_optimizer)
+
+    def forward(self, x, window):
+        """y (N, T, M): the outputs of a window that follows the last one, or begins a sequence."""
+        self.start, self.start_context = (None, None) if window.first else (self.state, self.context)
+        y, self.state = self.block.forward(x, self.start)
+        self.context = window.context_at_end()
+        return y
+
+    def backward(self, dy, window):
+        """dx (N, T, D): the message for the module below. The boundary learns, the block updates."""
+        dx, dstate = self.block.backward(dy, self.gradient_at_end(window))
+        if self.boundary is not None and self.start is not None:
+            self.boundary.learn(self.start, self.start_context, dstate, window.last)
+        self.update(window.last)
+        return dx
 
     def gradient_at_output(self, y, window):
         """dy (N, T, M): gradient of the window's loss, or the guess of it, at all outputs."""
@@ -121,11 +129,11 @@ class RecurrentModule:
             dy[:, window.asked] = (share * self.loss.backward()).reshape(N, n_asked, M)
         return dy
 
-    def gradient_at_end(self, end, window):
-        """dend (N, S): what the steps after the window will ask for, as far as one can tell."""
+    def gradient_at_end(self, window):
+        """dend (N, S): what the steps after the window will ask for, as far as one can tell; None for zeros."""
         if self.boundary is None or window.last:
             return None
-        return self.boundary.gradient(end, self.context)
+        return self.boundary.gradient(self.state, self.context)
 
     def update(self, last):
         """One step of the block: now, or with the sum of all windows at the end of the sequence."""

@@ -7,7 +7,7 @@ from tinydni import backend
 from tinydni.experiments import workers
 from tinydni.experiments.methods import CONTEXTS, METHODS, SYNTHESIZERS, OptionError, recipe
 
-OUTPUTS = ("save", "resume", "figure", "json", "quiet", "threads", "main")      # what does not change the run
+OUTPUTS = ("save", "resume", "figure", "timeline", "json", "quiet", "threads", "main")      # what does not change the run
 
 
 def whole(minimum):

@@ -15,7 +15,7 @@ HELD_OUT = 200          # sequences of an evaluation
 
 
 class Copy(SequenceTask):
-    """`level` random bits, an end mark, then the same bits again, without input  (Graves et al. 2014, section 4.1).
+    """`level` random bits, a mark, then the same bits again, without input  (Graves et al. 2014, section 4.1).
 
     x (N, L, 4): one-hot 0 or 1, a column for the mark, one that says "write"; L = 2 level + 1
     target (N, L): the bits, asked for in the last `level` steps
@@ -88,16 +88,22 @@ def show(network, task):
     written = backend.to_numpy(y[:, asked].argmax(axis=2))
     print("What it should write, and what it writes:")
     for row, copy in zip(target[:, asked], written):
-        print("  " + "".join(map(str, row)) + "\n  " + "".join(map(str, copy)))
+        print(f"  {spelled(row)}\n  {spelled(copy)}")
 
 
-def scores(history):
+def spelled(symbols):
+    """A row of symbols; 2 is the end."""
+    return "".join("01."[symbol] for symbol in symbols)
+
+
+def scores(history, network, task):
     """The scores of both copy jobs [symbols]."""
     return {"longest": history["longest"][-1]}
 
 
 DEFAULTS = {"method": "cdni", "ahead": 16, "window": 3, "scale": 1.0, "layers": 1, "width": 64, "updates": 15000,
-            "batch_size": 32, "lr": 3e-3}
+            "batch_size": 32, "lr": 3e-3,
+            "synthesizer_lr": 3e-5, "each_window": True}
 
 
 def extra(parser):

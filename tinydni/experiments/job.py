@@ -70,9 +70,11 @@ class Job:
     def train(self, given):
         """Trains, or goes on, and reports. Returns the exit code."""
         figure = given.figure or f"{self.name}-{given.method or self.defaults['method']}.png"
-        check_outputs(figure, given.json, given.save)
+        check_outputs({"figure": figure, "timeline": given.timeline}, given.json, given.save)
         run = self.resumed(given) if given.resume else self.run(self.options(vars(given)))
         print(run.head(), flush=True)
+        if given.timeline:
+            workers.draw_timelines(self, run.options, given.timeline)
         save = given.save or given.resume
         run.train(given.quiet, save)
         if not run.training.finished:
@@ -87,7 +89,7 @@ class Job:
         figures = run.figure(figure)
         if given.json:
             write_json(given.json, result)
-        print("Wrote " + ", ".join(str(path) for path in (*figures, given.json, save) if path) + ".")
+        print("Wrote " + ", ".join(str(path) for path in (*figures, given.timeline, given.json, save) if path) + ".")
         return 0
 
     def resumed(self, given):
@@ -103,13 +105,15 @@ class Job:
         return run
 
 
-def check_outputs(figure, *files):
-    """Raises, before a long run and not after it, where a result could not be written."""
+def check_outputs(pictures, *files):
+    """Raises, before a long run and not after it, where a result could not be written. pictures: {option: path or None}"""
     from tinydni.plots import check_path
-    try:
-        check_path(figure)
-    except ValueError as error:
-        raise arguments.OptionError(f"--figure: {error}") from None
+    for option, path in pictures.items():
+        try:
+            if path:
+                check_path(path)
+        except ValueError as error:
+            raise arguments.OptionError(f"--{option}: {error}") from None
     for path in files:
         if path:
             check_folder(path)

@@ -1,5 +1,7 @@
 """A training job on sequences: as any job, but counted in windows and measured in its own units."""
 
+from functools import cached_property
+
 from tinydni import backend
 from tinydni.experiments import arguments
 from tinydni.experiments import recurrent_methods as methods
@@ -14,16 +16,18 @@ class RecurrentJob(Job):
     """A job of `tinydni train` with a recurrent network.
 
     Job(name, meaning, defaults, task, scores, show), where
-    task: function (options) -> SequenceTask    scores: function (history) -> named results
+    task: function (options) -> SequenceTask    scores: function (history, network, task) -> named results
     show: function (network, task) that prints what the trained network does    unit: of the first measure
     """
 
-    methods = tuple(methods.METHODS)
+    offered = tuple(methods.METHODS)        # the methods that make sense
+    left_out = ()                           # options that do not
+    build = staticmethod(methods.build)     # function (task, options) -> network
 
     def add_arguments(self, parser):
         """Adds the options of this job to an argparse parser."""
-        add = adder(parser.add_argument_group("what to train"), self.defaults)
-        add("--method", "; ".join(f"{name}: {methods.METHODS[name]}" for name in self.methods), choices=self.methods)
+        add = adder(parser.add_argument_group("what to train"), self.defaults, self.left_out)
+        add("--method", "; ".join(f"{name}: {methods.METHODS[name]}" for name in self.offered), choices=self.offered)
         add("--window", "steps that are backpropagated through", type=arguments.whole(1), metavar="T")
         add("--scale", "factor of the synthetic gradient", type=arguments.share, metavar="G")
         add("--synthesizer", "form of the synthesizers", choices=("linear", "mlp"))
@@ -41,6 +45,11 @@ class RecurrentJob(Job):
         add("--quick", f"{QUICK} updates, only to see that everything works", action="store_const", const=True)
         self.extra(parser)
         arguments.add_output_arguments(parser)
+        parser.set_defaults(timeline=None)      # of workers, which these jobs have not
+
+    def main(self, given):
+        """Runs the job for the command line, from parsed arguments. Returns the exit code."""
+        return self.train(given)
 
     def options(self, given):
         """The full options of a run: what was given, then the job's defaults, then the method's recipe."""
@@ -61,12 +70,25 @@ class RecurrentJob(Job):
         return RecurrentRun(self, options)
 
 
-def adder(group, defaults):
+def adder(group, defaults, left_out):
     """A function that adds an option with its default in the help; the value stays None where nothing is said."""
     def add(name, text, **kwargs):
+        if name in left_out:
+            group.set_defaults(**{name.lstrip("-").replace("-", "_"): None})
+            return
         default = defaults.get(name.lstrip("-").replace("-", "_"), methods.RECIPE.get(name.lstrip("-").replace("-", "_")))
         group.add_argument(name, help=text + (f" (default {default})" if default is not None else ""), **kwargs)
     return add
+
+
+def described(module):
+    """A recurrent module in a line: its block and its interfaces."""
+    parts = [f"  {module.block!r}"]
+    if module.synthesizer is not None:
+        parts.append(f"interface above: {module.synthesizer!r}")
+    if module.boundary is not None:
+        parts.append(f"boundary in time: {module.boundary.synthesizer!r}")
+    return ", ".join(parts)
 
 
 class RecurrentRun(Run):
@@ -76,9 +98,14 @@ class RecurrentRun(Run):
         self.job, self.options = job, options
         xp = backend.get(options["backend"])
         self.task = job.task(options)
-        self.network = methods.build(self.task, options).to(xp)
+        self.network = job.build(self.task, options).to(xp)
         self.training = RecurrentTraining(self.network, self.task, options["updates"])
         self.seconds = 0.0
+
+    @cached_property
+    def scores(self):
+        """The named results of the finished run."""
+        return self.job.scores(self.training.history, self.network, self.task)
 
     def result(self):
         """The result as `--json` writes it."""
@@ -87,17 +114,14 @@ class RecurrentRun(Run):
                 "seed": self.options["seed"], "backend": self.options["backend"],
                 "sees": list(methods.sees(self.options, self.task)), "notes": list(self.task.notes),
                 "seconds": round(self.seconds, 3), "history": self.training.history,
-                **self.job.scores(self.training.history)}
+                **self.scores}
 
     def head(self):
         """What is about to be trained, in a few lines."""
         options, seen = self.options, " and ".join(methods.sees(self.options, self.task))
         window = f"windows of {options['window']} steps" if "window" in options else "whole sequences"
         update = "after each window" if options["each_window"] else "once per sequence"
-        blocks = [f"  {module.block!r}" + f", boundary in time: {module.boundary.synthesizer!r}" * (module.boundary is not None)
-                  for module in self.network.modules] if options["method"] in methods.DECOUPLED else [
-                      f"  {module.block!r}" for module in self.network.modules]
-        return "\n".join([*self.task.notes, "", *blocks, f"  {self.network.n_parameters():,} parameters", "",
+        return "\n".join([*self.task.notes, "", *map(described, self.network.modules), f"  {self.network.n_parameters():,} parameters", "",
                           f"{self.job.name}, {options['method']}: {methods.METHODS[options['method']]}"
                           + (f". In training the synthesizers see {seen}; in use they are gone." if seen else "."),
                           f"{options['updates']} updates, {window}, batches of {options['batch_size']}, "
@@ -113,7 +137,7 @@ class RecurrentRun(Run):
         lines = ["  ".join(name.replace("_", " ").rjust(width) for name, width in zip(names, widths))]
         lines += ["  ".join((f"{value:.4f}" if isinstance(value, float) else str(value)).rjust(width)
                             for value, width in zip(row, widths)) for row in shown]
-        scores = ", ".join(f"{name.replace('_', ' ')} {result[name]:.4g}" for name in self.job.scores(history))
+        scores = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in self.scores.items())
         return "\n".join([*lines, "", f"{scores}, after {self.seconds:.0f} s."])
 
     def figure(self, path):

@@ -81,4 +81,4 @@ def sees(options, task):
     """What the synthesizers of a run may see, in words: ("the state", ...), or () without any."""
     if options["method"] not in DECOUPLED:
         return ()
-    return ("the state",) + (task.context_name,) * (options["method"] == "cdni")
+    return (task.reads,) + (task.context_name,) * (options["method"] == "cdni")

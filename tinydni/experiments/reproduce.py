@@ -19,12 +19,14 @@ class Cell:
     """One figure of a table: which run makes it, and what the paper found.
 
     row, column: where it stands    options: of the job, without the seed    paper: the paper's figure, or None
+    score: which result of the run, if not the table's
     """
 
     row: str
     column: str
     options: dict
     paper: float | None = None
+    score: str | None = None
 
 
 @dataclass
@@ -82,12 +84,12 @@ class Table:
         """The table as JSON: mean and spread of each cell beside the paper's figure."""
         rows = []
         for cell in cells:
-            values = [results[cell.row, cell.column, seed][self.score] for seed in range(seeds)]
+            values = [results[cell.row, cell.column, seed][cell.score or self.score] for seed in range(seeds)]
             rows.append({"row": cell.row, "column": cell.column, "mean": round(statistics.mean(values), 4),
                          "std": round(statistics.stdev(values), 4) if len(values) > 1 else None,
                          "seeds": len(values), "paper": cell.paper})
         first = next(iter(results.values()))
-        return {"table": self.name, "rows": rows, "settings": {**cells[0].options, **shared(results), "score": self.score},
+        return {"table": self.name, "rows": rows, "settings": {**shared(results), "score": self.score},
                 "differences": [*self.differences, *first["notes"]],
                 "seconds": round(sum(result["seconds"] for result in results.values()), 1)}
 
@@ -129,11 +131,13 @@ def finished_runs(table, runs, folder, jobs):
     if len(missing) < len(runs):
         print(f"{len(runs) - len(missing)} of {len(runs)} runs were finished before; they are read from {folder}.")
     with tqdm(total=len(runs), initial=len(runs) - len(missing), unit="run") as bar:
-        for key, result in run_all([(table.job, key, runs[key]) for key in missing], min(jobs, len(missing))):
+        once = {paths[key]: key for key in missing}         # figures that come from the same run
+        for key, result in run_all([(table.job, key, runs[key]) for key in once.values()], min(jobs, len(once))):
             write_json(paths[key], result)
-            results[key] = result
+            same = [other for other in missing if paths[other] == paths[key]]
+            results |= dict.fromkeys(same, result)
             bar.set_description(f"{key[1]}, {key[0]}, seed {key[2]}: {result[table.score]:.2f}")
-            bar.update()
+            bar.update(len(same))
     return results
 
 

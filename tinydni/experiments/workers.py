@@ -3,23 +3,28 @@
 import json
 from functools import cache
 
-from threadpoolctl import threadpool_limits
-
 from tinydni import backend
 from tinydni.experiments.methods import METHODS, OptionError
 from tinydni.parallel import MODES, ParallelTraining, Plan
-from tinydni.parallel.balance import balanced, measure
+from tinydni.parallel.balance import balanced
+from tinydni.parallel.costs import measure
 from tinydni.parallel.transports import TRANSPORTS
-from tinydni.parallel.transports.mpi import Processes, world
+from tinydni.parallel.transports.mpi import MPIError, Processes, world
 from tinydni.parallel.transports.threads import Threads
 
+RECORDED = (30, 180)                        # the batches of --timeline
+RECIPE = ("method", "mode", "unlock", "synthesizer", "context", "lr", "synthesizer_lr", "warm_up", "untrained",
+          "measure_gradients", "validation")    # what differs between its runs
 NOT_APART = ("p_update", "lambda")          # options that run the modules in a way that workers do not
 
 
 @cache
 def processes():
     """The processes of MPI that this one belongs to."""
-    return Processes(world())
+    try:
+        return Processes(world())
+    except MPIError as error:
+        raise OptionError(f"--transport mpi: {error}") from None
 
 
 def add_worker_arguments(add, whole):
@@ -30,6 +35,8 @@ def add_worker_arguments(add, whole):
     add("--mode", "free: nobody waits for a gradient; lock-step: the numbers of one loop; locked: backpropagation over "
         "the same workers; data-parallel: backpropagation, each worker with the whole network and a share of every batch "
         "(default free, or locked for backprop)", choices=MODES)
+    add("--timeline", "before training, record some batches of locked, decoupled and unlocked workers, and draw who does "
+        "what when", metavar="FILE.png")
 
 
 def filled(options):
@@ -88,9 +95,8 @@ def with_cuts(options, build, dataset, context):
     enough(modules, options)
     sample = [None if array is None else backend.asarray(modules[0].block.xp, array[:options["batch_size"]])
               for array in (dataset.x, context, dataset.y)]
-    with threadpool_limits(1, "blas"):
-        block, synthesizer = measure(modules, *sample)
-    return {**options, "cuts": balanced(block, options["workers"], synthesizer)[:-1]}
+    costs = measure(modules, *sample)
+    return {**options, "cuts": balanced(costs.block, options["workers"], costs.synthesizer)[:-1]}
 
 
 def enough(modules, options):
@@ -115,14 +121,16 @@ def plan(options, training):
         ends = list(range(1, workers + 1))
     else:
         enough(modules, options)
-        with threadpool_limits(1, "blas"):
-            ends = balanced(sum(measure(modules, *training.batch_of(slice(training.batch_size)))), workers)
+        costs = measure(modules, *training.batch_of(slice(training.batch_size)))
+        ends = balanced(costs.block + costs.synthesizer, workers)
     return Plan(options["mode"], ends, training.schedule, training.batch_of, training.batch_size,
-                training.network.warm_up, bool(options.get("unlock")))
+                training.network.warm_up, bool(options.get("unlock")), recorded=options.get("recorded"))
 
 
 def main(job, given):
     """`job.main` for the command line; of several processes, worker 0 runs it and the others follow."""
+    if given.timeline and not (given.workers or given.transport or given.resume):
+        raise OptionError("--timeline draws workers: say how many, with --workers N.")
     if given.transport != "mpi":
         return job.train(given)
     if processes().rank > 0:
@@ -131,7 +139,7 @@ def main(job, given):
     try:
         return job.train(given)
     finally:
-        processes().stop()
+        processes().end()
 
 
 def follower(job, about, endpoint):
@@ -140,6 +148,31 @@ def follower(job, about, endpoint):
     training = job.run(options).training
     training.plan.ends = ends
     return training.make_worker(endpoint)
+
+
+def draw_timelines(job, options, path):
+    """Writes the picture of --timeline: three short runs over the same workers, on networks of their own."""
+    from tinydni.plots import save, timeline
+    kept = {name: value for name, value in options.items() if name not in RECIPE}
+    method = options["method"] if METHODS[options["method"]].synthesizer else "cdni"
+    records = {}
+    for label, changed in {"locked": {"method": "backprop", "mode": "locked"}, "decoupled": {"method": method},
+                           "fully unlocked": {"method": method, "unlock": True}}.items():
+        try:
+            training = job.run({**job.options(kept | changed), "recorded": RECORDED}).training
+        except OptionError as reason:
+            print(f"{path} shows no {label} workers: {reason}")
+            continue
+        training.run([stop_after(RECORDED[1] + 1)])
+        records[label] = training.records
+    save(timeline(records), path)
+
+
+def stop_after(n_steps):
+    """A callback that stops a training after some steps."""
+    def stop(training):
+        training.stopped = training.step >= n_steps
+    return stop
 
 
 def report(options, training):

@@ -48,11 +48,12 @@ def input_gradient(xp, dy, W, stride, offset, shape):
         for u in range(min(s, kw)):
             rows, P, top = phase(r, s, kh, offset[0], shape[0])
             columns, Q, left = phase(u, s, kw, offset[1], shape[1])
-            turned = W[r::s, u::s][::-1, ::-1].transpose(0, 1, 3, 2)
-            part = correlate(xp, dy, turned, 1, (top, left), (P, Q))
-            if s == 1:
-                return part
-            dx[:, rows, columns] = part
+            if P and Q:                             # an image of one pixel has none in some phases
+                turned = W[r::s, u::s][::-1, ::-1].transpose(0, 1, 3, 2)
+                part = correlate(xp, dy, turned, 1, (top, left), (P, Q))
+                if s == 1:
+                    return part
+                dx[:, rows, columns] = part
     return dx
 
 

@@ -34,7 +34,8 @@ class DataParallel(Worker):
         return not self.in_flight
 
     def feed(self, step, index):
-        parts = np.array_split(index, self.size)
+        bounds = [worker * len(index) // self.size for worker in range(self.size + 1)]
+        parts = [index[start:end] for start, end in zip(bounds, bounds[1:])]
         for worker in range(1, self.size):
             self.endpoint.send(worker, Message(Kind.INPUT, step, 0, (parts[worker],)))
         super().feed(step, parts[0])
@@ -63,7 +64,7 @@ class DataParallel(Worker):
         arrays = [getattr(layer, "d" + name) for layer, name in self.slots]
         arrays += [getattr(layer, name) for layer, name in self.statistics]
         flat = [backend.to_numpy(array).ravel() for array in arrays]
-        return np.concatenate([*flat, [np.float32(self.modules[-1].loss_value)]])
+        return np.concatenate([*flat, [np.float32(float(self.modules[-1].loss_value))]])
 
     def take(self, message):
         kind, step, sender, arrays = message

@@ -1,6 +1,7 @@
 """What workers say to each other: a kind, the number of a batch, and arrays. On a wire it is one block of bytes."""
 
 import json
+import math
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -24,8 +25,9 @@ class Kind(IntEnum):
     LOAD = 9            # named arrays: continue from this state
     RECORDS = 10        # (records,): the timeline, see recorder.py
     RUN = 11            # (text,): what the run is about, for a process that has yet to make its worker
-    STOP = 12           # (): there is no more to do
-    FAILED = 13         # (text,): a worker has raised; its traceback
+    STOP = 12           # (): the run is over
+    END = 13            # (): and there will be no other
+    FAILED = 14         # (text,): a worker has raised; its traceback
 
 
 class Message(NamedTuple):
@@ -117,7 +119,9 @@ def unpack(block, sender):
                 continue
             dtype, ndim = DTYPES[head[place]], head[place + 1]
             shape = head[place + 2:place + 2 + ndim]
-            n_bytes = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+            if len(shape) != ndim or min(shape, default=0) < 0:
+                raise ValueError(f"no array has the shape {shape}")
+            n_bytes = dtype.itemsize * math.prod(shape)
             arrays.append(block[start:start + n_bytes].view(dtype).reshape(shape))
             place, start = place + 2 + ndim, start + padded(n_bytes)
         if start != len(block):

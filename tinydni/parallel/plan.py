@@ -22,6 +22,7 @@ class Plan:
     schedule: factor of the learning rates by step    warm_up: as in Network
     batch: function (index) -> (x, context, target), the examples    batch_size: their number
     room: batches that may be on their way between two workers
+    recorded: (first, last) batches of which workers record what they do when, or None
     """
 
     mode: str
@@ -32,6 +33,7 @@ class Plan:
     warm_up: int = 0
     unlock: bool = False
     room: int = ROOM
+    recorded: tuple | None = None
 
     def __post_init__(self):
         if self.mode not in MODES:

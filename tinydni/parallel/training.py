@@ -20,6 +20,7 @@ class ParallelTraining(Training):
     with what the other has saved.
 
     staleness: of each worker, {batches worked on since: messages that came so late}
+    records: of each worker, what it did when, see recorder.py; only if the plan says so
     """
 
     def __init__(self, *args, transport, make_plan, about=None, **options):
@@ -27,7 +28,7 @@ class ParallelTraining(Training):
         self.transport, self.about = transport, about
         self.plan = make_plan(self)
         self.worker = None              # worker 0, while there are workers
-        self.staleness = {}
+        self.staleness, self.records = {}, {}
 
     def make_worker(self, endpoint):
         """The worker for a place of the transport."""
@@ -70,14 +71,14 @@ class ParallelTraining(Training):
         for rank, state in self.worker.settle().items():
             if state:
                 self.take(rank, state)
-        self.staleness[0] = dict(self.worker.staleness)
+        self.staleness[0], self.records[0] = dict(self.worker.staleness), self.worker.records()
         self.network.steps = self.step
         self.count_losses()
 
     def take(self, rank, state):
         """Takes the report of a worker: see Worker.report."""
         stage = self.plan.stage(self.network, rank)
-        self.staleness[rank] = dict(state.pop("staleness").tolist())
+        self.staleness[rank], self.records[rank] = dict(state.pop("staleness").tolist()), state.pop("records")
         for i, module in enumerate(stage.modules):
             error = state.pop(f"error.{i}", None)
             if error is not None:

@@ -4,7 +4,9 @@ from collections import Counter, deque
 
 import numpy as np
 
+from tinydni import backend
 from tinydni.parallel.message import Kind, Message, ProtocolError, as_text, named, unnamed
+from tinydni.parallel.recorder import Recorder
 
 LOSSES_PER_MESSAGE = 16
 
@@ -32,25 +34,34 @@ class Worker:
     def __init__(self, endpoint, stage, plan):
         self.endpoint, self.stage, self.plan = endpoint, stage, plan
         self.modules = stage.modules
-        self.rank, self.size = endpoint.rank, endpoint.size
+        self.rank, self.size, self.receive = endpoint.rank, endpoint.size, endpoint.receive
         self.inputs, self.in_flight = deque(), deque()
         self.step, self.staleness, self.losses = -1, Counter(), []
         self.states = {}
         self.settling = self.stopped = False
+        self.recorder = Recorder(self, plan.recorded) if plan.recorded else None
 
     # One turn at a time.
 
     def turns(self, unfinished):
         """Takes turns while `unfinished()`. Messages that are here go before work, so that gradients are fresh."""
         while unfinished():
-            message = self.endpoint.poll() if self.can_work() else self.endpoint.receive()
+            message = self.endpoint.poll() if self.can_work() else self.receive()
             if message is None:
                 self.work()
             else:
-                self.take(message)
+                self.take(self.here(message))
             if self.settling and not self.in_flight:
                 self.settling = False
                 self.report()
+
+    def here(self, message):
+        """The message with arrays of this worker's backend: a transport may have brought them through the host."""
+        if message.kind not in (Kind.INPUT, Kind.GRADIENT, Kind.OUTPUT):
+            return message
+        xp = self.modules[0].block.xp
+        return message._replace(arrays=tuple(None if array is None else backend.asarray(xp, array)
+                                             for array in message.arrays))
 
     def take(self, message):
         """Handles a message; what is said here every kind of worker understands."""
@@ -140,4 +151,9 @@ class Worker:
             errors = {f"error.{i}": module.synthesizer.error for i, module in enumerate(self.modules)
                       if hasattr(module.synthesizer, "error")}
             staleness = np.array(sorted(self.staleness.items()), dtype=np.int64).reshape(-1, 2)
-            self.send(0, Kind.STATE, *named({**self.stage.state(), **errors, "staleness": staleness}))
+            self.send(0, Kind.STATE, *named({**self.stage.state(), **errors, "staleness": staleness,
+                                             "records": self.records()}))
+
+    def records(self):
+        """What this worker did when, (n, 4), see recorder.py; without recorder nothing."""
+        return np.zeros((0, 4)) if self.recorder is None else self.recorder.array()

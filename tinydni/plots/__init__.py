@@ -1,4 +1,4 @@
-"""Pictures: networks with their interfaces, learning curves, tables, and what a network gets wrong.
+"""Pictures: networks with their interfaces, learning curves, gradient quality, tables, and what a network gets wrong.
 
 Every function returns a Picture, which shows itself in a notebook and knows its description in words; `save` writes
 it. Importing this package imports Matplotlib; `import tinydni` does not.
@@ -6,12 +6,14 @@ it. Importing this package imports Matplotlib; `import tinydni` does not.
 
 from tinydni.plots.bit_predictions import bit_predictions
 from tinydni.plots.cell_scatter import cell_scatter
+from tinydni.plots.gradient_quality import gradient_quality
 from tinydni.plots.learning_curve import learning_curve
 from tinydni.plots.marker_histograms import marker_histograms
 from tinydni.plots.misread_digits import misread_digits
 from tinydni.plots.network import draw_network
 from tinydni.plots.picture import Picture, check_path, save
 from tinydni.plots.table import markdown_table, results_table
+from tinydni.plots.timeline import timeline
 
-__all__ = ["Picture", "bit_predictions", "cell_scatter", "check_path", "draw_network", "learning_curve",
-           "markdown_table", "marker_histograms", "misread_digits", "results_table", "save"]
+__all__ = ["Picture", "bit_predictions", "cell_scatter", "check_path", "draw_network", "gradient_quality", "learning_curve",
+           "markdown_table", "marker_histograms", "misread_digits", "results_table", "save", "timeline"]

@@ -132,9 +132,10 @@ def forward_part(modules, remarks, title, sentence, frozen=0):
 
 
 def box_text(block):
-    """The layers of a block as a few lines: those that change the width with their sizes, equal ones counted."""
-    sized = [(f"{type(layer).__name__} {layer.describe()}".replace("->", "→") if "->" in layer.describe()
-              and not layer.children() else type(layer).__name__) for layer in leaves(block)]
+    """The layers of a block as a few lines: those that change the width with their sizes, without further options, equal
+    ones counted."""
+    sized = [(f"{type(layer).__name__} {layer.describe().partition(', ')[0]}".replace("->", "→")
+              if "->" in layer.describe() and not layer.children() else type(layer).__name__) for layer in leaves(block)]
     counted = [(name, len(list(group))) for name, group in groupby(sized)]
     names = [name if n == 1 else f"{n} × {name}" for name, n in counted]
     lines = [line for has_size, group in groupby(names, key=lambda name: "→" in name)

@@ -57,8 +57,8 @@ def draw_marker(axes, columns):
 
 def legend(picture, width, height):
     """What the three looks mean, in one line below the title."""
-    looks = [Patch(color=QUIET, alpha=0.35, linewidth=0), Line2D([], [], color=VERMILION, linewidth=1, linestyle=(0, (3, 1.5))),
-             Line2D([], [], color=BLUE, linewidth=1.2)]
+    looks = [Patch(color=QUIET, alpha=0.35, linewidth=0),
+             Line2D([], [], color=VERMILION, linewidth=1, linestyle=(0, (3, 1.5))), Line2D([], [], color=BLUE, linewidth=1.2)]
     picture.legend(looks, ("reference", "sample before", "sample after"), loc="upper left", ncols=3, frameon=False,
                    bbox_to_anchor=(LEFT / width, 1 - 0.4 / height), borderpad=0, borderaxespad=0, fontsize=NORMAL - 0.5,
                    labelcolor=INK, handlelength=1.6, columnspacing=1.8)

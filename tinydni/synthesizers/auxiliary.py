@@ -33,7 +33,7 @@ class AuxiliarySynthesizer(Synthesizer, Layer):
         return [("net", self.net)]
 
     def forward(self, h, context=None):
-        checks.context(context, len(h), self.n_context, "AuxiliarySynthesizer")
+        checks.context(context, h, self.n_context, "AuxiliarySynthesizer")
         self.h, self.context = h, context
         both = self.net.forward(h if context is None else self.xp.concatenate([h, context], axis=1))
         self.delta_hat, self.later_hat = both[:, :self.n_h], both[:, self.n_h:]

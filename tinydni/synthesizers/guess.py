@@ -1,4 +1,4 @@
-"""The guess: a stand-in for the label that is learned from gradients alone, so that no synthesizer sees a label."""
+"""The guess: a stand-in for the label, learned from gradients alone, so that no synthesizer sees a label."""
 
 import math
 
@@ -27,9 +27,9 @@ class Guess(Layer):
     def __init__(self, n_in, n_codes, rng, hidden=256, dtype=np.float32):
         self.n_in = checks.positive_int(n_in, "n_in")
         self.n_codes = checks.positive_int(n_codes, "n_codes", minimum=2)
-        self.net = Sequential(Flatten(),
-                              Linear(n_in, hidden, rng, dtype=dtype), BatchNorm(hidden, momentum=0, dtype=dtype), ReLU(),
-                              Linear(hidden, n_codes, rng, std=0, dtype=dtype), Softmax())
+        self.net = Sequential(
+            Flatten(), Linear(n_in, hidden, rng, dtype=dtype), BatchNorm(hidden, momentum=0, dtype=dtype), ReLU(),
+            Linear(hidden, n_codes, rng, std=0, dtype=dtype), Softmax())
         self.net.skip_dx()
 
     def children(self):
@@ -38,8 +38,8 @@ class Guess(Layer):
     def forward(self, x):
         if x is not self.x:
             if math.prod(x.shape[1:]) != self.n_in:
-                raise ValueError(f"Guess: x must have {self.n_in} features in all; got {tuple(x.shape)}. It is the context "
-                                 "of the interfaces, or where that is None, the output of the bottom module.")
+                raise ValueError(f"Guess: x must have {self.n_in} features in all; got {tuple(x.shape)}. It is the "
+                                 "context of the interfaces, or where that is None, the module's own output.")
             self.q = self.net.forward(x)
             self.x = x
         return self.q
@@ -58,18 +58,20 @@ class Guess(Layer):
 class GuessSynthesizer(Synthesizer, Layer):
     """delta_hat = virtual(h, q),   q = guess(context): the gradient of a virtual loss against a guess of the label.
 
-    h (N, H): output of the module    context (N, ...): the network's input x, or the output h1 of its bottom module;
-    None in the bottom module: its own h is h1
-    virtual: a virtual synthesizer of n_context = n_codes    guess: a Guess, shared by all interfaces of a network
+    h (N, H): output of the module
+    context (N, ...): the network's input x, or the output h1 of its bottom module; None in the bottom module
+    itself, whose own h is h1
+    virtual: a virtual synthesizer of n_context = n_codes
+    guess: a Guess, shared by all interfaces of a network
 
-    Everything is trained by gradient matching. The interface nearest the loss trains the guess: there the target is
-    the true gradient, and its expectation given x asks for P(y | x). The others take q as they would take a label.
-    Build them from bottom to top, as `decouple` does: the last one that is built for a guess owns it (counts it,
+    Everything is trained by gradient matching. The interface nearest the loss trains the guess: its target is the
+    true gradient, and the expectation of that given x asks for P(y | x). The others take q as they would take a
+    label. Build them from bottom to top, as `decouple` does: the last one built for a guess owns it (counts it,
     saves it, trains it). Within a step all read the q of the weights that the step before has left.
 
-    Why not from h alone: the expectation of the gradient given h is J (p(h) - P(y | h)), J the slope of the layers
-    above. It vanishes as soon as they are calibrated, however wrong they are; what h has lost of the label, no
-    function of h can ask for. Given x it vanishes only where p is as good as any function of x can be.
+    Why not from h alone: the expectation of the gradient given h is J (p(h) - P(y | h)), J the slope of what is
+    above. It vanishes as soon as the network is calibrated, however wrong it is; for what h has lost of the label,
+    no function of h can ask. Given x it vanishes only where p is as good as any function of x can be.
 
     Raises ValueError if guess and virtual network differ in their number of codes.
     """

@@ -8,7 +8,7 @@ class Untrained(Synthesizer, Layer):
     """Any synthesizer, kept as it started; `learn` measures its error and changes nothing.
 
     Around a virtual network it is Miyato et al. 2017, section 4, alpha_gs = 0: the module below then learns to be
-    read by a fixed random network, as in feedback alignment. A synthesizer that starts at zero guesses zero for ever.
+    read by a fixed random network. A synthesizer that starts at zero guesses zero for ever.
     """
 
     def __init__(self, synthesizer):

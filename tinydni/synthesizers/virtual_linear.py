@@ -46,7 +46,6 @@ class VirtualLinear(Synthesizer, Layer):
     def forward(self, h, context=None):
         checks.features(h, self.n_h, self.V.dtype, "VirtualLinear (h)")
         checks.context(context, h, self.n_context, "VirtualLinear")
-        checks.features(context, self.n_context, self.V.dtype, "VirtualLinear (context)")
         self.h, self.context = h, context
         self.u = self.output.forward(h @ self.V + self.c) - context
         self.delta_hat = self.u @ self.V.T

@@ -50,7 +50,6 @@ class VirtualMLP(Synthesizer, Layer):
     def forward(self, h, context=None):
         checks.features(h, self.n_h, self.A.dtype, "VirtualMLP (h)")
         checks.context(context, h, self.n_context, "VirtualMLP")
-        checks.features(context, self.n_context, self.V.dtype, "VirtualMLP (context)")
         self.h, self.context = h, context
         s = self.s = self.xp.tanh(h @ self.A + self.b)
         self.u = self.output.forward(s @ self.V + self.c) - context

@@ -9,14 +9,14 @@ from tinydni.synthesizers.synthesizer import Synthesizer
 
 
 class VirtualNetwork(Synthesizer, Layer):
-    """delta_hat = gradient with respect to h of loss(net(h), t), per example  (Miyato et al. 2017, eq. 6, any v_f).
+    """delta_hat = gradient of loss(net(h), t) with respect to h, per example  (Miyato et al. 2017, eq. 6, any v_f).
 
     h (N, ...): output of the module    context t (N, K): one-hot labels, bits, or probabilities of either
     net: layer from h to K logits, v_f in the paper. Its last layer starts small and random, never at zero.
     output: as in VirtualLinear
 
-    backward: <e, delta_hat>, e = ddelta_hat, is the slope of the summed loss as h moves along e. Its gradient with
-    respect to a weight W of net is therefore the slope of the ordinary weight gradient dW(h), and a central
+    backward: <e, delta_hat>, e = ddelta_hat, is the slope of the summed loss as h moves along e. Its gradient
+    with respect to a weight W of net is therefore the slope of the ordinary weight gradient dW(h), and a central
     difference of two backward passes gives it, whatever net is made of:
 
         (dW(h + eps e) - dW(h - eps e)) / (2 eps),    eps = step · rms(h) / rms(e).
@@ -27,6 +27,8 @@ class VirtualNetwork(Synthesizer, Layer):
 
     All passes use batch statistics. The two probes repeat the dropout masks of the forward pass and leave running
     statistics and generators as they found them.
+
+    Raises ValueError for a context of another width than the logits, TypeError for one of another dtype than h.
     """
 
     sees = ("h", "context")
@@ -44,14 +46,13 @@ class VirtualNetwork(Synthesizer, Layer):
 
     def forward(self, h, context=None):
         checks.context(context, h, self.n_context, "VirtualNetwork")
-        checks.features(context, self.n_context, h.dtype, "VirtualNetwork (context)")
         self.h, self.context = h, context
         self.start = moving_parts(self.net)
         _, self.delta_hat = self.run(h)
         return self.delta_hat
 
     def run(self, h):
-        """One ordinary forward and backward pass of net: (logits z, gradient of the summed loss with respect to h)."""
+        """One ordinary forward and backward pass of net: logits z, gradient of the summed loss at h."""
         z = self.net.forward(h)
         checks.same_shape(z, self.context, "the output of the virtual network", "the context")
         return z, self.net.backward(self.output.forward(z) - self.context)
@@ -82,9 +83,9 @@ class VirtualNetwork(Synthesizer, Layer):
 
 
 def moving_parts(net):
-    """What a forward pass in training changes, running statistics and generators: a list of (layer, {name: copy})."""
-    return [(layer, {name: array.copy() for name, array in layer.own_state().items() if name not in layer.parameters})
-            for _, layer in net.walk()]
+    """What a forward pass in training changes: running statistics, generators. A list of (layer, {name: copy})."""
+    return [(layer, {name: array.copy() for name, array in layer.own_state().items()
+                     if name not in layer.parameters}) for _, layer in net.walk()]
 
 
 def put_back(parts):

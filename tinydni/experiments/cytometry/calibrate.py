@@ -8,7 +8,7 @@ from tinydni.experiments.arguments import OptionError
 from tinydni.experiments.cytometry import tables
 from tinydni.experiments.cytometry.calibrator import Calibrator
 from tinydni.experiments.cytometry.discrepancy import discrepancy
-from tinydni.experiments.cytometry.populations import suspicions
+from tinydni.experiments.cytometry.populations import warnings
 from tinydni.experiments.cytometry.train import add_method_arguments, chosen_method, watched
 from tinydni.experiments.cytometry.transform import Transform
 from tinydni.files import check_folder
@@ -20,13 +20,14 @@ meaning = "move a sample of cells onto the distribution of a reference (CSV or F
 
 def add_arguments(parser):
     """Adds the options of this command to an argparse parser."""
-    parser.add_argument("--sample", required=True, metavar="FILE", help="cells to calibrate: .csv, one row per cell, with or "
-                        "without names on top; or .fcs")
+    parser.add_argument("--sample", required=True, metavar="FILE", help="cells to calibrate: .csv, one row per cell, with "
+                        "names on top or without; or .fcs")
     parser.add_argument("--out", required=True, metavar="FILE", help="the calibrated cells: the same columns, .csv or .fcs")
     fitted = parser.add_mutually_exclusive_group(required=True)
-    fitted.add_argument("--reference", metavar="FILE", help="cells to calibrate to: the same columns, another number of rows")
+    fitted.add_argument("--reference", metavar="FILE", help="cells to calibrate to, in the same columns")
     fitted.add_argument("--model", metavar="FILE.npz", help="apply a calibration that was fitted before, without training")
-    parser.add_argument("--transform", metavar="T", help="log1p (counts; default), arcsinh:COFACTOR (such as arcsinh:5) or none")
+    parser.add_argument("--transform", metavar="T",
+                        help="log1p (counts; default), arcsinh:COFACTOR (such as arcsinh:5) or none")
     parser.add_argument("--markers", metavar="NAMES", help="columns to calibrate, with commas between (default: all); the "
                         "others, such as Time, are copied")
     parser.add_argument("--report", metavar="FOLDER", help="pictures, figures and the fitted model (default OUT-report)")
@@ -41,9 +42,10 @@ def main(given):
 
 def apply(given):
     """Calibrates a sample with a model that was fitted before."""
-    for option, unused in (("--transform", given.transform), ("--markers", given.markers), ("--report", given.report),
-                           ("--synthesizer", given.synthesizer), ("--method", given.method != "dni"), ("--quick", given.quick)):
-        if unused:
+    options = {"--transform": given.transform, "--markers": given.markers, "--report": given.report, "--quick": given.quick,
+               "--synthesizer": given.synthesizer, "--method": given.method != "dni"}
+    for option, useless in options.items():
+        if useless:
             raise OptionError(f"{option} does nothing with --model, which says all about the calibration; leave it out.")
     calibrator, table = Calibrator.load(given.model), tables.read(given.sample)
     columns = columns_of(table, given.sample, calibrator.columns, given.model)
@@ -62,9 +64,11 @@ def fit(given):
     target_columns = columns_of(reference, given.reference, wanted, "--markers")
     columns = columns_of(table, given.sample, target_columns, given.reference, whole=not given.markers)
     target, source = reference.select(target_columns), table.select(columns)
-    calibrator, mmd = refused_as_data(f"{given.sample} and {given.reference}", lambda: watched(given, lambda watch, updates: (
-        Calibrator.fit(target, source, columns, transform, method, given.seed, xp, updates=updates,
-                       batch_size=given.batch_size, watch=watch))))
+
+    def train(watch, updates):
+        return Calibrator.fit(target, source, columns, transform, method, given.seed, xp, updates=updates,
+                              batch_size=given.batch_size, watch=watch)
+    calibrator, mmd = refused_as_data(f"{given.sample} and {given.reference}", watched, given, train)
     y, before = calibrator.standardised(target), calibrator.standardised(source)
     after = calibrator.move(before)
     raw = calibrator.raw(after)
@@ -75,7 +79,7 @@ def fit(given):
     facts = facts_of(given, calibrator, y, before, after)
     write_report(folder, facts, y, before, after, columns, mmd, given.seed)
     print("\n".join([*facts["lines"], *(f"WARNING: {text}" for text in facts["warnings"])]))
-    print(f"Wrote {given.out} and {folder}/ (report.md, model.npz; use the model again with --model {folder / 'model.npz'}).")
+    print(f"Wrote {given.out} and {folder}/ (report.md, model.npz). Use the model again with --model {folder / 'model.npz'}.")
     return 0
 
 
@@ -87,19 +91,21 @@ def facts_of(given, calibrator, y, before, after):
     for when, cells in (("before", before), ("after", after), ("reference", other)):
         numbers[f"mmd_{when}"], numbers[f"mmd_unbiased_{when}"] = discrepancy(
             cells, half, calibrator.m, stream(given.seed, "sample", 3), n_cells)
-    lines = [f"{given.sample}: {len(before):,} cells, {len(calibrator.columns)} markers, calibrated to {given.reference} "
-             f"({len(y):,} cells). Transform {calibrator.transform}; method {given.method}, seed {given.seed}.",
-             f"MMD to the reference: {numbers['mmd_before']:.3f} before, {numbers['mmd_after']:.3f} after; two halves of the "
-             f"reference itself are {numbers['mmd_reference']:.3f} apart ({n_cells:,} cells each)."]
+    lines = [f"{given.sample}: {len(before):,} cells, {len(calibrator.columns)} markers, calibrated to "
+             f"{given.reference} ({len(y):,} cells). Transform {calibrator.transform}; method {given.method}, "
+             f"seed {given.seed}.",
+             f"MMD to the reference: {numbers['mmd_before']:.3f} before, {numbers['mmd_after']:.3f} after; two halves of "
+             f"the reference itself are {numbers['mmd_reference']:.3f} apart ({n_cells:,} cells each)."]
     if calibrator.transform.name == "log1p":
         below = int((calibrator.standardisation.inverse(after) < 0).sum())
-        lines.append(f"{below:,} of {after.size:,} calibrated values came out below zero and were set to zero, since counts are not negative.")
-    warnings = [f"{suspicion}. Compare the pictures, and do not trust the calibration of these cells."
-                for suspicion in suspicions(before, after, stream(given.seed, "sample", 5))]
+        lines.append(f"{below:,} of {after.size:,} calibrated values came out below zero and were set to zero, since counts "
+                     "are not negative.")
+    doubts = [f"{doubt}. Compare the pictures before you trust this calibration."
+              for doubt in warnings(before, after, stream(given.seed, "sample", 5))]
     if numbers["mmd_after"] > numbers["mmd_before"]:
-        warnings.append("The sample is farther from the reference than before; do not use this calibration.")
-    return {"method": given.method, "seed": given.seed, "transform": str(calibrator.transform), "columns": calibrator.columns,
-            "numbers": numbers, "lines": lines, "warnings": warnings}
+        doubts.append("The sample is farther from the reference than before; do not use this calibration.")
+    return {"method": given.method, "seed": given.seed, "transform": str(calibrator.transform),
+            "columns": calibrator.columns, "numbers": numbers, "lines": lines, "warnings": doubts}
 
 
 def chosen_transform(text):
@@ -111,7 +117,7 @@ def chosen_transform(text):
 
 
 def columns_of(table, path, wanted, owner, whole=False):
-    """The columns of a table that are to be calibrated, in the order `wanted`; by place where names are missing on a side.
+    """The columns of a table that are to be calibrated, in the order `wanted`; by place where one side has no names.
 
     whole: whether the table must have no other columns
     Raises DataError where a column is missing, or one is there that is not wanted.
@@ -119,15 +125,15 @@ def columns_of(table, path, wanted, owner, whole=False):
     unnamed = all(name == f"column {i + 1}" for i, name in enumerate(wanted))
     if not table.header or unnamed:
         if len(table.columns) != len(wanted) and (whole or not set(wanted) <= set(table.columns)):
-            raise DataError(f"{path} has {len(table.columns)} columns, but {owner} has {len(wanted)}. Both samples need the same "
-                            "markers in the same order; names in the first line would allow another order.")
+            raise DataError(f"{path} has {len(table.columns)} columns, but {owner} has {len(wanted)}. Both samples need the "
+                            "same markers in the same order; names in the first line would allow another order.")
         return list(wanted) if set(wanted) <= set(table.columns) else list(table.columns)
     missing = [name for name in wanted if name not in table.columns]
     other = [name for name in table.columns if name not in wanted] if whole else []
     if missing or other:
         parts = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has {', '.join(other)} besides"] * bool(other)
-        raise DataError(f"{path} {' and '.join(parts)}; it must have the columns of {owner}. Name the columns to calibrate with "
-                        "--markers; all others are copied.")
+        raise DataError(f"{path} {' and '.join(parts)}; it must have the columns of {owner}. Name the columns to "
+                        "calibrate with --markers; all others are copied.")
     return list(wanted)
 
 

@@ -62,7 +62,8 @@ class Calibrator:
         """Writes everything that `load` needs to one .npz file."""
         state = {f"network.{name}": array for name, array in self.network.state().items()}
         state |= {"mean": self.standardisation.mean, "std": self.standardisation.std}
-        checkpoint.save(path, state, {"kind": KIND, "columns": self.columns, "transform": str(self.transform), "m": self.m})
+        info = {"kind": KIND, "columns": self.columns, "transform": str(self.transform), "m": self.m}
+        checkpoint.save(path, state, info)
 
     @classmethod
     def load(cls, path):
@@ -72,13 +73,14 @@ class Calibrator:
             raise checkpoint.CheckpointError(f"{path} does not hold a calibration; `tinydni calibrate` writes one as "
                                              "model.npz into its report folder.")
         network = Sequential(*mmd_resnet(len(info["columns"]), stream(0, "weights")))
-        network.load_state({name.removeprefix("network."): array for name, array in state.items() if name.startswith("network.")})
+        network.load_state({name.removeprefix("network."): array for name, array in state.items()
+                            if name.startswith("network.")})
         return cls(info["columns"], Transform.parse(info["transform"]), Standardisation(state["mean"], state["std"]),
                    network.eval(), info["m"])
 
 
 def prepared(values, transform, columns, owner):
-    """Raw values (N, D) transformed, as float32. Raises ValueError, naming the owner and the column, where they can't be."""
+    """Raw values (N, D) transformed, as float32. Raises ValueError, naming owner and column, where they can't be."""
     try:
         x = transform.forward(values.astype(np.float32))
     except ValueError as error:
@@ -86,6 +88,6 @@ def prepared(values, transform, columns, owner):
     constant = np.flatnonzero(x.max(axis=0) == x.min(axis=0))
     if len(constant):
         names = ", ".join(columns[i] for i in constant)
-        raise ValueError(f"{owner}: {names} ha{'s' if len(constant) == 1 else 've'} the same value in every cell, which says "
-                         "nothing about a distribution. Leave it out: --markers names the columns to calibrate.")
+        raise ValueError(f"{owner}: {names} ha{'s' if len(constant) == 1 else 've'} the same value in every cell, which "
+                         "says nothing about a distribution. Leave it out: --markers names the columns to calibrate.")
     return x

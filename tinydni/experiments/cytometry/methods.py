@@ -39,8 +39,8 @@ class Method:
 
 
 DNI = Method("synthetic gradients from h, one hidden layer of 32", update_decoupled, (32,), 3e-4, 2e-3, decay=True)
-PAPER = replace(DNI, meaning="synthetic gradients from one dense layer, one learning rate for all layers, as in the paper",
-                hidden=(), lr=1e-3, top_lr=1e-3)
+PAPER = replace(DNI, hidden=(), lr=1e-3, top_lr=1e-3,
+                meaning="synthetic gradients from one dense layer, one learning rate for all layers, as in the paper")
 METHODS = {
     "backprop": Method("the true gradient, passed down through all blocks", backprop),
     "dni": DNI,
@@ -48,9 +48,10 @@ METHODS = {
 }
 CONTROLS = {
     "one dense layer": PAPER,
-    "one dense layer, SGD": replace(PAPER, meaning="the same, its synthesizers trained by plain gradient descent, as in the paper",
-                                    synthesizer_optimizer=lambda: SGD(0.01)),
-    "no shortcut gradient": replace(DNI, meaning="dni, with messages that leave the shortcut's gradient out", shortcut=False),
+    "one dense layer, SGD": replace(PAPER, synthesizer_optimizer=lambda: SGD(0.01),
+                                    meaning="the same, its synthesizers trained by plain gradient descent, as in the paper"),
+    "no shortcut gradient": replace(DNI, shortcut=False,
+                                    meaning="dni, with messages that leave the shortcut's gradient out"),
 }
 
 

@@ -1,11 +1,12 @@
-"""Did calibration tear or squash a population, and so merge it with others? A look without labels."""
+"""Did calibration tear, squash or exchange populations, and so merge them with others? A look without labels."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 N_CELLS, N_POPULATIONS = 5000, 10
-TORN, SQUASHED = 1.4, 0.5           # growth of the spread that is beyond what calibrations of real samples do
+TORN, SQUASHED = 1.4, 0.5           # growth of a population's spread that calibrations of real samples do not reach
+DISORDER = 0.75                     # rank correlation that they do not fall below; see docs/cytometry.md
 
 
 @dataclass
@@ -25,19 +26,31 @@ class Suspicion:
                 f"{self.growth:.2f} times what it was")
 
 
-def suspicions(before, after, rng):
-    """The populations of a sample that look torn or squashed, the worst first: a list of Suspicion.
+def warnings(before, after, rng):
+    """What looks wrong with a calibration, as a list of sentences; no label is looked at.
 
     before, after (N, D): the same cells, standardised, before and after calibration    rng: draws the cells looked at
+    Needs scikit-learn.
+    """
+    chosen = rng.choice(len(before), min(N_CELLS, len(before)), replace=False)
+    before, after = before[chosen], after[chosen]
+    found = [str(one) for one in suspicions(before, after)]
+    kept = order_kept(before, after)
+    if kept < DISORDER:
+        found.append("Cells with much of a marker before are no longer those with much of it after: the rank correlation "
+                     f"is {kept:.2f}, where calibrations that keep the populations have 0.8 to 1. Populations may have "
+                     "changed places")
+    return found
+
+
+def suspicions(before, after):
+    """The populations of a sample that look torn or squashed, the worst first: a list of Suspicion.
 
     Populations are clusters of the cells before (k-means). A calibration moves and bends them. Where it goes wrong,
     the MMD still falls, but a part of one population has been used to fill another. Then the cells of that cluster
     lie farther from each other than they did; where a network maps a cluster onto a point, far less so.
-    Needs scikit-learn.
     """
     from sklearn.cluster import KMeans
-    chosen = rng.choice(len(before), min(N_CELLS, len(before)), replace=False)
-    before, after = before[chosen], after[chosen]
     n = min(N_POPULATIONS, len(before) // 20)
     if n < 2:
         return []
@@ -53,3 +66,13 @@ def suspicions(before, after, rng):
 def spread(cells, own):
     """The mean standard deviation of the columns within a population, relative to that of all cells."""
     return cells[own].std(axis=0).mean() / cells.std(axis=0).mean()
+
+
+def order_kept(before, after):
+    """The rank correlation of every marker before and after, averaged over the markers: 1 where every order is kept.
+
+    An instrument stretches and shifts its scales; it does not turn low into high. A network that has put one
+    population in the place of another does.
+    """
+    ranks = [np.argsort(np.argsort(cells, axis=0), axis=0) for cells in (before, after)]
+    return float(np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(ranks[0].T, ranks[1].T)]))

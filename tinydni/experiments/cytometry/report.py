@@ -9,13 +9,13 @@ from tinydni.random import stream
 def write_report(folder, facts, reference, before, after, columns, mmd, seed):
     """Writes report.md, report.json and the three pictures.
 
-    facts: {"title": ..., "lines": [sentences], "warnings": [sentences], "numbers": {...}}
+    facts: {"method": ..., "lines": [sentences], "warnings": [sentences], "numbers": {...}} and what else JSON shall say
     reference, before, after: standardised cells    mmd: of the training batches, one per update
     """
     names = ("reference", "sample before", "sample after")
     pictures = {
-        "mmd.png": learning_curve({facts["method"]: (range(1, len(mmd) + 1), running_mean(mmd))}, title="Distance to the reference",
-                                  xlabel="update", ylabel="MMD, mean of 15 updates",
+        "mmd.png": learning_curve({facts["method"]: (range(1, len(mmd) + 1), running_mean(mmd))},
+                                  title="Distance to the reference", xlabel="update", ylabel="MMD, mean of 15 updates",
                                   reference={"reference to itself": facts["numbers"]["mmd_reference"]}),
         "cells.png": cell_scatter(reference, before, after, stream(seed, "sample", 4), "The cells", names),
         "markers.png": marker_histograms(reference, before, after, columns, "Every marker",

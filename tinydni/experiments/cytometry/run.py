@@ -11,7 +11,7 @@ from tinydni.experiments.cytometry.classifier import f1_scores
 from tinydni.experiments.cytometry.discrepancy import discrepancy
 from tinydni.experiments.cytometry.fit import fit, updates_until
 from tinydni.experiments.cytometry.pipeline import Pipeline
-from tinydni.experiments.cytometry.populations import suspicions
+from tinydni.experiments.cytometry.populations import warnings
 from tinydni.random import stream
 
 
@@ -42,10 +42,6 @@ class Run:
         after = backend.to_numpy(network.predict(backend.asarray(xp, before)))
         return cls(cells, pipeline, before, after, network, mmd, seconds, seed)
 
-    def warnings(self):
-        """Sentences about populations that look torn or squashed; no label is looked at."""
-        return [str(one) for one in suspicions(self.before, self.after, stream(self.seed, "sample", 5))]
-
     def scores(self):
         """What `--json` writes beside the options."""
         target, m, classifier = self.pipeline.target, self.pipeline.m, self.pipeline.classifier
@@ -58,4 +54,4 @@ class Run:
         return scores | {"updates_to_mmd_0.30": updates_until(self.mmd, 0.30),
                          "updates_to_mmd_0.20": updates_until(self.mmd, 0.20),
                          "milliseconds_per_update": 1000 * self.seconds / len(self.mmd), "seconds": self.seconds,
-                         "warnings": self.warnings()}
+                         "warnings": warnings(self.before, self.after, stream(self.seed, "sample", 5))}

@@ -24,7 +24,8 @@ class StandardisedSynthesizer(Synthesizer, Layer):
     def __init__(self, n_h, rng, hidden=(32,), eps=1e-3, dtype=np.float32):
         self.n_h, self.eps = checks.positive_int(n_h, "n_h"), eps
         widths = (n_h, *hidden)
-        layers = [part for n_in, n_out in zip(widths, widths[1:]) for part in (Linear(n_in, n_out, rng, dtype=dtype), ReLU())]
+        layers = [part for n_in, n_out in zip(widths, widths[1:])
+                  for part in (Linear(n_in, n_out, rng, dtype=dtype), ReLU())]
         self.net = Sequential(*layers, Linear(widths[-1], n_h, rng, std=0, dtype=dtype))
         self.net.skip_dx()
 

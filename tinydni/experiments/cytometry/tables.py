@@ -53,8 +53,9 @@ def read(path):
     bad = np.argwhere(~np.isfinite(table.values))
     if len(bad):
         row, column = bad[0]
-        raise DataError(f"{path} holds {len(bad):,} entr{'ies that are' if len(bad) > 1 else 'y that is'} not a number: the first is "
-                        f"{table.values[row, column]} for cell {row + 1}, {table.columns[column]}. Remove such cells first.")
+        entries = "1 entry that is" if len(bad) == 1 else f"{len(bad):,} entries that are"
+        raise DataError(f"{path} holds {entries} not a number: the first is {table.values[row, column]} for cell {row + 1}, "
+                        f"{table.columns[column]}. Remove such cells first.")
     return table
 
 
@@ -73,7 +74,8 @@ def read_csv(path):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)            # of no rows; `read` says so itself
-            values = np.loadtxt(path, delimiter=separator, skiprows=int(header), ndmin=2, encoding="utf-8-sig", comments=None)
+            values = np.loadtxt(path, delimiter=separator, skiprows=int(header), ndmin=2, encoding="utf-8-sig",
+                                comments=None)
     except ValueError as error:
         raise DataError(f"{path} is not a table of numbers: {str(error).rstrip('.')}. Every line below the names must hold "
                         "one number per column.") from None

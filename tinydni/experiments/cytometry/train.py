@@ -34,7 +34,8 @@ def add_method_arguments(parser):
     """Adds the options that say how the network is trained; `tinydni calibrate` has the same ones."""
     parser.add_argument("--method", choices=METHODS, default="dni", help="; ".join(
         f"{key}: {method.meaning}" for key, method in METHODS.items()) + " (default dni)")
-    parser.add_argument("--synthesizer", choices=HIDDEN, help="form of the synthesizers: one hidden layer (default) or one dense layer")
+    parser.add_argument("--synthesizer", choices=HIDDEN,
+                        help="form of the synthesizers: one hidden layer (default) or one dense layer")
     parser.add_argument("--updates", type=whole(1), default=500, help="steps of training (default 500)")
     parser.add_argument("--batch-size", type=whole(2), default=1000, help="cells of each sample per step (default 1000)")
     parser.add_argument("--seed", type=whole(0), default=0, help="of all random numbers (default 0)")
@@ -49,7 +50,8 @@ def chosen_method(given):
     if given.synthesizer is None:
         return method
     if method.hidden is None:
-        raise OptionError(f"--synthesizer does nothing with --method {given.method}, which has no synthesizer; leave it out.")
+        raise OptionError(f"--synthesizer does nothing with --method {given.method}, which has no synthesizer; leave it "
+                          "out.")
     return replace(method, hidden=HIDDEN[given.synthesizer])
 
 
@@ -68,8 +70,8 @@ def main(given):
     print(f"Sample {given.source}, {len(cells.counts):,} cells, to be calibrated to sample {REFERENCE}.\n"
           f"Training the classifier{'' if given.no_dae else ' and the denoiser'} on the reference ...", flush=True)
     pipeline = Pipeline.build(given.seed, dae=not given.no_dae, quick=given.quick)
-    run = watched(given, lambda watch, updates: Run.train(cells, pipeline, method, given.seed, updates, given.batch_size,
-                                                          xp, watch))
+    run = watched(given, lambda watch, updates: Run.train(cells, pipeline, method, given.seed, updates,
+                                                          given.batch_size, xp, watch))
     print(run.network.summary(cells.counts.shape[1:]) + "\n")
     result = report(given, run)
     print(table(result))
@@ -104,10 +106,12 @@ def report(given, run):
 
 def table(result):
     """The scores before and after, as text."""
-    rows = [("MMD (biased, rooted; 0.077 for one distribution)", "mmd", 3), ("MMD² (unbiased; 0 for one distribution)", "mmd_unbiased", 4),
+    rows = [("MMD (biased, rooted; 0.077 for one distribution)", "mmd", 3),
+            ("MMD² (unbiased; 0 for one distribution)", "mmd_unbiased", 4),
             ("F1 of the gated cells, weighted", "f1_weighted", 4), ("F1 of the gated cells, macro", "f1_macro", 4)]
     lines = [f"{'':50s}  before   after"]
-    lines += [f"{text:50s}  {result[key + '_before']:6.{digits}f}  {result[key + '_after']:6.{digits}f}" for text, key, digits in rows]
+    lines += [f"{text:50s}  {result[key + '_before']:6.{digits}f}  {result[key + '_after']:6.{digits}f}"
+              for text, key, digits in rows]
     lines += [""] * bool(result["warnings"]) + [f"WARNING: {text}." for text in result["warnings"]]
     return "\n".join(lines + ["", f"{result['iterations']} updates in {result['seconds']:.1f} s, "
                               f"{result['milliseconds_per_update']:.1f} ms each."])

@@ -29,7 +29,8 @@ class Transform:
                 value = 0.0
             if 0 < value < float("inf"):
                 return cls(name, value)
-        raise ValueError(f"transform must be log1p, arcsinh:COFACTOR (a number above 0, such as arcsinh:5) or none; got {text!r}.")
+        raise ValueError("transform must be log1p, arcsinh:COFACTOR (a number above 0, such as arcsinh:5) or none; "
+                         f"got {text!r}.")
 
     def __str__(self):
         return f"{self.name}:{self.cofactor:g}" if self.name == "arcsinh" else self.name

@@ -42,52 +42,62 @@ class Processes:
     def __init__(self, communicator):
         self.endpoint = Endpoint(communicator)
         self.rank, self.size = self.endpoint.rank, self.endpoint.size
-        self.stopped = False
+        self.running = False
 
-    def start(self, make, about):
+    def start(self, make, about=""):
         """Worker 0 tells the other processes what the run is about. Returns worker 0."""
-        for rank in range(1, self.size):
-            self.endpoint.send(rank, Message(Kind.RUN, 0, 0, (as_bytes(about),)))
+        self.tell(Kind.RUN, as_bytes(about))
+        self.running = True
         return make(self.endpoint)
 
+    def stop(self):
+        """Worker 0 tells the others that the run is over. Nothing happens where there is none."""
+        if self.running:
+            self.tell(Kind.STOP)
+            self.endpoint.flush()
+        self.running = False
+
+    def end(self):
+        """Worker 0 tells the others that there will be no other run."""
+        self.stop()
+        self.tell(Kind.END)
+        self.endpoint.flush()
+
+    def tell(self, kind, *arrays):
+        """Sends a message to all others."""
+        for rank in range(1, self.size):
+            self.endpoint.send(rank, Message(kind, 0, 0, arrays))
+
     def follow(self, make):
-        """For the other processes: makes a worker, by the function make(about, endpoint), and runs it.
+        """For the other processes: in every run, makes a worker by the function make(about, endpoint) and lets it work.
 
         If it raises, worker 0 hears of it and ends the run; if that does not come, MPI ends all processes.
         """
         signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C reaches all; worker 0 decides
-        worker = None
+        step = -1
         try:
-            message = self.endpoint.receive()
-            if message.kind == Kind.STOP:
-                return
-            worker = make(as_text(message.arrays[0]), self.endpoint)
-            with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                worker.turns(lambda: not worker.stopped)
+            while (message := self.endpoint.receive()).kind != Kind.END:
+                if message.kind == Kind.RUN:
+                    worker = make(as_text(message.arrays[0]), self.endpoint)
+                    with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                        worker.turns(lambda: not worker.stopped)
+                    step = worker.step
             self.endpoint.flush()
         except BaseException:
-            self.failed(-1 if worker is None else worker.step)
+            self.failed(step)
 
     def failed(self, step):
-        """Tells worker 0 of the exception that is being handled, and waits for the run to end."""
+        """Tells worker 0 of the exception that is being handled, and waits for the end."""
         text = traceback.format_exc()
         self.endpoint.send(0, Message(Kind.FAILED, step, self.rank, (as_bytes(text),)))
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             message = self.endpoint.poll()
-            if message is not None and message.kind == Kind.STOP:
+            if message is not None and message.kind in (Kind.STOP, Kind.END):
                 return
             time.sleep(LONGEST_PAUSE)
         print(f"worker {self.rank} failed, and worker 0 does not answer:\n{text}", file=sys.stderr, flush=True)
         self.endpoint.communicator.Abort(1)
-
-    def stop(self):
-        """Worker 0 tells the others to end. It may be told twice."""
-        if not self.stopped:
-            for rank in range(1, self.size):
-                self.endpoint.send(rank, Message(Kind.STOP, 0, 0))
-            self.endpoint.flush()
-        self.stopped = True
 
 
 class Endpoint:

@@ -1,0 +1,377 @@
+# %% [markdown]
+# # 5. Look through a virtual network
+#
+# **What you'll do.** Build a synthesizer that has the *form* of a gradient: it imagines a small network above
+# h, with the label at its end, and says what the gradient of that would be. Derive how it learns, which takes
+# a gradient of a gradient, check it in two ways, and train MNIST with it.
+#
+# **What you'll learn.** Why the right form beats many parameters; how to differentiate a gradient by hand;
+# how a central difference of two backward passes does the same for any network; what must be compared with
+# what before one praises a method.
+#
+# **What you need.** Notebooks 1 to 4. Three to four minutes.
+
+# %%
+import inspect
+import os
+
+import numpy as np
+
+import tinydni as td
+from tinydni.gradcheck import check_synthesizer
+from tinydni.plots import gradient_quality, learning_curve
+from tinydni.random import stream
+from tinydni.synthesizers import LocalHead, Untrained, VirtualLinear, VirtualMLP, VirtualNetwork
+from tinydni.training import Training
+
+SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
+
+# %% [markdown]
+# ## What a gradient looks like
+#
+# The linear synthesizer of the last notebooks, `h A + y C + b`, is an all-purpose guesser. It has to find out
+# from examples what every gradient of a classifier has in common, and some of that it cannot even express:
+#
+# - it is **zero** for an example that is classified rightly and with confidence;
+# - it is **bounded**, since probabilities are;
+# - it comes from K logits, so all gradients of a batch lie in a space of K dimensions (here 10, not 256).
+#
+# T. Miyato and others had the idea to build this in. Let v be a *virtual* network from h to K logits, any
+# network we like. Take its loss as if it stood in the place of everything above h, and guess the gradient of
+# that:
+#
+# $$\hat\delta = \frac{\partial\, \ell(v(h), y)}{\partial h}$$
+#
+# The simplest v is linear, z = hV + c. For cross-entropy, with p = softmax(z), we know the derivative:
+#
+# $$\hat\delta = u V^T, \qquad u = p - y$$
+#
+# (The paper prints this with y - p. That is the gradient of the log-likelihood, which one climbs; we go down
+# the loss.)
+#
+# Right below a linear top block this form contains the truth itself: with V = W the virtual network *is* the
+# top block.
+
+# %%
+def softmax(z):
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+rng = np.random.default_rng(0)
+N, H, K = 500, 20, 4
+h = rng.standard_normal((N, H))
+W = 2 * rng.standard_normal((H, K)) / np.sqrt(H)                        # of the true top block
+labels = np.array([rng.choice(K, p=p) for p in softmax(h @ W)])         # drawn by its own probabilities
+y = np.eye(K)[labels]
+
+loss, top = td.SoftmaxCrossEntropy(), td.Linear(H, K, rng, bias=False, dtype=np.float64)
+top.W[...] = W
+loss.forward(top.forward(h), labels)
+delta = top.backward(loss.backward()) * N                               # the truth, by the library
+
+print("largest difference from (softmax(h W) - y) W.T:", np.abs(delta - (softmax(h @ W) - y) @ W.T).max())
+np.testing.assert_allclose((softmax(h @ W) - y) @ W.T, delta, atol=1e-12)
+
+# %% [markdown]
+# The virtual network is also not bound to forget as a guess from h alone is (notebook 4): the label sits
+# inside, where it belongs.
+#
+# ## Learning it: the gradient of a gradient
+#
+# V starts random and has to come near the truth by descending
+#
+# $$E = \tfrac{1}{2N} \lVert \hat\delta - \delta \rVert^2$$
+#
+# Let $e = (\hat\delta - \delta)/N$ be what comes back to the synthesizer, as `dy` comes back to a layer. We
+# look for the gradient of $\langle e, \hat\delta \rangle$ with respect to V. Write the forward page, one
+# operation per line, and read it backwards, as ever:
+#
+# | forward | backward |
+# | --- | --- |
+# | `z = h @ V + c` | `dV += h.T @ dz`, &nbsp; `dc = dz.sum(axis=0)` |
+# | `p = softmax(z)` | `dz = p * (du - (du * p).sum(axis=1, keepdims=True))` |
+# | `u = p - y` | `dp = du` |
+# | `delta_hat = u @ V.T` | `du = e @ V`, &nbsp; `dV = e.T @ u` |
+#
+# (For the softmax, $\partial p_k / \partial z_l = p_k ([k = l] - p_l)$; multiply by du and sum over k.) V
+# occurs twice, as the way up and as the way down, so `dV` has two parts. The second one, `h.T @ dz`, comes
+# from the change of the *probabilities*. It is the second-order part.
+
+# %%
+class Virtual:
+    """delta_hat = (softmax(h V + c) - y) V.T."""
+
+    parameters = ("V", "c")
+
+    def __init__(self, n_h, n_classes, rng):
+        self.V, self.c = rng.standard_normal((n_h, n_classes)) / np.sqrt(n_h), np.zeros(n_classes)
+
+    def forward(self, h, y):
+        self.h, self.p = h, softmax(h @ self.V + self.c)
+        self.u = self.p - y
+        return self.u @ self.V.T
+
+    def backward(self, e):
+        du = e @ self.V
+        dz = self.p * (du - (du * self.p).sum(axis=1, keepdims=True))
+        self.dV = e.T @ self.u + self.h.T @ dz
+        self.dc = dz.sum(axis=0)
+
+report = check_synthesizer(Virtual(6, 3, np.random.default_rng(0)), (8, 6), np.eye(3)[[0, 2, 1, 1, 0, 2, 2, 0]])
+print(report)
+assert report.ok
+
+# %% [markdown]
+# The checker of notebook 2 moves V and c and looks at `delta_hat`: the closed form is right. The library's
+# `VirtualLinear` says the same in the same words:
+
+# %%
+ours, theirs = Virtual(H, K, np.random.default_rng(1)), VirtualLinear(H, K, np.random.default_rng(1), dtype=np.float64)
+e = rng.standard_normal((N, H)) / N
+for synthesizer in (ours, theirs):
+    synthesizer.forward(h, y)
+    synthesizer.backward(e)
+for name in ("V", "c"):
+    np.testing.assert_allclose(getattr(theirs, "d" + name), getattr(ours, "d" + name), rtol=1e-9, atol=1e-12)
+print(inspect.getsource(VirtualLinear.backward))
+
+# %% [markdown]
+# ## Does it find the truth?
+#
+# Four guessers for the toy top block above: our virtual network; the same without its second-order part; the
+# same going *up*, with the sign as printed; and, as a line to beat, the best that any linear guess from [h,
+# y, 1] can do.
+
+# %%
+def fit(sign=-1, second_order=True, lr=0.3, n_steps=100):
+    """E in every step."""
+    guesser, errors = Virtual(H, K, np.random.default_rng(1)), []
+    for step in range(n_steps):
+        e = (guesser.forward(h, y) - delta) / N
+        errors.append(0.5 * N * np.sum(e**2))
+        guesser.backward(e)
+        guesser.V = guesser.V + sign * lr * (guesser.dV if second_order else e.T @ guesser.u)
+        guesser.c = guesser.c + sign * lr * guesser.dc * second_order
+    return np.array(errors)
+
+features = np.hstack([h, y, np.ones((N, 1))])
+linear = features @ np.linalg.lstsq(features, delta, rcond=None)[0]
+best_linear = 0.5 * np.sum((linear - delta)**2) / N
+
+errors = {"virtual": fit(), "without second order": fit(second_order=False), "uphill": fit(sign=+1, n_steps=12)}
+assert errors["virtual"][-1] < 0.01 < best_linear and errors["uphill"][-1] > errors["uphill"][0]
+learning_curve({name: (np.arange(len(error)), error) for name, error in errors.items()}, title="Matching a gradient",
+               xlabel="step", ylabel="squared error E", reference={"guess zero": 0.5 * np.sum(delta**2) / N,
+                                                                   "best linear": best_linear})
+
+# %% [markdown]
+# With 84 numbers the virtual network finds the truth; the linear guess has 500 and cannot. And the
+# second-order part? It is *right*, and here it matters little. With a hidden layer in the virtual network it
+# weighs a bit more (exercise 2). Going uphill fails as it did in notebook 3.
+
+# %% [markdown]
+# ## Any virtual network, by a difference
+#
+# For every v one would have to derive a page like ours. There is a trick. The inner product
+# $\langle e, \hat\delta \rangle = \langle e, \partial \ell / \partial h \rangle$ is a directional derivative:
+# the slope of the summed loss as h moves along e. And derivatives may be taken in any order. So its gradient
+# with respect to V is the slope, along the same way, of the *ordinary* weight gradient:
+#
+# $$\frac{\partial}{\partial V} \langle e, \hat\delta \rangle
+# = \frac{d}{d\varepsilon}\, \frac{\partial \ell}{\partial V}(h + \varepsilon e)
+# \approx \frac{dV(h + \varepsilon e) - dV(h - \varepsilon e)}{2 \varepsilon}$$
+#
+# Two ordinary backward passes, whatever the network is made of. Try it on ours, where `dV` of the ordinary
+# loss is `h.T @ (p - y)`:
+
+# %%
+def ordinary_dV(h, V, c):
+    """The gradient of the summed cross-entropy of a linear classifier."""
+    return h.T @ (softmax(h @ V + c) - y)
+
+ours.forward(h, y)
+e = rng.standard_normal((N, H))
+ours.backward(e)
+step = 1e-5
+by_difference = (ordinary_dV(h + step * e, ours.V, ours.c) - ordinary_dV(h - step * e, ours.V, ours.c)) / (2 * step)
+error = np.abs(by_difference - ours.dV).max() / np.abs(ours.dV).max()
+print(f"closed form beside difference of two passes: relative error {error:.0e}")
+assert error < 1e-6
+
+# %% [markdown]
+# The library has it as `VirtualNetwork`, for any layers. With one hidden layer of tanh there is also a closed
+# form, `VirtualMLP`, a page of formulas. Same weights, same numbers:
+
+# %%
+closed = VirtualMLP(H, K, np.random.default_rng(2), hidden=16, dtype=np.float64)
+layers = [td.Linear(H, 16, rng, dtype=np.float64), td.Tanh(), td.Linear(16, K, rng, dtype=np.float64)]
+layers[0].W[...], layers[2].W[...] = closed.A, closed.V
+general = VirtualNetwork(td.Sequential(*layers), K, step=1e-5)
+
+guesses = [synthesizer.forward(h, y) for synthesizer in (closed, general)]
+np.testing.assert_allclose(*guesses, rtol=1e-9, atol=1e-12)
+for synthesizer in (closed, general):
+    synthesizer.backward(e)
+for name, by_hand, by_difference in (("first matrix", closed.dA, layers[0].dW), ("second matrix", closed.dV, layers[2].dW)):
+    error = np.abs(by_difference - by_hand).max() / np.abs(by_hand).max()
+    print(f"{name}: relative error of the difference {error:.0e}")
+    assert error < 1e-6
+
+# %% [markdown]
+# ## MNIST
+#
+# Six layers, as in notebook 4, and four virtual arms beside cDNI and backpropagation:
+#
+# | | what a hidden block learns from |
+# | --- | --- |
+# | `vfbn` | a linear virtual network, trained on the messages ("virtual forward-backward network" in the paper) |
+# | `vfbn, one hidden` | a virtual network with a hidden layer of 256 |
+# | `vfbn, untrained` | the same linear form, random, and never trained |
+# | `local` | a classifier of its own: the same form, but trained as a classifier, on the labels, not on the messages |
+#
+# The last two are the controls. Without them nobody could tell whether *learning the gradient* does anything.
+
+# %%
+try:
+    data = td.datasets.mnist()
+except td.datasets.DataError:
+    print("MNIST cannot be had here. Scikit-learn's small digits stand in for it: everything runs, the numbers differ.")
+    data = td.datasets.digits()
+
+MNIST = data.name == "mnist" and not SHORT
+epochs = 1 if SHORT else 3 if MNIST else 40
+print(f"{data.name}: {len(data.x):,} images to train on, {len(data.x_test):,} to test on")
+
+# %%
+def adam(lr, eps=1e-8):
+    return lambda: td.Adam(lr, eps=eps)
+
+def recipe(method, seed=0):
+    rng = stream(seed, "synthesizer")
+    return {
+        "backprop": dict(schedule=td.backprop, optimizer=adam(2e-3)),
+        "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10),
+                     optimizer=adam(5e-3, eps=1e-5), top_optimizer=adam(1e-3), synthesizer_optimizer=adam(1e-3)),
+        "vfbn": dict(synthesizer=lambda n: VirtualLinear(n, 10, rng), optimizer=adam(3e-3), synthesizer_optimizer=adam(1e-3)),
+        "vfbn, one hidden": dict(synthesizer=lambda n: VirtualMLP(n, 10, rng, hidden=256), optimizer=adam(3e-3),
+                                 synthesizer_optimizer=adam(1e-3)),
+        "vfbn, untrained": dict(synthesizer=lambda n: Untrained(VirtualLinear(n, 10, rng)), optimizer=adam(1e-3),
+                                synthesizer_optimizer=adam(1e-3)),
+        "local": dict(synthesizer=lambda n: LocalHead(VirtualLinear(n, 10, rng)), optimizer=adam(1e-3),
+                      synthesizer_optimizer=adam(1e-3)),
+    }[method]
+
+def train(method, layers=6, seed=0):
+    """Trains one network. Returns its history."""
+    blocks = td.mlp([data.n_in] + [256] * (layers - 1) + [10], stream(seed, "weights"))
+    net = td.decouple(blocks, td.SoftmaxCrossEntropy(), **recipe(method, seed))
+    training = Training(net, data, epochs, batch_size=64, seed=seed, schedule=td.LinearDecay(epochs * (len(data.x) // 64)),
+                        context=None if method == "backprop" else data.context(), measure_gradients=method != "backprop")
+    return training.run()
+
+METHODS = ("backprop", "vfbn", "vfbn, one hidden", "local", "cdni", "vfbn, untrained")
+histories = {method: train(method) for method in METHODS}
+for method in METHODS:
+    print(f"{method:16s} {histories[method]['test_error'][-1]:5.2f} % of the test images misread")
+
+last = {method: history["test_error"][-1] for method, history in histories.items()}
+assert not MNIST or max(last["vfbn"], last["local"], last["cdni"]) < last["vfbn, untrained"] + 0.3
+assert not MNIST or last["vfbn"] < last["backprop"] + 0.8
+
+learning_curve({method: (history["epoch"], history["test_error"]) for method, history in histories.items()},
+               title=f"{data.name}, 6 layers", xlabel="epoch", ylabel="test error [%]")
+
+# %%
+gradient_quality({method: histories[method] for method in ("vfbn", "cdni", "local", "vfbn, untrained")},
+                 title=f"{data.name}, 6 layers: guess beside truth")
+
+# %% [markdown]
+# - **The virtual network is close to backpropagation from the first epoch on**: its guesses have the right
+#   direction early, nearly the truth at interface 5, and clearly better than those of cDNI all the way down.
+#   No chain has to fill first: a random V already knows that an example that is right needs no change.
+# - **Untrained it works, too**, though worse. The blocks below learn to be read by fixed random weights,
+#   which is a classifier like any other.
+# - **And the local classifier** comes close to all of them without listening to any message, though its
+#   cosine is lower. A lesson in modesty: on a task as easy as this, layers that work each for themselves go
+#   far, and the cosine does not decide. It takes deeper networks, cut in few places, to tell the methods
+#   apart.
+#
+# ## Why it wins
+#
+# It does not guess better because it is larger. It has 2,570 numbers per interface where the linear
+# synthesizer has 68,352. It has the right *shape*: zero where nothing is to be learnt, bounded,
+# ten-dimensional, and exact at the top. Each step of its learning is then about the only open question: which
+# directions of h do the classes above care about?
+
+# %% [markdown]
+# ## On your own
+#
+# **1.** For squared error with a linear virtual network, z = hV and u = z - y. Derive `dV` for δ̂ = u Vᵀ.
+# What takes the place of the softmax line?
+#
+# <details><summary>Hint</summary>
+#
+# p is z itself, so dz = du: `dV = e.T @ u + h.T @ (e @ V)`. In the library it is
+# `VirtualLinear(..., output=td.Sequential())`, with nothing between z and p; check both against one another.
+# </details>
+#
+# **2.** How much does the second-order part weigh with a hidden layer? In `VirtualMLP.backward`, the
+# first-order part of dA is `e.T @ m`. Measure its cosine with the full dA, for the gradient that learning
+# sees.
+#
+# <details><summary>Hint</summary>
+#
+# `np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b))`. After `closed.backward(e)` the full gradient is
+# `closed.dA`, and the first-order part is `e.T @ closed.m`. Take e = (guess - truth) / N, as in learning: the
+# cosine is 0.97 here, where for the linear form it is above 0.99. (A random e gives another number.)
+# </details>
+#
+# **3.** Give `VirtualNetwork` a hidden layer of ReLU instead of tanh, and compare its gradient for steps of
+# 10⁻¹ to 10⁻⁶ with one another. Why is smaller not better?
+#
+# <details><summary>Hint</summary>
+#
+# Between kinks ReLU is straight: f'' is zero, and everything that bends sits in the kinks. With smaller steps
+# fewer and fewer examples cross a kink, and each crossing counts 1/ε: at 10⁻⁴ the gradient is several times
+# longer than at 10⁻¹ and points elsewhere. At 10⁻⁵ nobody crosses one any more, and the kinks are overlooked
+# altogether. A step of 0.03 to 0.1 times the size of h averages over many. The library's default is 0.1.
+# </details>
+#
+# **4.** Start V of every `VirtualLinear` at zero. Does it learn? And `VirtualMLP` with both A and V at zero?
+#
+# <details><summary>Hint</summary>
+#
+# The linear form guesses zero at first, but `dV = e.T @ u` is not zero where the message is not. Below the
+# top it is the truth, so V moves in the first step; the next interface hears something in the second step,
+# and so on down: one interface per step. With two zero matrices m, q and dm are all zero, so is every
+# gradient, and nothing ever happens. Of several layers in a row at most one may start at zero.
+# </details>
+#
+# **5.** Train `vfbn` with 3 layers and a synthesizer learning rate of zero, and compare with
+# `vfbn, untrained`. What else differs between the two recipes?
+#
+# <details><summary>Hint</summary>
+#
+# `Untrained` never learns either, so the difference is the learning rate of the blocks, 3e-3 and 1e-3. When a
+# comparison hides such a thing, it measures the recipe.
+# </details>
+
+# %% [markdown]
+# ## In practice
+#
+# - The virtual network may be anything: two small convolutions for images, with
+#   `VirtualNetwork`. It should be smooth where its second derivative is wanted: tanh or softplus rather than
+#   ReLU.
+# - It starts small and random, never at zero, and all virtual networks use batch statistics.
+# - A difference of two passes costs about four passes of the virtual network; it is small, so that is little.
+#
+# ## Further reading
+#
+# - T. Miyato, D. Okanohara, S. Maeda and M. Koyama, *Synthetic Gradient Methods with Virtual Forward-Backward
+#   Networks*, 2017: three pages.
+# - B. Pearlmutter, *Fast Exact Multiplication by the Hessian*, 1994: the derivative along a direction, from
+#   two backward passes or exactly.
+# - A. Nøkland and L. Eidnes, *Training Neural Networks with Local Error Signals*, 2019: how far the local
+#   classifier goes.
+#
+# Next: **6. Unlock everything.**

@@ -1,0 +1,354 @@
+# %% [markdown]
+# # 6. Unlock everything
+#
+# **What you'll do.** Prove that the locks are gone, by poisoning what a block may not need. Let blocks update
+# only now and then. Take away the last lock with synthetic *inputs*. Then put the network on two real
+# workers, draw who does what when, and ask: is it faster?
+#
+# **What you'll learn.** How to test for independence; what lateness costs; why a decoupled network is more
+# work, and when it pays all the same.
+#
+# **What you need.** Notebooks 1 to 5. Three to five minutes, on two cores.
+
+# %%
+import inspect
+import os
+
+import numpy as np
+
+import tinydni as td
+from tinydni.dni import Stochastic, full_unlock
+from tinydni.parallel import ParallelTraining, Plan
+from tinydni.parallel.costs import measure
+from tinydni.parallel.simulator import Link, scaled, throughput
+from tinydni.parallel.transports.threads import Threads
+from tinydni.plots import learning_curve, results_table, timeline
+from tinydni.random import stream
+from tinydni.synthesizers import InputSynthesizer, VirtualLinear
+from tinydni.training import Training
+
+SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
+
+try:
+    data = td.datasets.mnist()
+except td.datasets.DataError:
+    print("MNIST cannot be had here. Scikit-learn's small digits stand in for it: everything runs, the numbers differ.")
+    data = td.datasets.digits()
+
+MNIST = data.name == "mnist" and not SHORT
+epochs = 1 if SHORT else 3 if MNIST else 40
+context = data.context()
+print(f"{data.name}: {len(data.x):,} images to train on, {len(data.x_test):,} to test on")
+
+# %%
+def adam(lr, eps=1e-8):
+    return lambda: td.Adam(lr, eps=eps)
+
+def network(method="cdni", blocks=None, schedule=td.update_decoupled, **options):
+    """Three layers, or other blocks, with the recipes of notebooks 4 and 5."""
+    rng = stream(0, "synthesizer")
+    recipe = {"backprop": dict(optimizer=adam(2e-3)),
+              "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10), optimizer=adam(5e-3, eps=1e-5),
+                           top_optimizer=adam(1e-3), synthesizer_optimizer=adam(1e-3)),
+              "vfbn": dict(synthesizer=lambda n: VirtualLinear(n, 10, rng), optimizer=adam(3e-3),
+                           synthesizer_optimizer=adam(1e-3))}[method]
+    blocks = blocks or td.mlp([data.n_in, 256, 256, 10], stream(0, "weights"))
+    return td.decouple(blocks, td.SoftmaxCrossEntropy(), schedule=schedule, **{**recipe, **options})
+
+def train(net):
+    """Trains a network on the data. Returns the history."""
+    n_steps = epochs * (len(data.x) // 64)
+    return Training(net, data, epochs, batch_size=64, seed=0, schedule=td.LinearDecay(n_steps), context=context).run()
+
+# %% [markdown]
+# ## Poison
+#
+# "The block does not wait for those above" is a claim about what its update *depends* on. That can be tested:
+# fill everything above with NaN, make one step, and see whether the block updates as if nothing had happened.
+# NaN is contagious: whatever touches it becomes NaN.
+
+# %%
+def bottom_after_one_step(schedule, method, poisoned):
+    net = network(method, schedule=schedule)
+    for start in range(0, 10 * 64, 64):                         # first some ordinary steps
+        net.step(data.x[start:start + 64], data.y[start:start + 64], context[start:start + 64])
+    if poisoned:
+        for module in net.modules[1:]:
+            module.block.layers[0].W[...] = np.nan
+    net.step(data.x[:64], data.y[:64], context[:64])
+    return net.modules[0].block.layers[0].W
+
+for schedule, method in ((td.backprop, "backprop"), (td.update_decoupled, "cdni")):
+    healthy, ill = (bottom_after_one_step(schedule, method, poisoned) for poisoned in (False, True))
+    same = np.array_equal(healthy, ill)
+    print(f"{schedule.__name__:17s} the lowest block updates " + ("just the same" if same else "to NaN") + " when all above is poisoned")
+    assert same == (schedule is td.update_decoupled)
+
+# %% [markdown]
+# Under `update_decoupled` the poison does arrive, one step later: in the *synthesizer*, which has listened to
+# the message. The update itself was free of it. Update lock and backward lock are gone.
+
+# %% [markdown]
+# ## Now and then
+#
+# If a block needs nobody's permission to update, it may also do so when it has time. In `Stochastic(p)` every
+# block tosses a coin in every step: with probability p it updates and sends its message down, else it only
+# runs forward. The blocks do not even act in the same steps. How rare may updates be?
+
+# %%
+rows = []
+for p in (1.0, 0.5, 0.2, 0.1):
+    for method in ("cdni", "vfbn"):
+        history = train(network(method, schedule=Stochastic(p, n_modules=3, seed=0)))
+        rows.append({"row": f"p = {p:g}", "column": method, "mean": history["test_error"][-1], "std": None, "seeds": 1, "paper": None})
+    if p == 1:          # every block in every step: nothing but update_decoupled
+        np.testing.assert_allclose(history["train_loss"], train(network(method))["train_loss"], rtol=1e-3)
+
+assert not MNIST or max(row["mean"] for row in rows) < 12
+results_table(rows, title=f"{data.name}, 3 layers: each block updates with probability p", unit=f"Test error [%] after {epochs} epochs")
+
+# %% [markdown]
+# With p = 0.2 each block makes a fifth of the updates, and loses less than one might fear. The virtual
+# network is the more patient one: it has fewer numbers to learn from rare messages. (The same number of
+# *epochs*, mind. Five times as many would be the same number of updates.)
+
+# %% [markdown]
+# ## The last lock
+#
+# One lock is left: a block cannot run before it gets its input. The cure is the same. Let it guess its input,
+# from something it has at once: the network's own input x. A synthetic input $\hat h_k = I_k(x)$ takes the
+# place of what the block below will send, and I learns from that when it comes. Here is the whole schedule:
+
+# %%
+print(inspect.getsource(full_unlock))
+
+# %% [markdown]
+# Look at the first loop: no module uses anything of another. All passes could run at the same moment. In the
+# second loop the messages are delivered, the h upwards and the dx downwards. Test it with poison again, now
+# *below*:
+
+# %%
+def unlocked_network():
+    rng = stream(0, "synthesizer", 1)
+    return network(schedule=full_unlock, optimizer=adam(1e-3), synthesizer_optimizer=adam(1e-3),
+                   input_synthesizer=lambda n_h: InputSynthesizer(data.n_in, n_h, rng), input_optimizer=adam(1e-3))
+
+def middle_after_one_step(poisoned):
+    net = unlocked_network()
+    for start in range(0, 10 * 64, 64):
+        net.step(data.x[start:start + 64], data.y[start:start + 64], context[start:start + 64])
+    if poisoned:
+        for module in (net.modules[0], net.modules[2]):
+            module.block.layers[0].W[...] = np.nan
+    net.step(data.x[:64], data.y[:64], context[:64])
+    return net.modules[1].block.layers[0].W
+
+assert np.array_equal(middle_after_one_step(False), middle_after_one_step(True))
+print("the middle block updates just the same when the blocks above and below are poisoned")
+
+# %% [markdown]
+# In use the synthetic inputs are gone: `predict` runs the ordinary network, from real h to real h. So each
+# block must be good on *both*, and it is only as good as its guessed inputs are like the real ones.
+
+# %%
+net = unlocked_network()
+history = train(net)
+print(f"{data.name}, 3 layers, fully unlocked: {history['test_error'][-1]:.2f} % of the test images misread")
+
+h, x = data.x_test[:2000], data.x_test[:2000]
+for below, above in zip(net.modules, net.modules[1:]):
+    h = below.forward(h)
+    h_hat = above.input_synthesizer.forward(x)
+    print(f"synthetic input of width {h.shape[1]}: squared error {100 * np.sum((h_hat - h)**2) / np.sum(h**2):.0f} % of the size of the real one")
+assert not MNIST or history["test_error"][-1] < 8
+
+# %% [markdown]
+# It learns, with a worse result than decoupled updates alone in the same time: now a block runs on a guess,
+# updates on a guess, and teaches others by both. With three layers that works well, with four it gets shaky
+# in so few epochs. The paper trained it for hundreds of thousands of steps.
+
+# %% [markdown]
+# ## Two workers
+#
+# So far one loop has pretended to be many workers. Now for real: two threads, each with a half of a network
+# of six layers, that send each other arrays. One interface is enough, between the workers. Inside a worker
+# the gradient may be true, since nobody has to wait there.
+
+# %%
+def two_halves():
+    layers = td.mlp([data.n_in] + [256] * 5 + [10], stream(0, "weights"))
+    return [td.Sequential(*layers[:2]), td.Sequential(*layers[2:])]         # about equal work: the first layer is the largest
+
+def stop_after(n_steps):
+    def stop(training):
+        training.stopped = training.step >= n_steps
+    return stop
+
+def on_two_workers(net, mode, n_steps=200, **options):
+    """Some steps of a network of two modules on two threads, one for each. Returns the training."""
+    training = ParallelTraining(
+        net, data, epochs=20, batch_size=64, seed=0, context=context, transport=Threads(2),
+        make_plan=lambda t: Plan(mode, [1, 2], t.schedule, t.batch_of, t.batch_size, **options))
+    training.run([stop_after(n_steps)])
+    return training
+
+# %% [markdown]
+# First the habit of notebook 1: same numbers? In the mode `lock-step` a worker may be one batch ahead and no
+# more, so that each message is learnt before the next batch. Two threads then have to do exactly what one
+# loop does:
+
+# %%
+one_loop = network(blocks=two_halves())
+training = Training(one_loop, data, epochs=20, batch_size=64, seed=0, context=context)
+training.run([stop_after(200)])
+two_workers = on_two_workers(network(blocks=two_halves()), "lock-step").network
+
+probe = data.x_test[:500]
+difference = np.abs(one_loop.predict(probe) - two_workers.predict(probe)).max()
+print(f"after 200 steps the outputs differ by at most {difference:.0e}")
+assert difference < 1e-2
+
+# %% [markdown]
+# Now let them run freely: a worker takes the next batch as soon as it has one, up to four batches ahead, and
+# learns from messages when they come. For a picture, both write down what they do. Beside it, backpropagation
+# over the same two workers (`locked`), and the full unlock.
+
+# %%
+recorded = (30, 180)
+rng = stream(0, "synthesizer", 1)
+runs = {"locked": on_two_workers(network("backprop", two_halves(), td.backprop), "locked", recorded=recorded),
+        "decoupled": on_two_workers(network(blocks=two_halves()), "free", recorded=recorded),
+        "fully unlocked": on_two_workers(
+            network(blocks=two_halves(), input_synthesizer=lambda n_h: InputSynthesizer(data.n_in, n_h, rng), input_optimizer=adam(1e-3)),
+            "free", recorded=recorded, unlock=True)}
+timeline({label: run.records for label, run in runs.items()})
+
+# %% [markdown]
+# Read it like a score. In the *locked* run the blue and red bars of the two workers take turns: while one
+# computes, the other is idle (grey). In the *decoupled* run both are busy, the upper one on an earlier batch
+# than the lower one, which has not waited for it. Green is the price: guessing and learning to guess. The
+# *full unlock* starts both on the same batch, and pays for synthetic inputs as well.
+#
+# How late do the messages come? We count, for each, how many batches the lower worker had begun in the
+# meantime:
+
+# %%
+late = runs["decoupled"].staleness[0]
+for n_batches, count in sorted(late.items()):
+    print(f"{count:4d} messages came {n_batches} batches late")
+assert sum(late.values()) == 200
+
+# %% [markdown]
+# The synthesizer does not mind much. The h and the context of that batch were kept, and the message is right
+# for these; only the weights have moved on a little.
+
+# %% [markdown]
+# ## Is it faster?
+#
+# Count the work. A locked step is forward, backward, update, one worker after the other. A decoupled worker
+# does the same for its part, and the guessing on top, but all of them do it at once. So with K equal workers
+# the best to be had is
+#
+# $$\text{speed-up} = \frac{K \cdot \text{block}}{\text{block} + \text{synthesizer}}$$
+#
+# Measured costs of the two halves, and what follows from them (no messages, no other programs, caches as on
+# one core: the best case):
+
+# %%
+batch = data.x[:64], context[:64], data.y[:64]
+costs = measure(network(blocks=two_halves()).modules, *batch)
+for k in range(2):
+    print(f"worker {k}: synthesizer / block = {costs.synthesizer[k] / costs.block[k]:.2f}")
+
+curves = {}
+for mode in ("locked", "decoupled", "data-parallel"):
+    workers = np.array([2, 4, 8, 16])
+    speeds = [throughput(mode, scaled(costs, K), Link()) * scaled(costs, K).block.sum() for K in workers]      # K mean halves
+    curves[mode] = (workers, speeds)
+    print(f"{mode:14s}" + "".join(f"   {K} workers {speed:4.1f}" for K, speed in zip(workers, speeds)))
+
+equal = scaled(costs, 4)
+formula = 4 * equal.block[0] / (equal.block[0] + equal.synthesizer[0])
+assert abs(curves["decoupled"][1][1] / formula - 1) < 0.05          # the formula, found again by the simulator
+assert all(abs(speed - 1) < 0.05 for speed in curves["locked"][1])
+
+learning_curve(curves, title="Speed-up over one worker, computed from costs", xlabel="workers, each with the same part of a deeper network",
+               ylabel="times as many batches per second")
+
+# %% [markdown]
+# - **Locked** stays at 1, whatever the number of workers: only one works at a time.
+# - **Decoupled** grows with the number of workers, at a slope below 1, for the guessing. Cheap synthesizers
+#   matter more than good ones here.
+# - **Data parallelism**, where each worker has the whole network and a share of each batch, saves on the
+#   passes but not on the update: every worker steps *all* weights. With small batches that is a large part of
+#   the work. Besides, it sends the gradients of all weights in every step (here for nothing, in reality not),
+#   while an interface sends one h up and one dh down. With large batches the picture changes.
+#
+# And steps are not accuracy: as we saw, a decoupled network may need more of them. Whoever claims a speed-up
+# should state the number of workers, the steps, the error reached, and a locked baseline *and* data
+# parallelism on the same workers. `python benchmarks/workers.py` does, for this machine.
+
+# %% [markdown]
+# ## On your own
+#
+# **1.** `update_decoupled` passes the poison test for the blocks *above*. Poison the block *below* instead.
+# What happens, and which lock is it?
+#
+# <details><summary>Hint</summary>
+#
+# The NaN comes up with h in the same step. That is the forward lock, which only the full unlock removes.
+# </details>
+#
+# **2.** In the poison test for `update_decoupled`, make a second step. Where is the poison now, and why?
+#
+# <details><summary>Hint</summary>
+#
+# In the first step, block 2 sent a message of NaN, and the synthesizer of block 1 learnt from it. In the
+# second step it guesses NaN, and the lowest block updates to NaN. A failure travels down one block per step.
+# </details>
+#
+# **3.** BP(λ) mixes the two gradients: `from tinydni.dni import BPLambda`, `schedule=BPLambda(0.5)`. Train
+# with λ = 0, 0.5 and 1 for `cdni`. Which of them is backpropagation, and which locks are back for λ > 0?
+#
+# <details><summary>Hint</summary>
+#
+# λ = 1 takes nothing but the gradient from above: backpropagation, with the learning rates of cDNI. As soon
+# as λ > 0, each block needs the gradient that comes back from above, so update lock and backward lock are
+# back. It tells how much is lost by guessing, and removes nothing.
+# </details>
+#
+# **4.** Set `room=1` in the plan of the decoupled run and look at the timeline and the lateness. Then
+# `room=16`.
+#
+# <details><summary>Hint</summary>
+#
+# With room for one batch nobody runs ahead: each message is learnt before the next batch, nothing is late,
+# and the lower worker waits (this is the mode `lock-step`). More room lets it run further ahead of a slow
+# upper worker. It does not make the slower one of the two any faster, and that one sets the pace.
+# </details>
+#
+# **5.** With synthesizer / block = 0.3 for every worker, how many workers does it take to be twice as fast as
+# one that runs locked? And with 1.0?
+#
+# <details><summary>Hint</summary>
+#
+# K / (1 + 0.3) = 2 gives K = 2.6, so three. With 1.0 it takes four: half of each worker's time is spent on
+# guessing.
+# </details>
+
+# %% [markdown]
+# ## In practice
+#
+# - Threads are enough for NumPy, which computes outside of Python's lock; `tinydni train mnist --workers 2`
+#   uses them. Across computers it is MPI: `mpiexec -n 2 tinydni train mnist --transport mpi`.
+# - Give each worker one BLAS thread. Two workers with two threads each on two cores get in each other's way.
+# - Cut where the work is halved and h is small. `tinydni.parallel.balance` finds the place from measured
+#   costs.
+#
+# ## Further reading
+#
+# - M. Jaderberg and others, *Decoupled Neural Interfaces using Synthetic Gradients*, 2016, sections 2.1 and
+#   3.1 on the complete unlock, supplement A on BP(λ).
+# - Y. Huang and others, *GPipe*, 2019: another way to keep locked workers busy, with micro-batches.
+# - Z. Huo and others, *Decoupled Parallel Backpropagation with Convergence Guarantee*, 2018: true gradients,
+#   but late ones.

@@ -1,0 +1,88 @@
+"""What a step of each module costs, by measurement."""
+
+import time
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tinydni import backend
+
+REPEATS = 7             # the fastest counts: the others were disturbed
+
+
+@dataclass
+class Costs:
+    """Seconds that each module, or stage, spends on a batch, bottom to top: arrays (K,).
+
+    forward, backward, update: of the block, the loss included    guess, learn: of the synthesizer, 0 without one
+    h, parameters: bytes of the output, and of the parameters
+    """
+
+    forward: np.ndarray
+    backward: np.ndarray
+    update: np.ndarray
+    guess: np.ndarray
+    learn: np.ndarray
+    h: np.ndarray
+    parameters: np.ndarray
+
+    @property
+    def block(self):
+        return self.forward + self.backward + self.update
+
+    @property
+    def synthesizer(self):
+        return self.guess + self.learn
+
+    def of_stages(self, ends):
+        """The costs of stages that end after `ends` modules."""
+        starts = [0, *ends[:-1]]
+        sums = {name: np.add.reduceat(array, starts) for name, array in vars(self).items() if name != "h"}
+        return Costs(**sums, h=self.h[np.array(ends) - 1])
+
+
+def measure(modules, x, context, target):
+    """Times one step of each module of a Network, on copies. Returns Costs.
+
+    x (N, D), context, target: a batch, as the bottom module gets it
+    """
+    times, sizes = [], []
+    with threadpool_limits(1, "blas"):
+        for module in modules:
+            module, trials = deepcopy(module), []
+            for _ in range(REPEATS):
+                h, *trial = one_step(module, x, context, target)
+                trials.append(trial)
+            times.append(np.min(trials, axis=0))
+            sizes.append((h.nbytes, sum(p.nbytes for _, p, _ in module.block.named_parameters())))
+            x = h
+    return Costs(*np.transpose(times), *np.transpose(sizes).astype(float))
+
+
+def one_step(module, x, context, target):
+    """One step of a module as a worker makes it. Returns h and the seconds of forward, backward, update, guess, learn."""
+    marks = []
+
+    def mark(array):
+        backend.to_numpy(array.ravel()[:1])             # waits for a device
+        marks.append(time.perf_counter())
+
+    guesses = module.synthesizer is not None
+    mark(x)
+    h = module.forward(x)
+    mark(h)
+    dh = module.gradient_at_output(h, context, target) if guesses or module.loss is not None else h / len(h)
+    mark(dh)
+    module.backward(dh)
+    mark(dh)
+    module.update()
+    mark(dh)
+    if guesses:
+        module.learn(h.copy(), context, dh)             # a target that comes late: the guess is made again
+    mark(dh)
+    forward, gradient, backward, update, learn = np.diff(marks)
+    if guesses:
+        return h, forward, backward, update, gradient, learn
+    return h, forward + gradient * (module.loss is not None), backward, update, 0.0, 0.0
