@@ -121,6 +121,7 @@ def measured_link(processes, n_bytes, n=200):
                 endpoint.receive()
                 endpoint.send(0, message)
         found.append((np.median(ways), np.median(sends)) if ways else (0, 0))
+    endpoint.flush()
     (way, send), (long_way, long_send) = found
     # To take a message costs about as much as to send it: both handle the bytes once.
     return Link(latency=way, bandwidth=n_bytes / max(long_way - way, 1e-9), per_message=send,
@@ -131,6 +132,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json")
+    parser.add_argument("--without", nargs="*", default=[], help="contenders to leave out")
     given = parser.parse_args()
     communicator, results = world(), []
     for width, batch in WORKLOADS:
@@ -141,7 +143,8 @@ def main():
         cuts = first_cut.tolist()
         h_bytes = 4 * width * batch
         link = measured_link(Processes(communicator), h_bytes)
-        trainings = {name: contender(name, width, batch, cuts, dataset) for name in CONTENDERS}
+        trainings = {name: contender(name, width, batch, cuts, dataset) for name in CONTENDERS
+                     if name not in given.without}
         seconds = {name: [] for name in trainings}
         n_steps, load = max(20, int(SECONDS / costs.block.sum())), []
         for _ in range(given.rounds):

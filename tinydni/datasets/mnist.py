@@ -34,7 +34,7 @@ def mnist():
     Raises DataError, which names the file, if one is missing, broken or not of this kind.
     """
     folder = data_folder()
-    source = "the official files" if folder is None else f"the local files in {folder / 'mnist'}"
+    source = "the official files" if folder is None else "local files ($TINYDNI_DATA/mnist)"
     x, y = read_part("train")
     x_test, y_test = read_part("t10k")
     notes = [f"MNIST from {source}: {len(y):,} training images, {len(y_test):,} test images."]

@@ -84,7 +84,7 @@ def scores(history, network, task):
 
 JOB = RecurrentJob(
     "text", "the next character of tinyshakespeare (downloaded, or read from $TINYDNI_DATA)",
-    {"method": "dni", "ahead": 4, "window": 8, "layers": 1, "width": 128, "updates": 10000, "batch_size": 32, "lr": 2e-3,
+    {"method": "dni", "ahead": 4, "window": 8, "layers": 1, "width": 128, "updates": 4000, "batch_size": 32, "lr": 2e-3,
      "each_window": True},
     NextCharacter, scores, show, "bits per character, validation",
     lambda parser: parser.add_argument("--ahead", type=whole(1), metavar="R",

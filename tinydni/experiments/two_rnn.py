@@ -122,7 +122,7 @@ def show(network, task):
 
 JOB = RecurrentJob(
     "two-rnn", "two networks at different clock rates count MNIST digits (downloaded, or read from $TINYDNI_DATA)",
-    {"method": "cdni", "tick": 4, "window": 4, "scale": 0.0, "layers": 1, "width": 64, "updates": 6000, "batch_size": 32, "lr": 2e-3},
+    {"method": "cdni", "tick": 4, "window": 4, "scale": 0.0, "layers": 1, "width": 64, "updates": 12000, "batch_size": 32, "lr": 2e-3},
     TwoCounts, scores, show, "R² of the slow network's count",
     lambda parser: parser.add_argument("--tick", type=whole(1), help="digits between two ticks of the slow network (default 4)"))
 JOB.build, JOB.left_out = build, ("--layers", "--synthesizer", "--aux")

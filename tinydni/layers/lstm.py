@@ -50,7 +50,8 @@ class LSTM(Layer):
         half = xp.full(4 * H, 0.5, x.dtype)
         half[:H] = 1
         self.x = xp.ascontiguousarray(x.transpose(1, 0, 2)).reshape(T * N, D)
-        self.gates = (self.x @ (self.Wx * half) + self.b * half).reshape(T, N, 4 * H)
+        self.gates = (self.x @ (self.Wx * half)).reshape(T, N, 4 * H)
+        self.gates += self.b * half
         self.h, self.c = xp.empty((T + 1, N, H), x.dtype), xp.empty((T + 1, N, H), x.dtype)
         self.h[0], self.c[0] = (0, 0) if state is None else (state[:, :H], state[:, H:])
         self.tanh_c = xp.empty((T, N, H), x.dtype)
@@ -80,7 +81,7 @@ class LSTM(Layer):
         if dend is not None:
             dh += dend[:, :H]
             dc += dend[:, H:]
-        Wh_T, dh_blocks = (column_blocks(xp, a, N, 4 * H) for a in (xp.ascontiguousarray(self.Wh.T), dh))
+        Wh_T, dh_blocks = (column_blocks(xp, a, N, 4 * H) for a in (self.Wh.T, dh))
         for t in reversed(range(T)):
             dh += dy[t]
             dc += dh * dc_dh[t]

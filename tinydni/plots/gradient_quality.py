@@ -1,6 +1,7 @@
 """How good the synthetic gradients were in training: a column per interface, a row for direction and one for length."""
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullLocator
 
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import INK, LARGE, NORMAL, QUIET, SMALL, lines, plain_axes
@@ -8,7 +9,8 @@ from tinydni.plots.style import INK, LARGE, NORMAL, QUIET, SMALL, lines, plain_a
 WIDTH, HEIGHT = 1.45, 1.35                      # of a panel [inches]
 LEFT, BOTTOM, TOP, GAP = 0.85, 0.6, 1.15, 0.25  # margins, and the room between panels
 KEY = 1.55                                      # width of an entry of the key
-ROWS = {"cosine": ("cosine", 1.0, "cosine {:.2f}"), "norm_ratio": ("length, guess / truth", 1.0, "length {:.2f} of the true one")}
+ROWS = {"cosine": ("cosine", "cosine {:.2f}"),
+        "norm_ratio": ("length, guess / truth", "length {:.2f} of the true one")}
 
 
 def gradient_quality(histories, title=""):
@@ -22,37 +24,39 @@ def gradient_quality(histories, title=""):
     """
     n = check(histories)
     styles = lines(histories)
-    picture = Picture(LEFT + n * WIDTH + (n - 1) * GAP + 0.3, BOTTOM + 2 * HEIGHT + GAP + TOP, describe(histories, title, n))
+    picture = Picture(LEFT + n * WIDTH + (n - 1) * GAP + 0.3, BOTTOM + 2 * HEIGHT + GAP + TOP,
+                      describe(histories, title, n))
     width, height = picture.get_size_inches()
     draw_head(picture.blank_axes(), title, styles, height)
-    for row, (name, (ylabel, ideal, _)) in enumerate(ROWS.items()):
+    for row, (name, (ylabel, _)) in enumerate(ROWS.items()):
         first = None
         for i in range(n):
             x, y = LEFT + i * (WIDTH + GAP), BOTTOM + (1 - row) * (HEIGHT + GAP)
             axes = picture.add_axes((x / width, y / height, WIDTH / width, HEIGHT / height), sharey=first)
             first = first or axes
-            draw_panel(axes, histories, styles, name, i, ideal)
+            draw_panel(axes, histories, styles, name, i)
             plain_axes(axes, "", "epoch" if row else "", "" if i else ylabel)
             axes.tick_params(labelbottom=bool(row), labelleft=i == 0)
             if not row:
                 axes.set_title(f"interface {i + 1}", fontsize=NORMAL, color=INK, loc="left")
         if name == "norm_ratio":
             first.set_yscale("log")
+            first.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             first.yaxis.set_major_formatter(lambda value, position: f"{value:g}")
-            first.yaxis.set_minor_formatter(lambda value, position: "")
+            first.yaxis.set_minor_locator(NullLocator())
         else:
             first.set_ylim(min(0, first.get_ylim()[0]), 1.05)
     return picture
 
 
-def draw_panel(axes, histories, styles, name, i, ideal):
-    """One measure at one interface, a line per history, and where a perfect guess would be."""
-    axes.axhline(ideal, color=QUIET, linewidth=1, linestyle=(0, (5, 3)), zorder=1)
+def draw_panel(axes, histories, styles, name, i):
+    """One measure at one interface, a line per history, and a dashed one at 1, where a perfect guess would be."""
+    axes.axhline(1, color=QUIET, linewidth=1, linestyle=(0, (5, 3)), zorder=1)
     for label, history in histories.items():
         style = styles[label]
         axes.plot(history["epoch"], values(history, name, i), color=style.color, linestyle=style.linestyle, linewidth=1.6,
                   marker=style.marker, markersize=4.5, markeredgecolor="white", markeredgewidth=0.5, zorder=3)
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=2)
 
 
 def draw_head(axes, title, styles, height):
@@ -90,7 +94,7 @@ def describe(histories, title, n):
     """The figure in full sentences."""
     parts = []
     for label, history in histories.items():
-        last = [", ".join(words.format(values(history, name, i)[-1]) for name, (_, _, words) in ROWS.items())
+        last = [", ".join(words.format(values(history, name, i)[-1]) for name, (_, words) in ROWS.items())
                 for i in range(n)]
         parts.append(f"{label} ends with " + "; ".join(f"interface {i + 1}: {text}" for i, text in enumerate(last)) + ".")
     return (f"Synthetic gradients beside the true ones{f', {title}' if title else ''}, at every interface from the bottom to "

@@ -49,10 +49,11 @@ OTHERS = (Line(BLUE, "-", "o"), Line(ORANGE, (0, (5, 1.5)), "s"), Line(GREEN, (0
 
 
 def lines(labels):
-    """One Line per label: a method's own, and for other labels those of OTHERS in turn."""
+    """One Line per label: a method's own; other labels take in turn those of OTHERS whose colour no method here has."""
+    taken = {METHODS[label].color for label in labels if label in METHODS}
+    free = [line for line in OTHERS if line.color not in taken] or OTHERS
     others = [label for label in labels if label not in METHODS]
-    return {label: METHODS[label] if label in METHODS else OTHERS[others.index(label) % len(OTHERS)]
-            for label in labels}
+    return {label: METHODS[label] if label in METHODS else free[others.index(label) % len(free)] for label in labels}
 
 
 def plain_axes(axes, title="", xlabel="", ylabel=""):
