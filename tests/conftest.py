@@ -1,7 +1,11 @@
 """What all tests share: the backends, the profile of Hypothesis, one BLAS thread, slow tests on request."""
 
 import os
+import signal
 import sys
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:   # started in the background of a script: Ctrl-C would be ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)    # by every program that the tests start, too
 
 for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(variable, "1")                # bit-equal results; read when NumPy is imported
@@ -20,7 +24,7 @@ pytest_plugins = ["pytester"]
 WHY_NO_CUPY = backend.why_no_cupy()
 BACKENDS = {"numpy": np, "fake": fake_device.xp} | ({} if WHY_NO_CUPY else {"cupy": backend.get("cupy")})
 
-hypothesis.settings.register_profile("tinydni", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.register_profile("tinydni", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tinydni")
 
 
