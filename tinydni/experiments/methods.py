@@ -1,7 +1,7 @@
 """The methods of `--method`: what is trained on which gradient, with the recipe that was chosen on validation data."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tinydni.dni import BPLambda, DirectFeedback, Stochastic, backprop, decouple, full_unlock, top_only, update_decoupled
 from tinydni.layers import BatchNorm, Conv2D, Flatten, GlobalAvgPool, Linear, ReLU, Sequential, Sigmoid
@@ -14,7 +14,7 @@ from tinydni.synthesizers import (ConvSynthesizer, Guess, GuessSynthesizer, Inpu
 SYNTHESIZERS = ("linear", "mlp", "resnet", "virtual-linear", "virtual-mlp", "virtual-conv", "guess")
 CONTEXTS = ("none", "labels", "input")
 SCHEDULES = ("p_update", "unlock", "lambda")        # options that run the decoupled methods in another way
-CODES = 10                                          # of a guess
+CODES = 20                                          # of a guess
 
 
 class OptionError(ValueError):
@@ -48,7 +48,7 @@ METHODS = {
     "cdni": Method("synthetic gradients from h and the label, linear", "linear", "labels", lr=5e-3, top=0.2, eps=1e-5,
                    synthesizer_lr=1e-3),
     "vfbn": Method("synthetic gradients through a virtual network with the label", "virtual-linear", "labels", lr=3e-3,
-                   synthesizer_lr=1e-3),
+                   synthesizer_lr=3e-2),
     "none": Method("control: only the top block learns", lr=3e-3),
     "label-only": Method("control: synthetic gradients from the label alone", "linear", "labels", reads_h=False, lr=5e-3,
                          top=0.2, eps=1e-5, synthesizer_lr=1e-3),
@@ -58,6 +58,22 @@ METHODS = {
     "bottom": Method("control: the lower half of the blocks, a new output on top, and backprop", lr=2e-3),
 }
 
+OTHER_FORMS = {         # what differs where --synthesizer chooses another form than the method's own
+    "virtual-mlp": {"synthesizer_lr": 1e-3},
+    "virtual-conv": {"synthesizer_lr": 3e-3},
+    "guess": {"context": "input", "lr": 5e-3, "top": 1.0, "eps": 1e-8, "synthesizer_lr": 5e-3},
+}
+UNLOCKED = {"lr": 1e-3, "top": 1.0, "eps": 1e-8, "synthesizer_lr": 1e-3}        # of --unlock, synthetic inputs included
+
+
+def method_of(options):
+    """The Method of `options`, with what its form of synthesizer asks for."""
+    method = METHODS[options["method"]]
+    if method.synthesizer is None:
+        return method
+    method = replace(method, **OTHER_FORMS.get(options.get("synthesizer"), {}))
+    return replace(method, **UNLOCKED) if options.get("unlock") else method
+
 
 def recipe(options):
     """What the method fills in where the user left an option open.
@@ -65,7 +81,7 @@ def recipe(options):
     options: {"method": ..., and what the user gave}
     Raises OptionError for an option that the method does not use, or options that exclude one another.
     """
-    name, method = options["method"], METHODS[options["method"]]
+    name, method = options["method"], method_of(options)
     given = [option for option in SCHEDULES if options.get(option)]
     if len(given) > 1:
         raise OptionError(" and ".join("--" + option.replace("_", "-") for option in given)
@@ -80,7 +96,7 @@ def recipe(options):
     if name in ("label-only", "local") and (options.get("synthesizer") or options.get("context")):
         raise OptionError(f"--method {name} is a control with a fixed form; leave out --synthesizer and --context.")
     form = options.get("synthesizer") or method.synthesizer
-    context = options.get("context") or {"guess": "input"}.get(form, method.context)
+    context = options.get("context") or method.context
     if form.startswith("virtual") and context != "labels":
         raise OptionError(f"--synthesizer {form} compares its virtual output with the label: it needs --context labels.")
     if form == "guess" and context != "input":
@@ -93,7 +109,7 @@ def build(task, dataset, options):
 
     task: blocks, loss    dataset: for the widths of input and context
     """
-    method, blocks = METHODS[options["method"]], group(task.blocks, options.get("cuts"))
+    method, blocks = method_of(options), group(task.blocks, options.get("cuts"))
     parts = {"optimizer": lambda: Adam(options["lr"], eps=method.eps),
              "top_optimizer": lambda: Adam(options["lr"] * method.top), "input_shape": dataset.x.shape[1:]}
     if options["method"] == "bottom":

@@ -18,6 +18,7 @@ from tinydni.layers.rnn import RNN
 from tinydni.layers.sequential import Sequential
 from tinydni.layers.shortcut import CloseShortcut, OpenShortcut
 from tinydni.layers.sigmoid import Sigmoid
+from tinydni.layers.softmax import Softmax
 from tinydni.layers.softplus import Softplus
 from tinydni.layers.subsample import Subsample
 from tinydni.layers.tanh import Tanh

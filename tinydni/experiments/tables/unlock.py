@@ -6,8 +6,7 @@ from tinydni.experiments.tables.mnist_fcn import FCN_DIFFERENCES
 
 def cells(epochs):
     """Three and four layers, three synthesizers."""
-    return [Cell(f"{layers} layers", method, {"method": method, "layers": layers, "epochs": epochs, "unlock": True,
-                                              "lr": 1e-3, "synthesizer_lr": 1e-3})
+    return [Cell(f"{layers} layers", method, {"method": method, "layers": layers, "epochs": epochs, "unlock": True})
             for layers in (3, 4) for method in ("dni", "cdni", "vfbn")]
 
 

@@ -7,7 +7,7 @@ COLUMNS = {
     "backprop": {"method": "backprop"},
     "vfbn linear": {"method": "vfbn"},
     "vfbn 1 hidden": {"method": "vfbn", "synthesizer": "virtual-mlp"},
-    "vfbn untrained": {"method": "vfbn", "untrained": True, "lr": 1e-3},
+    "vfbn untrained": {"method": "vfbn", "untrained": True},
     "layer-wise": {"method": "local"},
     "cdni": {"method": "cdni"},
     "guess from x": {"method": "dni", "synthesizer": "guess"},
