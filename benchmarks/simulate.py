@@ -2,8 +2,8 @@
 
     python benchmarks/simulate.py [--width 256] [--batch 256] [--depth 4]
 
-The network has `depth` hidden layers (Linear, BatchNorm, ReLU) for every worker, with an interface between workers. The tables say how many times as fast as one
-worker, who trains it by backpropagation without any messages.
+The network has `depth` hidden layers (Linear, BatchNorm, ReLU) for every worker, with an interface between workers. The
+tables say how many times as fast as one worker, who trains it by backpropagation without any messages.
 """
 
 import argparse
@@ -48,7 +48,8 @@ def main():
     parser.add_argument("--depth", type=int, default=4)
     given = parser.parse_args()
     layer, fixed = hidden_layer(given.width, given.batch), fixed_share(given.width, given.batch)
-    print(f"width {given.width}, batch {given.batch}, {given.depth} layers for each worker: a layer costs {1e3 * layer.block[0]:.2f} ms, its synthesizer "
+    print(f"width {given.width}, batch {given.batch}, {given.depth} layers for each worker: "
+          f"a layer costs {1e3 * layer.block[0]:.2f} ms, its synthesizer "
           f"{1e3 * layer.synthesizer[0]:.2f} ms; {100 * fixed:.0f} % of a pass do not shrink with the batch.")
     block = ("forward", "backward", "update", "parameters")
     layer = replace(layer, **{name: getattr(layer, name) * given.depth for name in block})
@@ -58,7 +59,8 @@ def main():
                                      ("micro-batches, 4", "pipelined", {"micro_batches": 4, "fixed": fixed}),
                                      ("micro-batches, 16", "pipelined", {"micro_batches": 16, "fixed": fixed}),
                                      ("data-parallel", "data-parallel", {"fixed": fixed}),
-                                     ("decoupled", "decoupled", {}), ("decoupled, room for 64", "decoupled", {"room": 64})):
+                                     ("decoupled", "decoupled", {}),
+                                     ("decoupled, room for 64", "decoupled", {"room": 64})):
             row = []
             for n in WORKERS:
                 costs = scaled(layer, n)

@@ -128,6 +128,26 @@ def measured_link(processes, n_bytes, n=200):
                 cpu=max(long_send - send, 0) / n_bytes)
 
 
+def reading(training, n=50):
+    """Seconds to take a batch from the data."""
+    order, times = np.random.default_rng(0).permutation(len(training.x)), []
+    for i in range(n):
+        start = time.perf_counter()
+        training.batch_of(order[i:i + training.batch_size])
+        times.append(time.perf_counter() - start)
+    return np.percentile(times, 25)
+
+
+def show(title, seconds, simulated):
+    """Prints the table of one workload."""
+    first = np.array(seconds["locked, one core"])
+    print(f"\n{title}")
+    for name, found in seconds.items():
+        ratios = first / found
+        print(f"  {name:38s} {1e3 * np.median(found):7.2f} ms  {np.median(ratios):5.2f}  ({ratios.min():.2f} to "
+              f"{ratios.max():.2f})", f" simulated {1e3 * simulated[name]:.2f} ms" if name in simulated else "", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
@@ -155,17 +175,14 @@ def main():
                 elif CONTENDERS[name][1] == "mpi":
                     training.transport.follow(lambda about, endpoint: training.make_worker(endpoint))
         if communicator.rank == 0:
-            first = np.array(seconds["locked, one core"])
-            print(f"\nwidth {width}, batch {batch}, cut after {cuts} of {HIDDEN + 1}; {1e3 * np.median(first):.2f} ms locked on "
-                  f"one core; load {min(load):.1f} to {max(load):.1f}", flush=True)
-            for name, found in seconds.items():
-                ratios = first / found
-                print(f"  {name:38s} {np.median(ratios):5.2f}  ({ratios.min():.2f} to {ratios.max():.2f})", flush=True)
-            stages, simulated = costs.of_stages([*cuts, HIDDEN + 1]), {}
-            for name, mode in (("locked, two processes", "locked"), ("decoupled, two processes", "decoupled")):
-                simulated[name] = 1 / throughput(mode, stages, link)
-                print(f"  simulated: {name}: {1e3 * simulated[name]:.3f} ms; measured: {1e3 * np.median(seconds[name]):.3f} ms")
-            results.append({"simulated": simulated, "link": vars(link), "width": width, "batch": batch, "cuts": cuts, "load": load, "seconds": seconds,
+            stages = costs.of_stages([*cuts, HIDDEN + 1])
+            stages.forward[0] += reading(trainings["decoupled, two processes"])
+            simulated = {f"{name}, two processes": 1 / throughput(mode, stages, link)
+                         for name, mode in (("locked", "locked"), ("decoupled", "decoupled"))}
+            show(f"width {width}, batch {batch}, cut after {cuts} of {HIDDEN + 1}, load {min(load):.1f} to {max(load):.1f}",
+                 seconds, simulated)
+            results.append({"width": width, "batch": batch, "cuts": cuts, "load": load, "seconds": seconds,
+                            "simulated": simulated, "link": vars(link),
                             "costs": {key: array.tolist() for key, array in vars(costs).items()}})
     if communicator.rank == 0 and given.json:
         with open(given.json, "w") as file:

@@ -79,8 +79,8 @@ draw_network(locked)
 # ## First attempt
 #
 # This is what A. Trask's tutorial of 2017 prints for it, retold in our letters: M is one matrix S, so that
-# the guess is `h @ S`. We average over a batch of 9 with learning rate 1, where the tutorial sums with 0.1.
-# Three class attributes mark the places that will have to change.
+# the guess is `h @ S`. We start from random weights of our own, and average over a batch of 9 with learning
+# rate 1, where the tutorial sums with 0.1. Three class attributes mark the places that will have to change.
 
 # %%
 def sigmoid(z):
@@ -272,8 +272,8 @@ print(f"λmax of h: {lambda_max:.2f}    of h minus ½: {np.linalg.eigvalsh((h - 
 # $$\hat\delta = h A + c\, C + b$$
 #
 # The gradient at an output depends on how wrong the network is, and that depends on the *target*, which h
-# does not show. So the natural context, in training, is the target itself. (When the network is used later
-# there is no gradient, so nobody needs a synthesizer, and no label either.)
+# does not show. So the natural context, in training, is the target itself, and the tutorial ends with this idea,
+# too. (When the network is used later there is no gradient, so nobody needs a synthesizer, and no label either.)
 
 # %%
 class Decoupled:

@@ -161,9 +161,11 @@ gradient_quality({method: histories[method, 6] for method in ("cdni", "dni", "la
 
 # %% [markdown]
 # Right below the loss (interface 5) a linear guess from h and label is nearly the truth. Every interface
-# further down loses something. But the lowest block, with a cosine of a half or less, still learns to see.
-# From h alone the direction is all but lost, and note the *length*: the guess does not only point to the
-# wrong side, it vanishes. That calls for an explanation.
+# further down loses something. But the lowest block, with a cosine of less than a half, still learns to see.
+# From h alone the direction is all but lost, and note the *length*: the guess does not only point elsewhere, it
+# vanishes, down to a few hundredths of the truth. That calls for an explanation. (A warning on the side: guesses
+# from the label alone have the better direction than those from h alone, and make the worse network. The cosine
+# is an instrument, not a result.)
 
 # %% [markdown]
 # ## Why a guess from h alone fades
@@ -330,7 +332,6 @@ misread_digits(data.x_test, data.y_test, nets["cdni", 3].predict(data.x_test).ar
 #   and hides the test set.
 # - Report the controls. A decoupled network that beats frozen random layers has learnt something; one that
 #   does not has only an output layer.
-# - The cosine is an instrument, not a result. Methods with a lower cosine have been seen to learn better.
 # - From the command line: `tinydni train mnist --method cdni --layers 6 --measure-gradients`.
 #
 # ## Further reading

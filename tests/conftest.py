@@ -1,6 +1,8 @@
 """What all tests share: the backends, the profile of Hypothesis, one BLAS thread, slow tests on request."""
 
+import importlib.util
 import os
+import shutil
 import signal
 import sys
 
@@ -21,6 +23,7 @@ from tinydni import backend                             # noqa: E402
 
 pytest_plugins = ["pytester"]
 
+MPIEXEC_PATH = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
 WHY_NO_CUPY = backend.why_no_cupy()
 BACKENDS = {"numpy": np, "fake": fake_device.xp} | ({} if WHY_NO_CUPY else {"cupy": backend.get("cupy")})
 
@@ -37,6 +40,18 @@ def xp(request):
 def backends_line():
     ran = f"tinydni backends: {', '.join('fake device' if name == 'fake' else name for name in BACKENDS)}"
     return f"{ran}; not run: cupy ({WHY_NO_CUPY.rstrip('.')})" if WHY_NO_CUPY else ran
+
+
+def why_no_mpi():
+    """Why the tests over MPI processes cannot run, or None."""
+    if importlib.util.find_spec("mpi4py") is None or shutil.which("mpiexec", path=MPIEXEC_PATH) is None:
+        return 'mpi4py and mpiexec are not installed: pip install -e ".[mpi]"'
+    return None
+
+
+def transports_line():
+    reason = why_no_mpi()
+    return f"tinydni transports: in turn, threads{', mpi' if reason is None else f'; not run: mpi ({reason})'}"
 
 
 def pytest_addoption(parser):
@@ -56,7 +71,7 @@ def pytest_configure(config):
 
 
 def pytest_report_header(config):
-    return backends_line()
+    return [backends_line(), transports_line()]
 
 
 def pytest_collection_modifyitems(config, items):
@@ -69,6 +84,7 @@ def pytest_collection_modifyitems(config, items):
 def pytest_terminal_summary(terminalreporter, config):
     if config.get_verbosity() < 0:                      # -q hides the header, and this must not be hidden
         terminalreporter.write_line(backends_line())
+        terminalreporter.write_line(transports_line())
     left_out = len(getattr(config, "slow_tests", ()))
     if left_out:
         terminalreporter.write_line(f"{left_out} slow test{'s' * (left_out > 1)} not run; --slow runs them")

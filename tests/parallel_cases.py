@@ -27,7 +27,7 @@ CASES = {"lock-step": (td.update_decoupled, "lock-step", False),
          "free-unlocked": (full_unlock, "free", True),
          "data-parallel": (backprop, "data-parallel", False)}
 EXACT = ("lock-step", "lock-step-unlocked", "locked")       # those that give the numbers of one loop
-FAULTS = ("raises", "wrong-shape", "diverges")
+FAULTS = ("raises", "raises-wide", "wrong-shape", "diverges")       # wide: messages too long to be sent without a taker
 
 
 class Faulty(Layer):
@@ -40,7 +40,7 @@ class Faulty(Layer):
         self.calls += self.training
         if self.calls < 5:
             return x
-        if self.fault == "raises":
+        if self.fault.startswith("raises"):
             raise ArithmeticError("the fifth batch was too much")
         return x[:, 1:] if self.fault == "wrong-shape" else x * np.float32("nan")
 
@@ -52,7 +52,8 @@ def network(case):
     """A fresh network, the same for every call. A faulty layer sits at the bottom of worker 1 (of 2, if it diverges)."""
     data, rng, synthesizer_rng = dataset(), td.random.stream(0, "weights"), td.random.stream(0, "synthesizer")
     schedule, _, unlocked = CASES.get(case, CASES["free"])
-    blocks = td.mlp([data.n_in] + [12] * (LAYERS - 1) + [data.n_out], rng)
+    width = 2048 if case.endswith("wide") else 12
+    blocks = td.mlp([data.n_in] + [width] * (LAYERS - 1) + [data.n_out], rng)
     if case in FAULTS:
         at = 5 if case == "diverges" else 2
         blocks[at] = td.Sequential(Faulty(case), *blocks[at].layers)

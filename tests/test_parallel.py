@@ -1,10 +1,10 @@
 """Modules as workers: the same numbers where they must be the same, nothing lost, and no fault that hangs."""
 
-import importlib.util
 import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import parallel_cases as cases
 import pytest
+from conftest import MPIEXEC_PATH, why_no_mpi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,16 +34,15 @@ from tinydni.plots import timeline
 from tinydni.training import DivergedError
 
 ROOT = Path(__file__).parents[1]
-MPIEXEC = Path(sys.executable).with_name("mpiexec")
-WHY_NO_MPI = (None if importlib.util.find_spec("mpi4py") and MPIEXEC.exists() else
-              'mpi4py and mpiexec are not installed: pip install -e ".[mpi]"')
+MPIEXEC = shutil.which("mpiexec", path=MPIEXEC_PATH)
+WHY_NO_MPI = why_no_mpi()
 mpi = pytest.mark.skipif(WHY_NO_MPI is not None, reason=str(WHY_NO_MPI))
 SECONDS = 10                            # after which a fault must have ended everything
 
 
 def python(*arguments, n=None, **options):
     """Starts this Python, under mpiexec with n processes if n is given, in a group of processes of its own."""
-    launcher = [str(MPIEXEC), "-n", str(n)] if n else []
+    launcher = [MPIEXEC, "-n", str(n)] if n else []
     token = secrets.token_hex(8)                                        # its descendants are known by it
     environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "TEST_RUN": token}
     run = subprocess.Popen([*launcher, sys.executable, *map(str, arguments)], env=environment, text=True,
@@ -324,6 +324,8 @@ def test_measuring_leaves_the_modules_as_they_are():
     assert costs.h.tolist() == [16 * 12 * 4] * 5 + [16 * 5 * 4]
     stages = costs.of_stages([2, 6])
     assert stages.h.tolist() == costs.h[[1, 5]].tolist() and np.isclose(stages.block.sum(), costs.block.sum())
+    assert stages.guess.tolist() == [costs.guess[1], 0]
+    assert np.isclose(costs.of_stages([2, 6], inner=True).guess.sum(), costs.guess.sum())
     assert all(np.array_equal(array, network.state()[name]) for name, array in before.items())
 
 
@@ -364,6 +366,7 @@ def test_a_checkpoint_in_mid_run_holds_a_settled_network():
 # Faults.
 
 EXPECTED = {"raises": (WorkerError, "ArithmeticError: the fifth batch was too much"),
+            "raises-wide": (WorkerError, "ArithmeticError: the fifth batch was too much"),
             "wrong-shape": (WorkerError, r"x must have shape \(N, 12\); got \(16, 11\)"),
             "diverges": (DivergedError, "the training loss became nan")}
 
@@ -647,7 +650,7 @@ def two_hosts(tmp_path):
         for words in ip:
             if subprocess.run(["ip", *words.split()], capture_output=True).returncode:
                 pytest.skip(f"this machine does not allow network namespaces: 'ip {words}' failed")
-        yield ["ip", "netns", "exec", here, str(MPIEXEC), "-launcher", "ssh", "-launcher-exec", str(launch),
+        yield ["ip", "netns", "exec", here, MPIEXEC, "-launcher", "ssh", "-launcher-exec", str(launch),
                "-hosts", "10.9.0.1,10.9.0.2", "-genv", "UCX_TLS", "tcp,self", "-n", "2"]
     finally:
         for name in (here, there):

@@ -1,15 +1,18 @@
 """Windows in time: exact with an oracle, truncated without, decoupled in depth, and two networks that talk."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
 
 import tinydni as td
+from tinydni import backend
 from tinydni.dni.boundary import Boundary
 from tinydni.dni.gradient_sum import GradientSum
-from tinydni.dni.recurrent import RecurrentModule, RecurrentNetwork, cut
+from tinydni.dni.recurrent import RecurrentModule, RecurrentNetwork
 from tinydni.dni.two_clocks import Sender, TwoClocks, TwoClocksWindow
+from tinydni.dni.windows import cut
 from tinydni.gradcheck import assert_gradients
 from tinydni.layers import LSTM, Linear, Recurrent
 from tinydni.losses import MeanSquaredError, SoftmaxCrossEntropy
@@ -255,6 +258,35 @@ def test_the_second_head_hears_the_guess_at_the_next_boundary_and_zero_at_the_en
     train(net, cut(x, target, asked, 3))
     np.testing.assert_allclose(heard[:2], said[1:], rtol=1e-12)
     assert not heard[2].any() and heard[0].any()
+
+
+def test_the_same_on_every_backend(xp):
+    """Both kinds of network, with all interfaces, after a few windows."""
+    def nets():
+        aux = Boundary(AuxiliarySynthesizer(2 * H, np.random.default_rng(0), 2, hidden=8), td.SGD(0.1), 0.5)
+        depth = LinearSynthesizer(H, 2, dtype=np.float64)
+        yield stack(depth=depth, boundaries=(linear(n_context=2), aux))
+        yield two(synthesizer=LinearSynthesizer(P, 1 + 2 * H), sees_receiver=2 * H)
+
+    x, target, asked = sequence()
+    contexts = np.random.default_rng(3).standard_normal((N, L + 1, 2)).astype(np.float32)
+    windows = [cut(x.astype(np.float32), target, asked, 4, contexts) * 2,
+               [single(two_window(1, 3, last=False)), single(two_window(2, 3, first=False))]]
+    for host, device, steps in zip(nets(), nets(), windows):
+        host.to(dtype=np.float32), device.to(dtype=np.float32).to(xp)
+        for window in steps:
+            loss = float(device.step(window.to(xp)))
+            np.testing.assert_allclose(loss, host.step(window), rtol=1e-4, atol=1e-6)
+        expected = host.state()
+        for path, array in device.state().items():
+            np.testing.assert_allclose(backend.to_numpy(array), expected[path], rtol=1e-3, atol=1e-5, err_msg=path)
+
+
+def single(window):
+    """A window in float32."""
+    arrays = {name: value.astype(np.float32) for name, value in vars(window).items()
+              if isinstance(value, np.ndarray) and value.dtype == np.float64}
+    return dataclasses.replace(window, **arrays)
 
 
 # Two layers, decoupled in depth and in time

@@ -104,6 +104,14 @@ def test_options_change_the_run(arguments, data):
     assert result(data)["history"] != plain["history"]
 
 
+def test_windows_of_a_sequence_can_be_summed_or_not(data):
+    histories = []
+    for arguments in ([], ["--each-window"], ["--no-each-window"]):
+        assert train("copy", *arguments) == 0
+        histories.append(result(data)["history"])
+    assert histories[0] == histories[1] != histories[2]
+
+
 def test_wrong_use_is_one_sentence(capsys, data):
     assert "--scale does nothing with --method truncated" in refused(
         capsys, "train", "recall", "--method", "truncated", "--scale", "0.1")
@@ -113,6 +121,7 @@ def test_wrong_use_is_one_sentence(capsys, data):
     assert "must be from 0 to 1; got 2" in refused(capsys, "train", "copy", "--scale", "2")
     assert "unrecognized arguments: --distractors 3" in refused(capsys, "train", "copy", "--distractors", "3")
     assert "unrecognized arguments: --layers 2" in refused(capsys, "train", "two-rnn", "--layers", "2")
+    assert "unrecognized arguments: --no-each-window" in refused(capsys, "train", "text", "--no-each-window")
     assert "--window a multiple of it" in refused(capsys, "train", "two-rnn", "--window", "6")
     assert "became" in refused(capsys, "train", "two-rnn", *SHORT["two-rnn"], "--quiet", "--lr", "1e30")
 

@@ -1,4 +1,4 @@
-"""Data sets: binary addition, MNIST, scikit-learn's small digits, blood cells."""
+"""Data sets: binary addition, MNIST, scikit-learn's small digits, blood cells, Shakespeare."""
 
 from tinydni.datasets.addition import addition
 from tinydni.datasets.cytometry import Cells, cytometry
@@ -6,5 +6,6 @@ from tinydni.datasets.dataset import Dataset
 from tinydni.datasets.digits import digits
 from tinydni.datasets.download import DataError
 from tinydni.datasets.mnist import mnist
+from tinydni.datasets.text import Text, tinyshakespeare
 
-__all__ = ["Cells", "DataError", "Dataset", "addition", "cytometry", "digits", "mnist"]
+__all__ = ["Cells", "DataError", "Dataset", "Text", "addition", "cytometry", "digits", "mnist", "tinyshakespeare"]

@@ -5,7 +5,7 @@ from tinydni.synthesizers.auxiliary import AuxiliarySynthesizer
 
 
 class Boundary:
-    """dend = scale · M(state, context) / N: the gradient that enters a window at its end  (Jaderberg et al. 2016, section 2.1).
+    """dend = scale · M(state, context) / N: what enters a window at its end  (Jaderberg et al. 2016, section 2.1).
 
     synthesizer: M, of the width of the state    optimizer: of M
     scale: from 0 to 1; below 1 it shortens how far M's own errors travel through time (0.1 in the paper's experiments)

@@ -1,62 +1,11 @@
 """Recurrent networks, window by window: truncated backpropagation, with or without a word from the time beyond."""
 
-from dataclasses import dataclass, replace
-
-import numpy as np
-
 from tinydni import backend
 from tinydni.dni.gradient_sum import GradientSum
 from tinydni.dni.network import Network
 
 
 KEPT = ("state", "context")       # what a module keeps from one window to the next
-
-
-@dataclass
-class Window:
-    """Some steps of a sequence.
-
-    x (N, T, ...): inputs
-    target (N, T, ...): what the loss compares with; only the steps in `asked` count
-    asked: numbers of the steps that have a target, from 0 to T - 1
-    weight: of the loss of each such step; 1 / (their number in the whole sequence) makes the loss a mean
-    contexts (N, T + 1, C): what synthesizers may see beside h or the state, before each step and after the last; or None
-    first, last: whether the sequence begins, or ends, with this window
-    """
-
-    x: np.ndarray
-    target: np.ndarray
-    asked: np.ndarray
-    weight: float = 1.0
-    contexts: np.ndarray | None = None
-    first: bool = False
-    last: bool = False
-
-    def to(self, xp):
-        """The same window on another backend."""
-        contexts = None if self.contexts is None else backend.asarray(xp, self.contexts)
-        return replace(self, x=backend.asarray(xp, self.x), target=backend.asarray(xp, self.target), contexts=contexts)
-
-    def context_at_end(self):
-        """What the boundary's synthesizer may see (N, C), or None."""
-        return None if self.contexts is None else self.contexts[:, -1]
-
-
-def cut(x, target, asked, size, contexts=None, first_size=None):
-    """Cuts whole sequences into windows: a list of Window.
-
-    x (N, L, ...), target (N, L, ...), contexts (N, L + 1, C) or None: of whole sequences
-    asked: numbers of the steps that have a target    size: T, steps per window, the last may have fewer
-    first_size: steps of the first window, so that boundaries need not always fall on the same steps; None for T
-    """
-    length, asked, found = x.shape[1], np.asarray(asked, int), []
-    start, stop = 0, min(first_size or size, length)
-    while start < length:
-        here = asked[(asked >= start) & (asked < stop)] - start
-        found.append(Window(x[:, start:stop], target[:, start:stop], here, 1 / max(1, len(asked)),
-                            None if contexts is None else contexts[:, start:stop + 1], start == 0, stop == length))
-        start, stop = stop, min(stop + size, length)
-    return found
 
 
 class RecurrentModule:
@@ -94,7 +43,8 @@ class RecurrentModule:
     def update_synthetic_weights(self, true_gradient):
         """Moves the synthesizer in depth towards the message (N, T, M) that came back from the module above."""
         N, T, M = true_gradient.shape
-        self.synthesizer.learn(self.rows, self.row_contexts, true_gradient.reshape(N * T, M) * N, self.synthesizer_optimizer)
+        target = true_gradient.reshape(N * T, M) * N
+        self.synthesizer.learn(self.rows, self.row_contexts, target, self.synthesizer_optimizer)
 
     def forward(self, x, window):
         """y (N, T, M): the outputs of a window that follows the last one, or begins a sequence."""
@@ -169,9 +119,6 @@ class RecurrentNetwork(Network):
     With one module whose window is the whole sequence it is backpropagation through time; with shorter windows and no
     boundary it is truncated.
     """
-
-    def __init__(self, modules):
-        super().__init__(modules)
 
     def state(self):
         """Everything that makes a continued run equal, the state between two windows included: {path: array}."""

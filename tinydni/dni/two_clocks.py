@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tinydni.dni.recurrent import RecurrentModule, RecurrentNetwork, Window
+from tinydni import backend
+from tinydni.dni.recurrent import RecurrentModule, RecurrentNetwork
+from tinydni.dni.windows import Window
 
 
 @dataclass
@@ -23,12 +25,13 @@ class TwoClocksWindow(Window):
     message_context: np.ndarray | None = None
 
     def to(self, xp):
-        return replace(super().to(xp), **{name: None if getattr(self, name) is None else xp.asarray(getattr(self, name))
-                                          for name in ("slow_target", "slow_contexts", "message_context")})
+        arrays = {name: getattr(self, name) for name in ("slow_target", "slow_contexts", "message_context")}
+        return replace(super().to(xp), **{name: backend.asarray(xp, array) for name, array in arrays.items()
+                                          if array is not None})
 
-    def slow_window(self, messages):
+    def slow_window(self, xp, messages):
         """The same time as the slow network lives it."""
-        return Window(messages, self.slow_target, np.arange(messages.shape[1]), self.slow_weight, self.slow_contexts,
+        return Window(messages, self.slow_target, xp.arange(messages.shape[1]), self.slow_weight, self.slow_contexts,
                       self.first, self.last)
 
 
@@ -112,7 +115,7 @@ class TwoClocks(RecurrentNetwork):
         """The slow network hears the messages among y, learns, and answers: (dmessages (N, n, P), its outputs)."""
         fast, slow = self.modules
         messages = fast.messages(y).copy()
-        answer = slow.forward_and_synthetic_update(messages, window.slow_window(messages))
+        answer = slow.forward_and_synthetic_update(messages, window.slow_window(fast.block.xp, messages))
         fast.receiver_state = slow.state
         return answer
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinydni import backend
-from tinydni.dni.recurrent import cut
+from tinydni.dni.windows import cut
 from tinydni.experiments.arguments import whole
 from tinydni.experiments.curriculum import Curriculum
 from tinydni.experiments.recurrent_job import RecurrentJob
@@ -69,8 +69,8 @@ class Copy(SequenceTask):
         xp = network.modules[0].block.xp
         x, target, asked = self.draw(stream(self.options["seed"], "sample", 0), HELD_OUT, self.curriculum.level)
         y, _ = network.predict(backend.asarray(xp, x))
-        y, target = y[:, asked].reshape(-1, self.n_out), backend.asarray(xp, target[:, asked].ravel())
-        bits = float(SoftmaxCrossEntropy().to(xp).forward(y, target)) / np.log(2)
+        y, target = y[:, asked[0]:].reshape(-1, self.n_out), backend.asarray(xp, target[:, asked].ravel())
+        bits = float(SoftmaxCrossEntropy().to(xp).forward(y, target) / np.log(2))
         return {"longest": self.curriculum.longest, "bits_per_symbol": bits}
 
     def state(self):
@@ -85,7 +85,7 @@ def show(network, task):
     level = max(1, task.curriculum.level - 1)
     x, target, asked = task.draw(stream(task.options["seed"], "sample", 0), 4, level)
     y, _ = network.predict(backend.asarray(network.modules[0].block.xp, x))
-    written = backend.to_numpy(y[:, asked].argmax(axis=2))
+    written = backend.to_numpy(y)[:, asked].argmax(axis=2)
     print("What it should write, and what it writes:")
     for row, copy in zip(target[:, asked], written):
         print(f"  {spelled(row)}\n  {spelled(copy)}")
@@ -108,7 +108,8 @@ DEFAULTS = {"method": "cdni", "ahead": 16, "window": 3, "scale": 1.0, "layers": 
 
 def extra(parser):
     """The option of both copy jobs."""
-    parser.add_argument("--ahead", type=whole(1), metavar="R", help="targets ahead that the synthesizers of cdni see (default 16)")
+    parser.add_argument("--ahead", type=whole(1), metavar="R",
+                        help="targets ahead that the synthesizers of cdni see (default 16)")
 
 
 JOB = RecurrentJob("copy", "copy a row of bits from memory; the row grows with success (no download)", DEFAULTS, Copy,

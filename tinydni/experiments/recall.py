@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinydni import backend
-from tinydni.dni.recurrent import cut
+from tinydni.dni.windows import cut
 from tinydni.experiments.arguments import whole
 from tinydni.experiments.recurrent_job import RecurrentJob
 from tinydni.losses import SoftmaxCrossEntropy
@@ -37,7 +37,8 @@ class Recall(SequenceTask):
         first = None if "window" not in options else int(rng.integers(1, options["window"] + 1))
         contexts = None
         if options["method"] == "cdni":
-            contexts = np.broadcast_to(np.eye(SYMBOLS, dtype=np.float32)[target[:, :1]], (len(x), self.length + 1, SYMBOLS))
+            label = np.eye(SYMBOLS, dtype=np.float32)[target[:, :1]]
+            contexts = np.broadcast_to(label, (len(x), self.length + 1, SYMBOLS))
         return cut(x, target, [self.length - 1], options.get("window", self.length), contexts, first)
 
     def draw(self, rng, n):
@@ -53,7 +54,8 @@ class Recall(SequenceTask):
         xp = network.modules[0].block.xp
         x, target = self.draw(stream(self.options["seed"], "sample", 0), HELD_OUT)
         y, _ = network.predict(backend.asarray(xp, x))
-        return {"bits": float(SoftmaxCrossEntropy().to(xp).forward(y[:, -1], backend.asarray(xp, target[:, -1]))) / np.log(2)}
+        loss = SoftmaxCrossEntropy().to(xp).forward(y[:, -1], backend.asarray(xp, target[:, -1]))
+        return {"bits": float(loss / np.log(2))}
 
 
 def show(network, task):
@@ -71,7 +73,8 @@ def scores(history, network, task):
 
 JOB = RecurrentJob(
     "recall", "distractor recall: keep one symbol in mind while others pass (no download)",
-    {"method": "cdni", "distractors": 10, "window": 3, "scale": 0.3, "layers": 1, "width": 32, "updates": 3000, "batch_size": 64, "lr": 3e-3},
+    {"method": "cdni", "distractors": 10, "window": 3, "scale": 0.3, "layers": 1, "width": 32, "updates": 3000,
+     "batch_size": 64, "lr": 3e-3},
     Recall, scores, show,
     "bits per answer", lambda parser: parser.add_argument("--distractors", type=whole(1), metavar="N",
                                                           help="symbols that pass in between (default 10)"))

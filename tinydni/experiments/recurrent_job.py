@@ -1,5 +1,6 @@
 """A training job on sequences: as any job, but counted in windows and measured in its own units."""
 
+import argparse
 from functools import cached_property
 
 from tinydni import backend
@@ -32,8 +33,8 @@ class RecurrentJob(Job):
         add("--scale", "factor of the synthetic gradient", type=arguments.share, metavar="G")
         add("--synthesizer", "form of the synthesizers", choices=("linear", "mlp"))
         add("--aux", "a second head of the synthesizer foretells the next boundary's gradient", action="store_const", const=True)
-        add("--each-window", "update after every window (default: once per sequence, with the sum of its windows)",
-            action="store_const", const=True)
+        add("--each-window", "update after every window, or once per sequence with the sum of its windows",
+            action=argparse.BooleanOptionalAction)
         add("--layers", "LSTM layers; with dni and cdni decoupled in depth, too", type=arguments.whole(1))
         add("--width", "width of each", type=arguments.whole(1))
         add("--updates", "windows to learn from", type=arguments.whole(1))
@@ -73,10 +74,11 @@ class RecurrentJob(Job):
 def adder(group, defaults, left_out):
     """A function that adds an option with its default in the help; the value stays None where nothing is said."""
     def add(name, text, **kwargs):
+        option = name.lstrip("-").replace("-", "_")
         if name in left_out:
-            group.set_defaults(**{name.lstrip("-").replace("-", "_"): None})
+            group.set_defaults(**{option: None})
             return
-        default = defaults.get(name.lstrip("-").replace("-", "_"), methods.RECIPE.get(name.lstrip("-").replace("-", "_")))
+        default = {**COMMON, **methods.RECIPE, **defaults}.get(option)
         group.add_argument(name, help=text + (f" (default {default})" if default is not None else ""), **kwargs)
     return add
 
@@ -121,7 +123,8 @@ class RecurrentRun(Run):
         options, seen = self.options, " and ".join(methods.sees(self.options, self.task))
         window = f"windows of {options['window']} steps" if "window" in options else "whole sequences"
         update = "after each window" if options["each_window"] else "once per sequence"
-        return "\n".join([*self.task.notes, "", *map(described, self.network.modules), f"  {self.network.n_parameters():,} parameters", "",
+        return "\n".join([*self.task.notes, "", *map(described, self.network.modules),
+                          f"  {self.network.n_parameters():,} parameters", "",
                           f"{self.job.name}, {options['method']}: {methods.METHODS[options['method']]}"
                           + (f". In training the synthesizers see {seen}; in use they are gone." if seen else "."),
                           f"{options['updates']} updates, {window}, batches of {options['batch_size']}, "
@@ -145,6 +148,7 @@ class RecurrentRun(Run):
         from tinydni.plots import learning_curve, save
         history, measure = self.training.history, self.task.measures[0]
         window = f", T = {self.options['window']}" if "window" in self.options else ""
-        save(learning_curve({self.options["method"]: (history["update"], history[measure])},
-                            title=f"{self.job.name}: {self.options['method']}{window}", xlabel="update", ylabel=self.job.unit), path)
+        title = f"{self.job.name}: {self.options['method']}{window}"
+        save(learning_curve({self.options["method"]: (history["update"], history[measure])}, title=title,
+                            xlabel="update", ylabel=self.job.unit), path)
         return [path]

@@ -58,7 +58,8 @@ def build(task, options):
     rng, n_context = stream(options["seed"], "synthesizer"), task.n_context if method == "cdni" else 0
     modules = []
     for core in cores:
-        boundary = Boundary(synthesizer(core.n_state, n_context, rng, options), Adam(options["synthesizer_lr"]), options["scale"])
+        boundary = Boundary(synthesizer(core.n_state, n_context, rng, options), Adam(options["synthesizer_lr"]),
+                            options["scale"])
         if core is cores[-1]:
             modules.append(RecurrentModule(Recurrent(core, readout), optimizer(), boundary, loss=task.loss,
                                            each_window=each_window))

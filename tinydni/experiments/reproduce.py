@@ -89,16 +89,19 @@ class Table:
                          "std": round(statistics.stdev(values), 4) if len(values) > 1 else None,
                          "seeds": len(values), "paper": cell.paper})
         first = next(iter(results.values()))
+        different = {(digest(result["options"]), result["method"], result["seed"]): result["seconds"]
+                     for result in results.values()}        # one run may give several figures
         return {"table": self.name, "rows": rows, "settings": {**shared(results), "score": self.score},
                 "differences": [*self.differences, *first["notes"]],
-                "seconds": round(sum(result["seconds"] for result in results.values()), 1)}
+                "seconds": round(sum(different.values()), 1)}
 
     def markdown(self, report):
         """The table as Markdown, with settings and differences."""
         from tinydni.plots import markdown_table
+        has_paper = any(row["paper"] is not None for row in report["rows"])
         settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in report["settings"].items())
         return "\n".join([f"# {self.title}", "", f"{self.unit}. Ours: mean ± standard deviation over "
-                          f"{report['rows'][0]['seeds']} seeds; the paper's figure in brackets.", "",
+                          f"{report['rows'][0]['seeds']} seeds" + "; the paper's figure in brackets" * has_paper + ".", "",
                           markdown_table(report["rows"]), "", f"Settings: {settings}.", "",
                           "What differs from the paper:", "", *[f"- {text}" for text in report["differences"]], "",
                           f"{report['seconds']:.0f} seconds of training in all."])

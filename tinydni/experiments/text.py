@@ -4,7 +4,7 @@ import numpy as np
 
 from tinydni import backend
 from tinydni.datasets.text import tinyshakespeare
-from tinydni.dni.recurrent import Window
+from tinydni.dni.windows import Window
 from tinydni.experiments.arguments import whole
 from tinydni.experiments.recurrent_job import RecurrentJob
 from tinydni.losses import SoftmaxCrossEntropy
@@ -89,4 +89,4 @@ JOB = RecurrentJob(
     NextCharacter, scores, show, "bits per character, validation",
     lambda parser: parser.add_argument("--ahead", type=whole(1), metavar="R",
                                        help="characters ahead that the synthesizers of cdni see (default 4)"))
-JOB.offered = ("truncated", "dni", "cdni")      # a text without end has no full backpropagation
+JOB.offered, JOB.left_out = ("truncated", "dni", "cdni"), ("--each-window",)     # the text is one sequence without an end

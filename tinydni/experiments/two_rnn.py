@@ -67,7 +67,7 @@ class TwoCounts(SequenceTask):
         return odd, threes[:, self.tick - 1::self.tick]
 
     def evaluate(self, network):
-        """R² of both counts on rows of test images: the share of the variance between rows, at the same step, that is told."""
+        """R² of both counts on rows of test images: the share that is told of the variance between rows at a step."""
         xp = network.modules[0].block.xp
         index = stream(self.options["seed"], "sample", 0).integers(len(self.dataset.x_test), size=(HELD_OUT, self.length))
         (fast, slow), _ = network.predict(backend.asarray(xp, self.dataset.x_test[index]))
@@ -96,7 +96,8 @@ def build(task, options):
     boundaries, message = [None, None], {}
     if decoupled:
         rate = options["synthesizer_lr"]
-        message = {"synthesizer": LinearSynthesizer(MESSAGE, (1 + 2 * SLOW) * sees_target), "synthesizer_optimizer": Adam(rate)}
+        message = {"synthesizer": LinearSynthesizer(MESSAGE, (1 + 2 * SLOW) * sees_target),
+                   "synthesizer_optimizer": Adam(rate)}
         boundaries = [Boundary(LinearSynthesizer(block.n_state), Adam(rate), options["scale"]) if options["scale"] else None
                       for block in (fast, slow)]
     sender = Sender(fast, optimizer(), 1, task.tick, MeanSquaredError(), boundaries[0], each_window=each_window, **message)
@@ -117,12 +118,14 @@ def show(network, task):
     odd, threes = task.counts(task.dataset.y_test[index])
     print("At the end of a row:  odd digits, as counted  |  threes, as counted")
     for row in range(6):
-        print(f"{odd[row, -1, 0]:32.0f}{float(fast[row, -1, 0]):12.1f}  |{threes[row, -1, 0]:8.0f}{float(slow[row, -1, 0]):12.1f}")
+        print(f"{odd[row, -1, 0]:32.0f}{float(fast[row, -1, 0]):12.1f}  |"
+              f"{threes[row, -1, 0]:8.0f}{float(slow[row, -1, 0]):12.1f}")
 
 
 JOB = RecurrentJob(
     "two-rnn", "two networks at different clock rates count MNIST digits (downloaded, or read from $TINYDNI_DATA)",
-    {"method": "cdni", "tick": 4, "window": 4, "scale": 0.0, "layers": 1, "width": 64, "updates": 12000, "batch_size": 32, "lr": 2e-3},
+    {"method": "cdni", "tick": 4, "window": 4, "scale": 0.0, "layers": 1, "width": 64, "updates": 12000,
+     "batch_size": 32, "lr": 2e-3},
     TwoCounts, scores, show, "R² of the slow network's count",
     lambda parser: parser.add_argument("--tick", type=whole(1), help="digits between two ticks of the slow network (default 4)"))
 JOB.build, JOB.left_out = build, ("--layers", "--synthesizer", "--aux")

@@ -32,7 +32,8 @@ class Embedding(Layer):
         if self.xp is np and x.size:        # on a device, looking at the values would wait for it
             low, high = x.min(), x.max()
             if low < 0 or high >= self.n_symbols:
-                raise ValueError(f"Embedding: symbols must lie in 0 ... {self.n_symbols - 1}; got {low if low < 0 else high}.")
+                raise ValueError(f"Embedding: symbols must lie in 0 ... {self.n_symbols - 1}; "
+                                 f"got {low if low < 0 else high}.")
         self.x = x
         return self.E[x]
 

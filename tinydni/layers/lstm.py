@@ -22,7 +22,7 @@ class LSTM(Layer):
     Wx (D, 4H), Wh (H, 4H), b (4H,): columns in the order g, i, f, o
 
     Weights start normal with standard deviation sqrt(1 / D) and sqrt(1 / H), b at zero but for the forget gate's.
-    forget_bias: there; 1 lets the cell keep what it has from the first step on (Gers et al. 2000, Jozefowicz et al. 2015)
+    forget_bias: there; 1 lets the cell keep what it has from the first step on  (Jozefowicz et al. 2015)
     Raises TypeError or ValueError for sizes that are not positive, for x or a state of another shape or dtype.
     """
 

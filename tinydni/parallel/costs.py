@@ -9,7 +9,8 @@ from threadpoolctl import threadpool_limits
 
 from tinydni import backend
 
-REPEATS = 7             # the fastest counts: the others were disturbed
+ROUNDS = 15             # through all modules, as in training, so that the caches are as warm as there; the faster quarter
+                        # counts, since the others were disturbed
 
 
 @dataclass
@@ -36,11 +37,12 @@ class Costs:
     def synthesizer(self):
         return self.guess + self.learn
 
-    def of_stages(self, ends):
-        """The costs of stages that end after `ends` modules."""
-        starts = [0, *ends[:-1]]
-        sums = {name: np.add.reduceat(array, starts) for name, array in vars(self).items() if name != "h"}
-        return Costs(**sums, h=self.h[np.array(ends) - 1])
+    def of_stages(self, ends, inner=False):
+        """The costs of stages that end after `ends` modules, with interfaces between them, and if `inner`, inside them."""
+        starts, last = [0, *ends[:-1]], np.array(ends) - 1
+        kept = ("h",) if inner else ("h", "guess", "learn")
+        return Costs(**{name: array[last] if name in kept else np.add.reduceat(array, starts)
+                        for name, array in vars(self).items()})
 
 
 def measure(modules, x, context, target):
@@ -48,17 +50,16 @@ def measure(modules, x, context, target):
 
     x (N, D), context, target: a batch, as the bottom module gets it
     """
-    times, sizes = [], []
+    modules, rounds = deepcopy(list(modules)), []
     with threadpool_limits(1, "blas"):
-        for module in modules:
-            module, trials = deepcopy(module), []
-            for _ in range(REPEATS):
-                h, *trial = one_step(module, x, context, target)
-                trials.append(trial)
-            times.append(np.min(trials, axis=0))
-            sizes.append((h.nbytes, sum(p.nbytes for _, p, _ in module.block.named_parameters())))
-            x = h
-    return Costs(*np.transpose(times), *np.transpose(sizes).astype(float))
+        for _ in range(ROUNDS):
+            h, times, sizes = x, [], []
+            for module in modules:
+                h, *seconds = one_step(module, h, context, target)
+                times.append(seconds)
+                sizes.append((h.nbytes, sum(p.nbytes for _, p, _ in module.block.named_parameters())))
+            rounds.append(times)
+    return Costs(*np.percentile(rounds, 25, axis=0).T, *np.transpose(sizes).astype(float))
 
 
 def one_step(module, x, context, target):

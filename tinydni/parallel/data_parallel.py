@@ -52,7 +52,9 @@ class DataParallel(Worker):
         for module in reversed(self.modules):
             dh = module.backward(dh)
         self.in_flight.append(step)
-        parts = np.array_split(self.gradients() * np.float32(len(index) / self.plan.batch_size), self.size)
+        mine = self.gradients()
+        mine *= len(index) / self.plan.batch_size                       # its share of the mean
+        parts = np.array_split(mine, self.size)
         for worker, part in enumerate(parts):
             if worker != self.rank:
                 self.send(worker, Kind.SHARE, part)
@@ -83,7 +85,9 @@ class DataParallel(Worker):
         if len(shares) < self.size:
             return
         del self.shares[step]
-        total = sum(shares[worker] for worker in range(self.size))
+        total = shares[0] + shares[1]
+        for worker in range(2, self.size):
+            total += shares[worker]
         for worker in range(self.size):
             if worker != self.rank:
                 self.send(worker, Kind.MEAN, total)

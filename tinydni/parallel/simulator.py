@@ -138,9 +138,11 @@ def decoupled(costs, link, n_batches, keep=True, room=4):
             stage.now = 0.0
             for step in range(n_batches):
                 stage.wait(start[step, k], step)
-                for seconds, what in ((costs.forward[k] + messages[k], FORWARD), (costs.guess[k], SYNTHESIZER),
-                                      (costs.backward[k], BACKWARD), (costs.update[k], UPDATE), (costs.learn[k], SYNTHESIZER)):
-                    stage.spend(seconds, what, step)
+                stage.spend(costs.forward[k] + messages[k], FORWARD, step)
+                stage.spend(costs.guess[k], SYNTHESIZER, step)
+                stage.spend(costs.backward[k], BACKWARD, step)
+                stage.spend(costs.update[k], UPDATE, step)
+                stage.spend(costs.learn[k], SYNTHESIZER, step)
     return stages
 
 

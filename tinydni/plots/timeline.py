@@ -83,8 +83,8 @@ def draw_run(axes, run, span, last):
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(QUIET)
     if last:
-        axes.set_xlabel("time [ms]; batches alternate between full and light colour; white: messages, bookkeeping", fontsize=SMALL,
-                        color=INK)
+        axes.set_xlabel("time [ms]; batches alternate between full and light colour; white: messages, bookkeeping",
+                        fontsize=SMALL, color=INK)
 
 
 def draw_key(picture, x, y):

@@ -1,5 +1,6 @@
 """Synthesizers: small models that predict the gradient at an interface."""
 
+from tinydni.synthesizers.auxiliary import AuxiliarySynthesizer
 from tinydni.synthesizers.conv import ConvSynthesizer
 from tinydni.synthesizers.guess import Guess, GuessSynthesizer
 from tinydni.synthesizers.input import InputSynthesizer
@@ -12,5 +13,6 @@ from tinydni.synthesizers.virtual_linear import VirtualLinear
 from tinydni.synthesizers.virtual_mlp import VirtualMLP
 from tinydni.synthesizers.virtual_network import VirtualNetwork
 
-__all__ = ["ConvSynthesizer", "Guess", "GuessSynthesizer", "InputSynthesizer", "LinearSynthesizer", "LocalHead", "MLPSynthesizer",
-           "Synthesizer", "Untrained", "VirtualLinear", "VirtualMLP", "VirtualNetwork"]
+__all__ = ["AuxiliarySynthesizer", "ConvSynthesizer", "Guess", "GuessSynthesizer", "InputSynthesizer",
+           "LinearSynthesizer", "LocalHead", "MLPSynthesizer", "Synthesizer", "Untrained", "VirtualLinear",
+           "VirtualMLP", "VirtualNetwork"]

@@ -4,6 +4,7 @@ Only arrays of bytes travel (see `message.pack`); nothing is unpickled. Who can 
 hostile sender is outside of what MPI, and this file, defend against.
 """
 
+import os
 import signal
 import sys
 import time
@@ -15,8 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from tinydni.parallel.message import Kind, Message, as_bytes, as_text, pack, unpack
 
-SPIN = 2e-4             # seconds to ask for messages without a pause; then others may have the core
-LONGEST_PAUSE = 1e-3
+SPIN = 1e-2             # seconds to ask for messages without a pause, where every process has a core of its own
+LONGEST_PAUSE = 1e-2    # seconds
 PATIENCE = 5            # seconds that a worker that has raised waits to be stopped
 
 
@@ -61,7 +62,7 @@ class Processes:
         """Worker 0 tells the others that there will be no other run."""
         self.stop()
         self.tell(Kind.END)
-        self.endpoint.flush()
+        self.endpoint.close()
 
     def tell(self, kind, *arrays):
         """Sends a message to all others."""
@@ -82,20 +83,20 @@ class Processes:
                     with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                         worker.turns(lambda: not worker.stopped)
                     step = worker.step
-            self.endpoint.flush()
+            self.endpoint.close()
         except BaseException:
             self.failed(step)
 
     def failed(self, step):
-        """Tells worker 0 of the exception that is being handled, and waits for the end."""
+        """Tells worker 0 of the exception that is being handled, and waits for the end. Nothing is done with what comes."""
         text = traceback.format_exc()
         self.endpoint.send(0, Message(Kind.FAILED, step, self.rank, (as_bytes(text),)))
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             message = self.endpoint.poll()
-            if message is not None and message.kind in (Kind.STOP, Kind.END):
-                return
-            time.sleep(LONGEST_PAUSE)
+            if message is not None and message.kind == Kind.END:
+                return self.endpoint.close()
+            time.sleep(LONGEST_PAUSE if message is None else 0)
         print(f"worker {self.rank} failed, and worker 0 does not answer:\n{text}", file=sys.stderr, flush=True)
         self.endpoint.communicator.Abort(1)
 
@@ -108,6 +109,8 @@ class Endpoint:
         self.communicator, self.bytes, self.any, self.status = communicator.Dup(), MPI.BYTE, MPI.ANY_SOURCE, MPI.Status()
         self.rank, self.size = communicator.rank, communicator.size
         self.sending = deque()          # (request, block): a block must live until it is sent
+        neighbours = communicator.Split_type(MPI.COMM_TYPE_SHARED).size
+        self.spin = SPIN if neighbours <= len(os.sched_getaffinity(0)) else 0.0
 
     def send(self, worker, message):
         block = pack(message)
@@ -125,16 +128,23 @@ class Endpoint:
         return unpack(block, sender)
 
     def receive(self):
-        start, pause = time.perf_counter(), 0.0
+        start = time.perf_counter()
         while True:
             message = self.poll()
             if message is not None:
                 return message
-            if time.perf_counter() - start > SPIN:
-                time.sleep(pause)
-                pause = min(pause + 2e-5, LONGEST_PAUSE)
+            waited = time.perf_counter() - start
+            if waited > self.spin:
+                time.sleep(min(waited / 10, LONGEST_PAUSE))         # the longer it takes, the less a pause matters
 
     def flush(self):
         """Waits until all that was sent is on its way; what arrives meanwhile comes too late."""
         while self.sending:
+            self.poll()
+
+    def close(self):
+        """Ends together with the others: takes what still comes, so that nobody waits to get rid of a message."""
+        self.flush()
+        together = self.communicator.Ibarrier()
+        while not together.Test():
             self.poll()

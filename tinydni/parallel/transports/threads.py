@@ -1,5 +1,6 @@
 """Workers as threads of one process: arrays are handed over, not copied. NumPy computes outside the interpreter's lock."""
 
+import sys
 import threading
 import traceback
 from queue import Empty, SimpleQueue
@@ -9,6 +10,8 @@ import numpy as np
 from tinydni.parallel.message import Kind, Message, as_bytes
 
 PATIENCE = 5            # seconds to wait for a thread to end
+SWITCH = 1e-5           # seconds after which a thread that holds the interpreter's lock lets another one run; Python's own
+                        # 5e-3 is as long as several steps
 
 
 class Threads:
@@ -17,10 +20,12 @@ class Threads:
     def __init__(self, size):
         self.size = size
         self.inboxes = [SimpleQueue() for _ in range(size)]
-        self.threads = []
+        self.threads, self.switch = [], sys.getswitchinterval()
 
     def start(self, make, about=""):
         """Makes all workers and starts the threads. Returns worker 0."""
+        self.switch = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH)
         first, *others = (make(Endpoint(self, rank)) for rank in range(self.size))
         self.threads = [threading.Thread(target=serve, args=(worker,), name=f"worker {worker.rank}", daemon=True)
                         for worker in others]
@@ -34,6 +39,7 @@ class Threads:
             inbox.put(Message(Kind.STOP, 0, 0))
         for thread in self.threads:
             thread.join(PATIENCE)
+        sys.setswitchinterval(self.switch)
 
 
 def serve(worker):
