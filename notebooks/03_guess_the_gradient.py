@@ -16,12 +16,14 @@
 import os
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.dni.quality import gradient_quality
 from tinydni.plots import draw_network, learning_curve
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
+threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
 epochs, batch, lr = 10 if SHORT else 300, 9, 1.0
 
 data = td.datasets.addition(bits=5)

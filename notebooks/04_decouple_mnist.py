@@ -15,6 +15,7 @@
 import os
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.experiments.tables.mnist_fcn import PAPER
@@ -23,6 +24,7 @@ from tinydni.random import stream
 from tinydni.training import Training
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
+threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
 
 try:
     data = td.datasets.mnist()

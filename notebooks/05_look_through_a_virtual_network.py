@@ -16,6 +16,7 @@ import inspect
 import os
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.gradcheck import check_synthesizer
@@ -25,6 +26,7 @@ from tinydni.synthesizers import LocalHead, Untrained, VirtualLinear, VirtualMLP
 from tinydni.training import Training
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
+threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
 
 # %% [markdown]
 # ## What a gradient looks like

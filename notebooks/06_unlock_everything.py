@@ -15,6 +15,7 @@ import inspect
 import os
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.dni import Stochastic, full_unlock
@@ -28,6 +29,7 @@ from tinydni.synthesizers import InputSynthesizer, VirtualLinear
 from tinydni.training import Training
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
+threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
 
 try:
     data = td.datasets.mnist()

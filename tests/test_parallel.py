@@ -371,7 +371,7 @@ EXPECTED = {"raises": (WorkerError, "ArithmeticError: the fifth batch was too mu
             "diverges": (DivergedError, "the training loss became nan")}
 
 
-@pytest.mark.parametrize("fault", cases.FAULTS)
+@pytest.mark.parametrize("fault", ["raises", "wrong-shape", "diverges"])
 @pytest.mark.parametrize("transport", ["in-turn", "threads"])
 def test_a_fault_of_one_worker_ends_the_run_with_its_own_words(fault, transport):
     transport = Threads(cases.WORKERS) if transport == "threads" else InTurn(cases.WORKERS, np.random.default_rng(0))
@@ -445,7 +445,9 @@ def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(tmp_path, n):
     start = time.monotonic()
     os.killpg(run.pid, signal.SIGINT)                                   # as a terminal does
     output, _ = run.communicate(timeout=60)
-    assert "what was learned is in" in output and "Go on with" in output, output
+    words = f"tinydni train digits --resume {path}"
+    start_again = f"mpiexec -n 2 {words} --transport mpi" if n else words
+    assert "what was learned is in" in output and f"Go on with: {start_again}" in output, output
     assert time.monotonic() - start < SECONDS and all_gone(run)
     first = checkpoint.load(path)[1]["position"]
     again = python("-m", "tinydni", "train", "digits", "--resume", path, "--quiet", "--figure", tmp_path / "a.png",
@@ -486,7 +488,7 @@ def kill_one(tmp_path, rng, n, longest=1):
 @pytest.mark.parametrize("n", [None, pytest.param(2, marks=mpi)], ids=["threads", "mpi"])
 def test_a_killed_process_ends_the_run_and_leaves_a_whole_checkpoint(tmp_path, n):
     rng = np.random.default_rng(1)
-    for _ in range(2):
+    for _ in range(n or 1):
         kill_one(tmp_path, rng, n)
 
 
@@ -614,6 +616,13 @@ def test_mpi_without_mpiexec_says_how_to_start(tmp_path):
     run = python("-m", "tinydni", "train", "digits", "--transport", "mpi", cwd=tmp_path)
     output, _ = run.communicate(timeout=60)
     assert run.returncode == 2 and "mpiexec -n 2 tinydni train" in output
+
+
+@mpi
+def test_mpiexec_without_the_transport_is_refused(tmp_path):
+    run = python("-m", "tinydni", "train", "digits", "--workers", "2", n=2, cwd=tmp_path)
+    output, _ = run.communicate(timeout=60)
+    assert run.returncode != 0 and "add --transport mpi" in output and not list(tmp_path.iterdir())
 
 
 @mpi

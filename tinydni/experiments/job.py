@@ -81,7 +81,7 @@ class Job:
             save = save or f"{self.name}-{run.options['method']}.npz"
             run.save(save)
             print(f"\nStopped in {run.training.place()}; what was learned is in {save}.\n"
-                  f"Go on with: tinydni train {self.name} --resume {save}")
+                  f"Go on with: {workers.command(run.options, f'train {self.name} --resume {save}')}")
             return 130
         result = run.result()
         print(run.table(result))

@@ -1,6 +1,7 @@
 """The options that spread a training job over workers, and the job as each process of MPI sees it."""
 
 import json
+import os
 from functools import cache
 
 from tinydni import backend
@@ -15,6 +16,7 @@ from tinydni.parallel.transports.threads import Threads
 RECORDED = (30, 180)                        # the batches of --timeline
 RECIPE = ("method", "mode", "unlock", "synthesizer", "context", "lr", "synthesizer_lr", "warm_up", "untrained",
           "measure_gradients", "validation")    # what differs between its runs
+SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")    # where mpiexec says how many processes it has started
 NOT_APART = ("p_update", "lambda")          # options that run the modules in a way that workers do not
 
 
@@ -132,6 +134,8 @@ def main(job, given):
     if given.timeline and not (given.workers or given.transport or given.resume):
         raise OptionError("--timeline draws workers: say how many, with --workers N.")
     if given.transport != "mpi":
+        if any(int(os.environ.get(name) or 1) > 1 for name in SIZES):
+            raise OptionError("mpiexec has started several processes, and each would do the same; add --transport mpi.")
         return job.train(given)
     if processes().rank > 0:
         processes().follow(lambda about, endpoint: follower(job, about, endpoint))
@@ -173,6 +177,13 @@ def stop_after(n_steps):
     def stop(training):
         training.stopped = training.step >= n_steps
     return stop
+
+
+def command(options, words):
+    """The command line of a run with these options: `words` after tinydni, and what starts the processes."""
+    if options.get("transport") == "mpi":
+        return f"mpiexec -n {options['workers']} tinydni {words} --transport mpi"
+    return f"tinydni {words}"
 
 
 def report(options, training):
