@@ -52,7 +52,7 @@ def tinyshakespeare():
                         f"in its place, or unset {VARIABLE} to download it.")
     alphabet = "".join(sorted(set(text)))
     symbols = np.searchsorted(np.array(list(alphabet)), np.array(list(text)))
-    source = "the official file" if data_folder() is None else f"the local file {path}"
+    source = "the official file" if data_folder() is None else "a local file ($TINYDNI_DATA/tinyshakespeare)"
     notes = [f"tinyshakespeare from {source}: {len(text):,} characters, {len(alphabet)} different ones."]
     if len(text) < OFFICIAL:
         notes.append(f"This copy holds the first {len(text):,} of {OFFICIAL:,} characters.")

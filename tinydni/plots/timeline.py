@@ -16,7 +16,7 @@ def timeline(runs, title="Who does what when", n_batches=4):
 
     runs: {label: {worker: records (n, 4)}}, as ParallelTraining.records has them: (index into WHAT, batch, start, end) [s]
     n_batches: of each run those in a row are looked for that took the least time, since they were disturbed the least;
-    the axis is as long as the slowest run needs for them
+    the axis is as long as the slowest run needs for them. The batches per second are of all that was recorded.
 
     Raises ValueError where there is nothing to draw.
     """
@@ -54,7 +54,8 @@ class Window:
         lengths = starts[n:] - starts[:-n]
         start = starts[lengths.argmin()]
         self.run = {worker: (records - (0, 0, start, start)) * (1, 1, 1e3, 1e3) for worker, records in run.items()}
-        self.length, self.rate = 1e3 * lengths.min(), n / lengths.min()
+        self.length = 1e3 * lengths.min()
+        self.rate = (len(starts) - 1) / (starts[-1] - starts[0])        # of all that was recorded, bursts and pauses included
 
     def waiting(self, worker):
         """The share of the time in which a worker waited."""
