@@ -5,8 +5,13 @@ import pytest
 
 import tinydni as td
 from tinydni.dni import BPLambda, DirectFeedback, Stochastic, backprop, full_unlock, update_decoupled
+from tinydni.dni.quality import gradient_quality
+from tinydni.parallel import ParallelTraining, Plan
+from tinydni.parallel.costs import measure
+from tinydni.parallel.transports.in_turn import InTurn
 from tinydni.random import stream
-from tinydni.synthesizers import InputSynthesizer, LinearSynthesizer, LocalHead, VirtualLinear
+from tinydni.synthesizers import InputSynthesizer, LinearSynthesizer, LocalHead
+from tinydni.training import Training, percent_bits_wrong
 
 D, H, K, N = 6, 8, 3, 16
 
@@ -14,7 +19,7 @@ D, H, K, N = 6, 8, 3, 16
 def make(schedule, seed=0, layers=4, local=False, **options):
     blocks = td.mlp([D] + [H] * (layers - 1) + [K], stream(seed, "weights"))
     rng, input_rng = stream(seed, "synthesizer"), stream(seed, "synthesizer", 1)
-    guess = (lambda n: LocalHead(VirtualLinear(n, K, rng))) if local else (lambda n: LinearSynthesizer(n, K))
+    guess = (lambda n: LocalHead(td.Linear(n, K, rng), K)) if local else (lambda n: LinearSynthesizer(n, K))
     if schedule is full_unlock:
         options |= {"input_synthesizer": lambda n: InputSynthesizer(D, n, input_rng, hidden=(12,)),
                     "input_optimizer": lambda: td.Adam(0.01)}
@@ -168,9 +173,9 @@ def test_direct_feedback_sends_the_true_error_by_fixed_ways():
 
 
 def test_a_local_head_is_a_classifier_on_h_that_ignores_messages():
-    head = LocalHead(VirtualLinear(H, K, np.random.default_rng(0), dtype=np.float64))
+    head = LocalHead(td.Linear(H, K, np.random.default_rng(0), dtype=np.float64), K)
     layer = td.Linear(H, K, np.random.default_rng(1), dtype=np.float64)
-    layer.W[...], loss = head.virtual.V, td.SoftmaxCrossEntropy()
+    layer.W[...], loss = head.net.W, td.SoftmaxCrossEntropy()
     rng = np.random.default_rng(2)
     h, y = rng.standard_normal((N, H)), rng.integers(K, size=N)
     for step in range(3):
@@ -179,4 +184,82 @@ def test_a_local_head_is_a_classifier_on_h_that_ignores_messages():
         np.testing.assert_allclose(head.forward(h, np.eye(K)[y]) / N, dh, rtol=1e-12, atol=1e-15)
         head.learn(h, head.context, rng.standard_normal((N, H)), td.SGD(0.1))
         layer.update(0.1)
-        np.testing.assert_allclose(head.virtual.V, layer.W, rtol=1e-12)
+        np.testing.assert_allclose(head.net.W, layer.W, rtol=1e-12)
+
+
+# The bottom module's output as context
+
+def with_bottom_context(schedule=update_decoupled, sizes=(D, H, H, H, K), **options):
+    """Linear synthesizers of [h, h1]; the lowest, whose h is h1, of h alone."""
+    made = []
+
+    def synthesizer(n_h):
+        made.append(LinearSynthesizer(n_h, n_h if made else 0))
+        return made[-1]
+
+    return td.decouple(td.mlp(sizes, stream(0, "weights")), options.pop("loss", td.SoftmaxCrossEntropy()), lambda: td.Adam(0.01),
+                       synthesizer, lambda: td.Adam(0.01), schedule=schedule, bottom_context=True, **options)
+
+
+@pytest.mark.parametrize("schedule", [update_decoupled, Stochastic(0.6, 4, 0), BPLambda(0.3)],
+                         ids=["decoupled", "stochastic", "lambda"])
+def test_every_schedule_hands_the_output_of_the_bottom_module_to_those_above(schedule):
+    network = with_bottom_context(schedule)
+    bottom, *others = network.modules[:-1]
+    seen = []
+    for module in (bottom, *others):
+        for name in ("forward", "learn"):
+            real = getattr(module.synthesizer, name)
+            setattr(module.synthesizer, name, lambda h, context=None, *rest, module=module, real=real:
+                    seen.append((module, h, context)) or real(h, context, *rest))
+    outputs, forward = [], bottom.forward
+    bottom.forward = lambda x: outputs.append(forward(x)) or outputs[-1]
+    for x, y, _ in batches(12):
+        seen.clear()
+        network.step(x, y)
+        for module, h, context in seen:
+            assert (h is outputs[-1] and context is None) if module is bottom else context is outputs[-1]
+    assert all(np.any(synthesizer.C) for synthesizer in network.synthesizers()[1:])
+
+
+def test_the_instrument_and_the_costs_hand_it_over_too():
+    network = train_without_context(with_bottom_context(), 5)
+    (x, y, _), = batches(1, seed=5)
+    found = gradient_quality(network, x, y)
+    hs = [x]
+    for module in network.modules:
+        hs.append(module.forward(hs[-1]))
+    dh = network.modules[-1].backward(network.modules[-1].gradient_at_output(hs[-1], None, y))
+    guess = network.synthesizers()[-1].forward(hs[-2], hs[1])
+    cosine = np.vdot(guess, dh) / np.linalg.norm(guess) / np.linalg.norm(dh)
+    assert len(found) == 3 and found[-1]["cosine"] == pytest.approx(cosine, rel=1e-4)
+    assert len(measure(network.modules, x, None, y).forward) == 4
+
+
+def train_without_context(network, n):
+    for x, y, _ in batches(n):
+        network.step(x, y)
+    return network
+
+
+@pytest.mark.parametrize("ends", [[1, 4], [2, 4], [1, 2, 4]])
+def test_workers_in_step_hand_it_up_with_the_numbers_of_one_loop(ends):
+    data = td.datasets.addition(bits=4)
+
+    def network():
+        return with_bottom_context(sizes=(data.n_in, 12, 12, 12, data.n_out), loss=td.BinaryCrossEntropy())
+
+    def plan(training):
+        return Plan("lock-step", ends, training.schedule, training.batch_of, 16)
+
+    common = data, 1, 16, 0, None, percent_bits_wrong
+    one = Training(network(), *common)
+    apart = ParallelTraining(network(), *common, transport=InTurn(len(ends), np.random.default_rng(0)), make_plan=plan)
+    assert one.run() == apart.run()
+    state, expected = apart.network.state(), one.network.state()
+    assert all(np.array_equal(state[path], array) for path, array in expected.items())
+
+
+def test_under_full_unlock_there_is_no_bottom_output_to_wait_for():
+    with pytest.raises(ValueError, match="under full unlock no module waits for it"):
+        with_bottom_context(full_unlock)

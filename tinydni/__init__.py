@@ -7,7 +7,7 @@ from tinydni.layers import *
 from tinydni.losses import *
 from tinydni.models import cnn, mlp, resnet
 from tinydni.optimizers import SGD, Adam, Momentum, RMSProp
-from tinydni.schedules import Constant, LinearDecay, StepDecay
+from tinydni.schedules import Constant, CosineDecay, LinearDecay, StepDecay
 from tinydni.synthesizers import *
 
 __version__ = "0.1.0"

@@ -4,6 +4,8 @@ The training loop gives every optimizer the factor of the common step, so that a
 decays with the clock of the run and not with its own.
 """
 
+import math
+
 from tinydni import checks
 
 
@@ -25,6 +27,25 @@ class LinearDecay:
 
     def __call__(self, step):
         return max(0.0, 1 - step / self.n_steps)
+
+
+class CosineDecay:
+    """factor = (1 + cos(pi · share of the way)) / 2, after a linear rise over the first steps  (Loshchilov & Hutter 2017).
+
+    n_steps: length of the run [steps]    warm_up: how many of them rise to the full rate
+    Raises ValueError for a warm-up as long as the run.
+    """
+
+    def __init__(self, n_steps, warm_up=0):
+        self.n_steps = checks.positive_int(n_steps, "n_steps")
+        self.warm_up = checks.positive_int(warm_up, "warm_up", minimum=0)
+        if self.warm_up >= self.n_steps:
+            raise ValueError(f"warm_up must be shorter than the run of {n_steps} steps; got {warm_up}.")
+
+    def __call__(self, step):
+        if step < self.warm_up:
+            return (step + 1) / self.warm_up
+        return (1 + math.cos(math.pi * min(1.0, (step - self.warm_up) / (self.n_steps - self.warm_up)))) / 2
 
 
 class StepDecay:

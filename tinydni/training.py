@@ -38,17 +38,20 @@ class Training:
     seed: of the order of the examples    schedule: factor of the learning rates by step
     error: function (prediction, target) -> number, shown for the held-out part after every epoch
     context (N, C): what the synthesizers may see of each training example beside h, such as dataset.context(), or None
-    measure_gradients: whether to compare synthetic and true gradients after every epoch, see gradient_quality
+    measure_gradients: whether to compare synthetic and true gradients, see gradient_quality: True, before the last step
+    of every epoch, or a number k, before every k-th step; always on a batch that the synthesizers have yet to learn from
+    synthesizer_schedule: of the synthesizers' learning rates, if it is not `schedule`
+    augment: function (xp, x, rng) -> x that changes the inputs of every step at random, such as crop_and_flip, or None
 
     history: lists with one entry per epoch: `epoch`, `train_loss` (mean over the batches, each before its update),
     `test_error` (or `validation_error`), `synthesizer_loss` (of the last batch, one number per interface),
-    `gradients` (on the last batch, one dict per interface), if measured.
+    and, if measured, `gradients` (one dict per interface) with the places `gradients_at` [epochs].
     The order of every epoch depends only on the seed and the epoch, so that a run that was stopped and resumed
     sees what an uninterrupted one sees.
     """
 
     def __init__(self, network, dataset, epochs, batch_size, seed, schedule=None, error=percent_wrong,
-                 context=None, measure_gradients=False):
+                 context=None, measure_gradients=False, synthesizer_schedule=None, augment=None):
         self.network, self.dataset, self.error = network, dataset, error
         self.epochs = checks.positive_int(epochs, "epochs")
         self.batch_size = checks.positive_int(batch_size, "batch_size")
@@ -56,6 +59,7 @@ class Training:
             raise ValueError(f"batch_size must be at most the number of training examples, {len(dataset.x)}; got {batch_size}.")
         self.n_batches = len(dataset.x) // batch_size
         self.seed, self.schedule = seed, schedule or Constant()
+        self.synthesizer_schedule, self.augment = synthesizer_schedule, augment
         self.xp = network.modules[0].block.xp
         self.x, self.y = (backend.asarray(self.xp, array) for array in (dataset.x, dataset.y))
         self.context = None if context is None else backend.asarray(self.xp, context)
@@ -63,8 +67,9 @@ class Training:
         self.loss_sum = 0.0
         self.stopped = False
         self.history = {"epoch": [], "train_loss": [], f"{dataset.held_out}_error": [], "synthesizer_loss": []}
-        if measure_gradients:
-            self.history["gradients"] = []
+        self.measured_every = self.n_batches if measure_gradients is True else int(measure_gradients)     # 0: never
+        if self.measured_every:
+            self.history |= {"gradients": [], "gradients_at": []}
 
     @property
     def step(self):
@@ -117,11 +122,19 @@ class Training:
 
     def run_batch(self, index):
         """One step on the examples `index` (batch_size,)."""
-        self.network.set_factor(self.schedule(self.step))
-        context = None if self.context is None else self.context[index]
-        self.last_batch = self.x[index], self.y[index], context
-        self.count(float(self.network.step(*self.last_batch)))  # the one wait for the device
+        x, context = self.x[index], None if self.context is None else self.context[index]
+        if self.augment is not None:
+            x = self.augment(self.xp, x, stream(self.seed, "augment", self.step))
+        if self.measured_every and (self.step + 1) % self.measured_every == 0:
+            self.measure(x, self.y[index], context)
+        self.network.set_factor(self.schedule(self.step), self.synthesizer_schedule and self.synthesizer_schedule(self.step))
+        self.count(float(self.network.step(x, self.y[index], context)))  # the one wait for the device
         self.batch += 1
+
+    def measure(self, x, target, context):
+        """Appends the quality of the synthetic gradients on one batch to the history."""
+        self.history["gradients"].append(gradient_quality(self.network, x, target, context))
+        self.history["gradients_at"].append(self.step / self.n_batches)
 
     def count(self, loss):
         """Adds the loss of one step. Raises DivergedError unless it is finite."""
@@ -138,8 +151,6 @@ class Training:
         history["train_loss"].append(self.loss_sum / self.n_batches)
         history[f"{held_out}_error"].append(self.error_on(self.dataset.x_test, self.dataset.y_test))
         history["synthesizer_loss"].append([float(s.loss()) for s in self.network.synthesizers()])
-        if "gradients" in history:
-            history["gradients"].append(gradient_quality(self.network, *self.last_batch))
         self.epoch, self.batch, self.loss_sum = self.epoch + 1, 0, 0.0
 
     def train_error(self):

@@ -67,6 +67,10 @@ class Dataset:
         """This data set with its inputs as images, (N, D) -> (N, H, W, C), for convolutions; no copy."""
         return replace(self, x=self.x.reshape(-1, *shape), x_test=self.x_test.reshape(-1, *shape))
 
+    def as_rows(self):
+        """This data set with its inputs as rows, (N, H, W, C) -> (N, D), for fully connected networks; no copy."""
+        return replace(self, x=self.x.reshape(len(self.x), -1), x_test=self.x_test.reshape(len(self.x_test), -1))
+
     def validate(self):
         """Raises TypeError or ValueError, naming the array and the place, unless everything fits together."""
         if self.held_out not in ("test", "validation"):

@@ -72,16 +72,21 @@ class Network:
             module.to(xp, dtype)
         return self
 
-    def set_factor(self, factor):
-        """Gives every optimizer the factor of a learning-rate schedule."""
-        for _, _, optimizer in self.learners():
-            optimizer.factor = float(factor)
+    def set_factor(self, factor, synthesizers=None):
+        """Gives every optimizer the factor of a learning-rate schedule; those of synthesizers may have one of their own."""
+        for path, _, optimizer in self.learners():
+            optimizer.factor = float(factor if synthesizers is None or path.endswith(".block") else synthesizers)
 
     def learners(self):
         """Yields (path, layer, optimizer) for every block and synthesizer, bottom to top."""
         for i, module in enumerate(self.modules):
             for name, layer, optimizer in module.learners():
                 yield f"{i}.{name}", layer, optimizer
+
+    def drawing(self):
+        """[(path, object)] of all that draws random numbers of its own in training: the schedule, several readers."""
+        parts = [("schedule", self.schedule), *((str(i), module) for i, module in enumerate(self.modules))]
+        return [(path, part) for path, part in parts if hasattr(part, "load_state")]
 
     def synthesizers(self):
         """The synthesizers, bottom to top; the module with the loss alone has none."""
@@ -94,8 +99,8 @@ class Network:
     def state(self):
         """Everything that makes a continued run equal: {path: array}."""
         state = {"steps": np.array(self.steps)}
-        if hasattr(self.schedule, "state"):         # a schedule that draws random numbers
-            state |= {f"schedule.{key}": value for key, value in self.schedule.state().items()}
+        for path, part in self.drawing():
+            state |= {f"{path}.{key}": value for key, value in part.state().items()}
         for path, layer, optimizer in self.learners():
             state |= {f"{path}.{key}": value for key, value in layer.state().items()}
             state |= {f"{path}.optimizer.{key}": value for key, value in optimizer.state().items()}
@@ -107,20 +112,20 @@ class Network:
         Raises KeyError or ValueError if it is another network's, and then nothing has changed.
         """
         rest, parts = dict(state), []
-        steps, draws = rest.pop("steps", None), taken(rest, "schedule.")
+        steps = rest.pop("steps", None)
         for path, layer, optimizer in self.learners():
             memory, arrays = taken(rest, f"{path}.optimizer."), taken(rest, f"{path}.")
             layer.check_state(arrays)
             optimizer.check_state(memory, layer)
             parts.append((layer, arrays, optimizer, memory))
-        if rest or steps is None or bool(draws) != hasattr(self.schedule, "load_state"):
-            raise KeyError("the saved state is not that of this network and schedule; it also has "
-                           f"{', '.join([*rest, *draws]) or 'too little'}")
+        draws = [(part, taken(rest, f"{path}.")) for path, part in self.drawing()]
+        if rest or steps is None or not all(memory for _, memory in draws):
+            raise KeyError(f"the saved state is not that of this network and schedule; it also has {', '.join(rest) or 'too little'}")
         for layer, arrays, optimizer, memory in parts:
             layer.load_state(arrays)
             optimizer.load_state(memory, layer)
-        if draws:
-            self.schedule.load_state(draws)
+        for part, memory in draws:
+            part.load_state(memory)
         self.steps = int(steps)
 
     def summary(self, input_shape):

@@ -75,14 +75,17 @@ def add_training_arguments(parser, defaults):
     add("--synthesizer-lr", "learning rate of the synthesizers (default: the method's recipe)", type=rate)
     add("--synthesizer", "form of the synthesizers (default: the method's)", choices=SYNTHESIZERS)
     add("--context", "what the synthesizers see beside h (default: the method's)", choices=CONTEXTS)
+    add("--scale", "synthetic gradients are multiplied by this before they enter a block (default: the method's)", type=rate)
+    add("--supervised", "virtual networks on images also descend their own loss, with this many times the norm of the "
+        "gradient matching (default 0)", type=share)
     add("--untrained", "freeze the synthesizers as they start", action="store_const", const=True)
     add("--warm-up", "steps in which synthesizers learn but are not applied yet", type=whole(0))
     add("--cuts", "interfaces only above these blocks, such as 1,3 (default: above every block)", type=cuts, metavar="LIST")
     add("--p-update", "each block updates with this probability", type=probability, metavar="P")
     add("--unlock", "full unlock: synthetic inputs, too", action="store_const", const=True)
     add("--lambda", "BP(λ): 1 is backprop, 0 is decoupled", type=share, metavar="L")
-    add("--measure-gradients", "compare synthetic and true gradients at every interface after each epoch",
-        action="store_const", const=True)
+    add("--measure-gradients", "compare synthetic and true gradients at every interface, before the last step of each epoch, "
+        "or before every K-th step", nargs="?", const=True, type=whole(1), metavar="K")
     apart = parser.add_argument_group("workers")
     workers.add_worker_arguments(partial(add, group=apart), whole)
     add_output_arguments(parser)

@@ -21,12 +21,21 @@ class Task:
 
     dataset: see tinydni.datasets    blocks: fresh layers, bottom to top    loss: for the top
     error: function (prediction, target) -> percent wrong
+    cuts: blocks with an interface above them, counted from 1; None: all
+    schedule: function (number of steps) -> factor of the learning rates by step
+    synthesizer_schedule: the same for those of the synthesizers, if theirs differs
+    augment: see Training    held_out: one in so many training examples is held out by --validation
     """
 
     dataset: object
     blocks: list
     loss: object
     error: callable
+    cuts: list | None = None
+    schedule: callable = LinearDecay
+    synthesizer_schedule: callable = None
+    augment: callable = None
+    held_out: int = 6
 
 
 @dataclass
@@ -37,7 +46,7 @@ class Job:
     task: function (options) -> Task    scores: function (train error, held-out error, held_out) -> named results
     show: function (network, task) that prints a few predictions after training
     unit: of what is counted as wrong    extra: function (parser) that adds options of this job alone
-    variants: other defaults for a value of --model
+    variants: other defaults for a value of --model    apart: whether workers can run it
     """
 
     name: str
@@ -49,6 +58,7 @@ class Job:
     unit: str = "of the images"
     extra: callable = lambda parser: None
     variants: dict = field(default_factory=dict)
+    apart: bool = True
 
     def add_arguments(self, parser):
         """Adds the options of this job to an argparse parser."""
@@ -57,6 +67,9 @@ class Job:
 
     def options(self, given):
         """The full options of a run; `given` maps their names to values, None where nothing was said."""
+        if not self.apart and (given.get("workers") or given.get("transport")):
+            raise arguments.OptionError(f"'train {self.name}' changes its images at random in every step, which workers do not; "
+                                        "leave out --workers and --transport.")
         return arguments.training_options(given, {**self.defaults, **self.variants.get(given.get("model"), {})})
 
     def run(self, options):
@@ -136,7 +149,7 @@ class Run:
         self.task = job.task(options)
         dataset = self.task.dataset
         if options["validation"]:
-            dataset = dataset.with_validation(len(dataset.x) // 6)
+            dataset = dataset.with_validation(len(dataset.x) // self.task.held_out)
         if options["quick"]:
             n, m = QUICK
             dataset = replace(dataset, x=dataset.x[:n], y=dataset.y[:n], x_test=dataset.x_test[:m],
@@ -145,11 +158,12 @@ class Run:
         if options.get("workers"):
             options = self.options = workers.with_cuts(options, build, dataset, context(dataset, options))
         self.network = build(options)
-        n_steps = options["epochs"] * (len(dataset.x) // options["batch_size"])
+        n_steps, task = max(1, options["epochs"] * (len(dataset.x) // options["batch_size"])), self.task
         make = partial(workers.training, options) if options.get("workers") else Training
         self.training = make(self.network, dataset, options["epochs"], options["batch_size"], options["seed"],
-                             LinearDecay(max(1, n_steps)), self.task.error, context(dataset, options),
-                             bool(options.get("measure_gradients")))
+                             task.schedule(n_steps), task.error, context(dataset, options),
+                             options.get("measure_gradients") or False,
+                             task.synthesizer_schedule and task.synthesizer_schedule(n_steps), task.augment)
         self.seconds = 0.0
 
     def train(self, quiet=False, save=None):
@@ -217,7 +231,7 @@ class Run:
                             xlabel="epoch", ylabel=f"{held_out} error [% {self.job.unit}]"), path)
         if "gradients" not in history:
             return [path]
-        cosines = {f"interface {i}": (history["epoch"], [found["cosine"] or 0.0 for found in column])
+        cosines = {f"interface {i}": (history["gradients_at"], [found["cosine"] or 0.0 for found in column])
                    for i, column in enumerate(zip(*history["gradients"]), 1)}
         beside = Path(path).with_stem(Path(path).stem + "-gradients")
         save(learning_curve(cosines, title=f"{title}: synthetic beside true gradient", xlabel="epoch",

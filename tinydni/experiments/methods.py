@@ -4,14 +4,14 @@ import math
 from dataclasses import dataclass, replace
 
 from tinydni.dni import BPLambda, DirectFeedback, Stochastic, backprop, decouple, full_unlock, top_only, update_decoupled
-from tinydni.layers import BatchNorm, Conv2D, Flatten, GlobalAvgPool, Linear, ReLU, Sequential, Sigmoid
+from tinydni.layers import BatchNorm, Conv2D, Flatten, GlobalAvgPool, Linear, ReLU, Residual, Sequential, Sigmoid
 from tinydni.layers.softmax import Softmax
-from tinydni.optimizers import Adam
+from tinydni.optimizers import Adam, Momentum
 from tinydni.random import stream
 from tinydni.synthesizers import (ConvSynthesizer, Guess, GuessSynthesizer, InputSynthesizer, LinearSynthesizer, LocalHead, MLPSynthesizer,
-                                  Untrained, VirtualLinear, VirtualMLP, VirtualNetwork)
+                                  Scaled, Untrained, VirtualLinear, VirtualMLP, VirtualNetwork)
 
-SYNTHESIZERS = ("linear", "mlp", "resnet", "virtual-linear", "virtual-mlp", "virtual-conv", "guess")
+SYNTHESIZERS = ("linear", "mlp", "resnet", "virtual-linear", "virtual-mlp", "virtual-conv", "virtual-resnet", "guess")
 CONTEXTS = ("none", "labels", "input")
 SCHEDULES = ("p_update", "unlock", "lambda")        # options that run the decoupled methods in another way
 CODES = 20                                          # of a guess
@@ -27,9 +27,10 @@ class Method:
 
     synthesizer: one of SYNTHESIZERS, None for a method without    context: one of CONTEXTS
     reads_h: whether the synthesizer sees the output of its module
-    lr: Adam's rate for the blocks    top: times lr is the rate of the block with the loss, whose gradient is exact
+    lr: rate of the blocks    top: times lr is the rate of the block with the loss, whose gradient is exact
     eps: Adam's eps for the blocks below it; a large one keeps small, uncertain gradients from making full steps
-    synthesizer_lr: Adam's rate for the synthesizers
+    momentum: the blocks learn by SGD with momentum 0.9 and weight decay 5e-4 (He et al. 2016) instead of Adam
+    synthesizer_lr: Adam's rate for the synthesizers    scale: what the synthetic gradient is multiplied by
     """
 
     meaning: str
@@ -39,7 +40,16 @@ class Method:
     lr: float = 2e-3
     top: float = 1.0
     eps: float = 1e-8
+    momentum: bool = False
     synthesizer_lr: float | None = None
+    scale: float = 1.0
+
+    def optimizer(self, lr, top=False):
+        """A fresh optimizer for a block, with the rate lr for all but the top."""
+        lr = lr * self.top if top else lr
+        if self.momentum:
+            return Momentum(lr, 0.9, weight_decay=5e-4)
+        return Adam(lr) if top else Adam(lr, eps=self.eps)
 
 
 METHODS = {
@@ -63,12 +73,21 @@ OTHER_FORMS = {         # what differs where --synthesizer chooses another form 
     "virtual-conv": {"synthesizer_lr": 3e-3},
     "guess": {"context": "input", "lr": 5e-3, "top": 1.0, "eps": 1e-8, "synthesizer_lr": 5e-3},
 }
+SGD = {"lr": 0.05, "top": 1.0, "momentum": True}
+FOR_MODEL = {           # what differs where --model says so
+    "resnet": {name: SGD for name in METHODS} | {
+        "dni": {**SGD, "synthesizer_lr": 1e-5, "scale": 4.0},
+        "cdni": {**SGD, "synthesizer_lr": 1e-5, "scale": 4.0},
+        "vfbn": {**SGD, "synthesizer": "virtual-resnet", "synthesizer_lr": 5e-3, "scale": 2.0},
+        "local": {**SGD, "synthesizer": "virtual-resnet", "synthesizer_lr": 3e-3}},
+}
 UNLOCKED = {"lr": 1e-3, "top": 1.0, "eps": 1e-8, "synthesizer_lr": 1e-3}        # of --unlock, synthetic inputs included
 
 
 def method_of(options):
     """The Method of `options`, with what its form of synthesizer asks for."""
-    method = METHODS[options["method"]]
+    name = options["method"]
+    method = replace(METHODS[name], **FOR_MODEL.get(options.get("model"), {}).get(name, {}))
     if method.synthesizer is None:
         return method
     method = replace(method, **OTHER_FORMS.get(options.get("synthesizer"), {}))
@@ -87,7 +106,7 @@ def recipe(options):
         raise OptionError(" and ".join("--" + option.replace("_", "-") for option in given)
                          + " are different ways to run the modules; choose one.")
     if method.synthesizer is None:
-        for option in ("synthesizer", "context", "synthesizer_lr", "warm_up", "untrained", "cuts", *SCHEDULES):
+        for option in ("synthesizer", "context", "synthesizer_lr", "warm_up", "untrained", "cuts", "scale", "supervised", *SCHEDULES):
             if options.get(option) is not None and not (option == "cuts" and (name in ("none", "dfa")
                                                                               or options.get("workers"))):
                 raise OptionError(f"--{option.replace('_', '-')} does nothing with --method {name}, which has no "
@@ -101,7 +120,8 @@ def recipe(options):
         raise OptionError(f"--synthesizer {form} compares its virtual output with the label: it needs --context labels.")
     if form == "guess" and context != "input":
         raise OptionError("--synthesizer guess makes its guess from the network's input: it needs --context input.")
-    return {"lr": method.lr, "synthesizer_lr": method.synthesizer_lr, "synthesizer": form, "context": context, "warm_up": 0}
+    return {"lr": method.lr, "synthesizer_lr": method.synthesizer_lr, "synthesizer": form, "context": context, "warm_up": 0,
+            "scale": method.scale}
 
 
 def build(task, dataset, options):
@@ -109,9 +129,9 @@ def build(task, dataset, options):
 
     task: blocks, loss    dataset: for the widths of input and context
     """
-    method, blocks = method_of(options), group(task.blocks, options.get("cuts"))
-    parts = {"optimizer": lambda: Adam(options["lr"], eps=method.eps),
-             "top_optimizer": lambda: Adam(options["lr"] * method.top), "input_shape": dataset.x.shape[1:]}
+    method, blocks = method_of(options), group(task.blocks, options.get("cuts") or task.cuts)
+    parts = {"optimizer": lambda: method.optimizer(options["lr"]),
+             "top_optimizer": lambda: method.optimizer(options["lr"], top=True), "input_shape": dataset.x.shape[1:]}
     if options["method"] == "bottom":
         blocks = bottom(blocks, dataset, options)
     if method.synthesizer is not None:
@@ -155,25 +175,30 @@ def synthesizer_maker(method, task, dataset, options):
     images = {"linear": lambda *shape: ConvSynthesizer(shape[-1], rng, n_context),
               "mlp": lambda *shape: ConvSynthesizer(shape[-1], rng, n_context, "hidden"),
               "resnet": lambda *shape: ConvSynthesizer(shape[-1], rng, n_context, "resnet", kernel=3),
-              "virtual-linear": lambda *shape: VirtualNetwork(linear_on_images(shape, n_context, rng), n_context, output, step=1e-3),
-              "virtual-conv": lambda *shape: VirtualNetwork(convolutions(shape, n_context, rng), n_context, output)}
+              **{name: lambda *shape, name=name, step=step: VirtualNetwork(
+                     VIRTUAL[name](shape, n_context, rng), n_context, output, step, options.get("supervised") or 0.0)
+                 for name, step in {"virtual-linear": 1e-3, "virtual-conv": 0.1, "virtual-resnet": 0.1}.items()}}
 
     def make(*shape):
         forms, what = (images, "images") if len(shape) == 3 else (rows, "rows")
-        if form not in forms or (what == "images" and options["method"] in ("label-only", "local")):
+        if form not in forms or (what == "images" and options["method"] == "label-only"):
             raise OptionError(f"--method {options['method']} with --synthesizer {form} is not made for interfaces that "
                               f"{what} cross.")
-        synthesizer = forms[form](*shape)
+        if options.get("supervised") and not (form.startswith("virtual") and what == "images"):
+            raise OptionError("--supervised is for virtual networks on images; leave it out.")
         if options["method"] == "local":
-            return LocalHead(synthesizer)
-        return Untrained(synthesizer) if options.get("untrained") else synthesizer
+            return LocalHead(VIRTUAL[form](shape, n_context, rng), n_context, output)
+        synthesizer = forms[form](*shape)
+        if options.get("untrained"):
+            synthesizer = Untrained(synthesizer)
+        return synthesizer if options["scale"] == 1 else Scaled(synthesizer, options["scale"])
     return make
 
 
-def linear_on_images(shape, n_out, rng):
-    """The linear virtual network on images: every pixel of every channel has its weights."""
+def linear(shape, n_out, rng):
+    """A linear classifier; of images, every pixel of every channel has its weights."""
     n_in = math.prod(shape)
-    return Sequential(Flatten(), Linear(n_in, n_out, rng, std=n_in**-0.5))
+    return Sequential(*[Flatten()] * (len(shape) > 1), Linear(n_in, n_out, rng, std=n_in**-0.5))
 
 
 def convolutions(shape, n_out, rng, width=32):
@@ -182,6 +207,21 @@ def convolutions(shape, n_out, rng, width=32):
     return Sequential(Conv2D(n_in, width, rng, bias=False), BatchNorm(width, momentum=0), ReLU(),
                       Conv2D(width, width, rng, bias=False), BatchNorm(width, momentum=0), ReLU(),
                       GlobalAvgPool(), Linear(width, n_out, rng, std=width**-0.5))
+
+
+def residual(shape, n_out, rng):
+    """A small residual one: two blocks of the width of h, the mean over the image, a linear output."""
+    C = shape[-1]
+
+    def convolution():
+        return Conv2D(C, C, rng, bias=False), BatchNorm(C, momentum=0)
+
+    def block():
+        return Sequential(Residual(*convolution(), ReLU(), *convolution()), ReLU())
+    return Sequential(block(), block(), GlobalAvgPool(), Linear(C, n_out, rng, std=C**-0.5))
+
+
+VIRTUAL = {"virtual-linear": linear, "virtual-conv": convolutions, "virtual-resnet": residual}
 
 
 def group(blocks, cuts):
@@ -196,10 +236,12 @@ def group(blocks, cuts):
 
 
 def bottom(blocks, dataset, options):
-    """The lower half of the blocks with a linear output of its own."""
-    lower = blocks[:len(blocks) // 2]
-    head = Linear(widths(lower, dataset)[-1], dataset.n_out, stream(options["seed"], "weights", 1))
-    return [*lower, Sequential(head)]
+    """The lower half of the blocks with a linear output of its own; images are averaged first."""
+    lower, shape = blocks[:len(blocks) // 2], dataset.x.shape[1:]
+    for block in lower:
+        shape = block.output_shape(shape)
+    head = Linear(shape[-1], dataset.n_out, stream(options["seed"], "weights", 1))
+    return [*lower, Sequential(*[GlobalAvgPool()] * (len(shape) > 1), head)]
 
 
 def widths(blocks, dataset):
@@ -220,7 +262,7 @@ def only_rows(shape, what):
 
 def sees(options):
     """What the synthesizers of a run may see, in words for the report: ("h", "labels"), or () without any."""
-    method = METHODS[options["method"]]
+    method = method_of(options)
     if method.synthesizer is None:
         return ()
     return ("h",) * method.reads_h + (options["context"],) * (options["context"] != "none")

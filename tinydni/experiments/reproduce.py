@@ -19,14 +19,14 @@ class Cell:
     """One figure of a table: which run makes it, and what the paper found.
 
     row, column: where it stands    options: of the job, without the seed    paper: the paper's figure, or None
-    score: which result of the run, if not the table's
+    score: which result of the run, if not the table's: its name, or a function of the result
     """
 
     row: str
     column: str
     options: dict
     paper: float | None = None
-    score: str | None = None
+    score: object = None
 
 
 @dataclass
@@ -84,7 +84,9 @@ class Table:
         """The table as JSON: mean and spread of each cell beside the paper's figure."""
         rows = []
         for cell in cells:
-            values = [results[cell.row, cell.column, seed][cell.score or self.score] for seed in range(seeds)]
+            score = cell.score or self.score
+            found = [results[cell.row, cell.column, seed] for seed in range(seeds)]
+            values = [score(result) if callable(score) else result[score] for result in found]
             rows.append({"row": cell.row, "column": cell.column, "mean": round(statistics.mean(values), 4),
                          "std": round(statistics.stdev(values), 4) if len(values) > 1 else None,
                          "seeds": len(values), "paper": cell.paper})

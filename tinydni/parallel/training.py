@@ -13,7 +13,8 @@ class ParallelTraining(Training):
     """A Training whose steps are made by the workers of a transport.
 
     transport: see transports/    make_plan: function (training) -> Plan
-    about: JSON that tells another process how to make the same training    Everything else as in Training.
+    about: JSON that tells another process how to make the same training    Everything else as in Training, save augment
+    and synthesizer_schedule, which workers do not have.
 
     Steps are counted as they are fed. Before anything is evaluated or saved the workers settle: all messages have
     arrived, and `network` holds what was learned. So its files are those of a run in one loop, and either can go on
@@ -25,6 +26,9 @@ class ParallelTraining(Training):
 
     def __init__(self, *args, transport, make_plan, about=None, **options):
         super().__init__(*args, **options)
+        if self.augment or self.synthesizer_schedule or self.measured_every not in (0, self.n_batches):
+            raise ValueError("augment, synthesizer_schedule and measure_gradients at other places than the ends of epochs are "
+                             "for one loop; workers have none of them.")
         self.transport, self.about = transport, about
         self.plan = make_plan(self)
         self.worker = None              # worker 0, while there are workers
@@ -87,8 +91,9 @@ class ParallelTraining(Training):
 
     def finish_epoch(self):
         self.settle()
-        x, context, target = self.batch_of(self.last_index)
-        self.last_batch = x, target, context
+        if self.measured_every:
+            x, context, target = self.batch_of(self.last_index)
+            self.measure(x, target, context)
         super().finish_epoch()
 
     def position(self):

@@ -1,37 +1,46 @@
 """The control with a supervised loss of its own at every interface."""
 
-from tinydni.kernels import batch_sum
+from copy import deepcopy
+
+from tinydni import checks
 from tinydni.layers.layer import Layer
+from tinydni.layers.softmax import Softmax
 from tinydni.synthesizers.synthesizer import Synthesizer
 
 
 class LocalHead(Synthesizer, Layer):
     """The gradient of a classifier on h that learns the label itself  ("layer-wise supervised loss", Miyato et al. 2017).
 
-    delta_hat = u Vᵀ with u = p - t as in VirtualLinear; but V and c descend the classifier's own loss,
-    dV = hᵀ u / N,   dc = sum of u / N,
-    and the message from above is not used: no module learns what another needs.
+    delta_hat = gradient of loss(net(h), t) with respect to h, per example, as in VirtualNetwork; but net descends
+    that same loss, mean over the batch, and the message from above is not used: no module learns what another needs.
 
-    virtual: a VirtualLinear, whose context t is the label
+    h (N, ...): output of the module    context t (N, K): one-hot labels, or bits
+    net: layer from h to K logits, such as Linear    output: Softmax by default, Sigmoid for bits
+    Raises ValueError for a context of another width than the logits, TypeError for one of another dtype than h.
     """
 
     sees = ("h", "context")
 
-    def __init__(self, virtual):
-        self.virtual = virtual
+    def __init__(self, net, n_context, output=None):
+        self.net = net
+        self.n_context = checks.positive_int(n_context, "n_context")
+        self.output = Softmax() if output is None else deepcopy(output)
 
     def children(self):
-        return [("virtual", self.virtual)]
+        return [("net", self.net), ("output", self.output)]
 
     def forward(self, h, context=None):
+        checks.context(context, h, self.n_context, "LocalHead")
         self.h, self.context = h, context
-        self.delta_hat = self.virtual.forward(h, context)
+        z = self.net.forward(h)
+        checks.same_shape(z, context, "the output of the local classifier", "the context")
+        self.delta_hat = self.net.backward(self.output.forward(z) - context)
         return self.delta_hat
 
     def backward(self, ddelta_hat):
-        """Sets the gradients of the classifier's own loss; what is asked of delta_hat does not matter."""
-        u = self.virtual.u / len(self.h)
-        self.virtual.dV, self.virtual.dc = self.h.T @ u, batch_sum(self.xp, u)
+        """From the summed loss of the forward pass to the mean; what is asked of delta_hat does not matter."""
+        for _, layer, name in self.net.slots():
+            setattr(layer, "d" + name, getattr(layer, "d" + name) / len(self.h))
 
     def describe(self):
-        return repr(self.virtual)
+        return repr(self.net)

@@ -25,6 +25,9 @@ class VirtualNetwork(Synthesizer, Layer):
     rounding. Where there are kinks (ReLU, max pooling) the exact second derivative knows nothing of them and a
     small step meets little else: 0.03 to 0.1 is nearest to it, and learns as well.
 
+    supervised: also descend the virtual network's own loss, whose gradient the forward pass has made anyway; it is scaled
+    to this many times the norm of the gradient above, over all parameters. Not in the paper: 0 is.
+
     All passes use batch statistics. The two probes repeat the dropout masks of the forward pass and leave running
     statistics and generators as they found them.
 
@@ -33,12 +36,13 @@ class VirtualNetwork(Synthesizer, Layer):
 
     sees = ("h", "context")
 
-    def __init__(self, net, n_context, output=None, step=0.1):
+    def __init__(self, net, n_context, output=None, step=0.1, supervised=0.0):
         if not isinstance(net, Layer):
             raise TypeError(f"net must be a layer, such as Sequential(...); got {net!r}.")
         self.net = net.train()
         self.n_context = checks.positive_int(n_context, "n_context")
         self.step = checks.in_range(step, "step", 0, 1, include_low=False)
+        self.supervised = checks.in_range(supervised, "supervised", 0, None)
         self.output = Softmax() if output is None else deepcopy(output)
 
     def children(self):
@@ -60,26 +64,40 @@ class VirtualNetwork(Synthesizer, Layer):
     def backward(self, ddelta_hat):
         # The constants keep a dead h or a vanished error from dividing by zero.
         reach, size = self.step * (self.rms(self.h) + 1e-3), self.rms(ddelta_hat) + 1e-12
+        own = self.gradients() if self.supervised else []
         move, slope = ddelta_hat * (reach / size), size / (2 * reach)               # eps e, 1 / (2 eps)
         end = moving_parts(self.net)
         z_above, above = self.probe(self.h + move)
         z_below, below = self.probe(self.h - move)
         put_back(end)
-        for (_, layer, name), a, b in zip(self.net.slots(), above, below):
-            setattr(layer, "d" + name, (a - b) * slope)
+        found = [(a - b) * slope for a, b in zip(above, below)]
+        if own:
+            scale = self.supervised * norm(self.xp, found) / (norm(self.xp, own) + 1e-12)
+            found = [a + scale * b for a, b in zip(found, own)]
+        for (_, layer, name), dW in zip(self.net.slots(), found):
+            setattr(layer, "d" + name, dW)
         self.dcontext = (z_below - z_above) * slope
 
     def probe(self, h):
         """(logits, weight gradients) at another h, under the same dropout masks."""
         put_back(self.start)
         z, _ = self.run(h)
-        return z, [getattr(layer, "d" + name).copy() for _, layer, name in self.net.slots()]
+        return z, self.gradients()
+
+    def gradients(self):
+        """Copies of the weight gradients that the last pass through net has left."""
+        return [getattr(layer, "d" + name).copy() for _, layer, name in self.net.slots()]
 
     def rms(self, a):
         return self.xp.sqrt(self.xp.vdot(a, a) / a.size)
 
     def describe(self):
         return repr(self.net)
+
+
+def norm(xp, arrays):
+    """The common norm of several arrays (a scalar of the backend)."""
+    return xp.sqrt(sum(xp.vdot(a, a) for a in arrays))
 
 
 def moving_parts(net):
