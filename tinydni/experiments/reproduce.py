@@ -54,7 +54,8 @@ class Table:
     def add_arguments(self, parser):
         """Adds the options of a table to an argparse parser."""
         parser.add_argument(f"--{self.length}", type=whole(1), default=self.epochs, help=f"of every run (default {self.epochs})")
-        parser.add_argument("--seeds", type=whole(1), default=3, help="runs per figure, seeds 0, 1, ... (default 3)")
+        parser.add_argument("--seeds", type=whole(1), default=3, help="runs per figure (default 3)")
+        parser.add_argument("--first-seed", type=whole(0), default=0, metavar="S", help="they have the seeds S, S + 1, ... (default 0)")
         parser.add_argument("--jobs", type=whole(1), default=min(4, os.cpu_count() or 1), metavar="J",
                             help="runs at the same time, one thread each (default: the number of cores, at most 4)")
         parser.add_argument("--out", default="results", metavar="FOLDER",
@@ -63,12 +64,13 @@ class Table:
 
     def main(self, given):
         """Makes the table for the command line. Returns the exit code."""
-        epochs, seeds = (1, 1) if given.quick else (getattr(given, self.length), given.seeds)
+        epochs, n_seeds = (1, 1) if given.quick else (getattr(given, self.length), given.seeds)
+        seeds = range(given.first_seed, given.first_seed + n_seeds)
         out = Path(given.out)
         name = self.name + "-quick" * given.quick
         cells = self.cells(epochs)
         runs = {(cell.row, cell.column, seed): self.options(cell, seed, given.quick)
-                for seed in range(seeds) for cell in cells}
+                for seed in seeds for cell in cells}
         results = finished_runs(self, runs, out / "runs", given.jobs)
         report = self.report(cells, seeds, results)
         self.write(report, out / name)
@@ -85,7 +87,7 @@ class Table:
         rows = []
         for cell in cells:
             score = cell.score or self.score
-            found = [results[cell.row, cell.column, seed] for seed in range(seeds)]
+            found = [results[cell.row, cell.column, seed] for seed in seeds]
             values = [score(result) if callable(score) else result[score] for result in found]
             rows.append({"row": cell.row, "column": cell.column, "mean": round(statistics.mean(values), 4),
                          "std": round(statistics.stdev(values), 4) if len(values) > 1 else None,
@@ -93,7 +95,7 @@ class Table:
         first = next(iter(results.values()))
         different = {(digest(result["options"]), result["method"], result["seed"]): result["seconds"]
                      for result in results.values()}        # one run may give several figures
-        return {"table": self.name, "rows": rows, "settings": {**shared(results), "score": self.score},
+        return {"table": self.name, "rows": rows, "settings": {**shared(results), "score": self.score, "seeds": ", ".join(map(str, seeds))},
                 "differences": [*self.differences, *first["notes"]],
                 "seconds": round(sum(different.values()), 1)}
 
