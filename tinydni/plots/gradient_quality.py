@@ -24,8 +24,8 @@ def gradient_quality(histories, title=""):
     """
     n = check(histories)
     styles = lines(histories)
-    picture = Picture(LEFT + n * WIDTH + (n - 1) * GAP + 0.3, BOTTOM + 2 * HEIGHT + GAP + TOP,
-                      describe(histories, title, n))
+    room = max(LEFT + n * WIDTH + (n - 1) * GAP + 0.3, 0.4 + KEY * len(histories), 0.4 + 0.105 * len(title))
+    picture = Picture(room, BOTTOM + 2 * HEIGHT + GAP + TOP, describe(histories, title, n))
     width, height = picture.get_size_inches()
     draw_head(picture.blank_axes(), title, styles, height)
     for row, (name, (ylabel, _)) in enumerate(ROWS.items()):
