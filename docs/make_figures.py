@@ -1,13 +1,15 @@
 """Draws the committed figures of the documentation anew:  python docs/make_figures.py"""
 
+import json
 from pathlib import Path
 
 import numpy as np
 
 import tinydni as td
-from tinydni.plots import draw_network, save
+from tinydni.plots import draw_network, learning_curve, save
 
 FOLDER = Path(__file__).parent / "figures"
+RESULTS = Path(__file__).parent / "results"
 
 
 def adam():
@@ -22,7 +24,28 @@ def decoupled():
     return draw_network(locked, free)
 
 
-FIGURES = {"decoupled.png": decoupled}
+def from_h_alone():
+    """What measure_from_h_alone.py has found."""
+    return json.loads((RESULTS / "from-h-alone.json").read_text())
+
+
+def explained():
+    """How much of the true gradient h tells, x, and the label, after one epoch of training; and h before it."""
+    found = from_h_alone()["explained"]
+    shares = {"h, at the start": found["at the start"]["h"]} | found["after one epoch"]
+    curves = {name: (range(1, len(values) + 1), [100 * share for share in values]) for name, values in shares.items()}
+    return learning_curve(curves, title="What can be known of the true gradient", ylabel="explained, unseen images [%]",
+                          xlabel="interface, from the bottom to the top")
+
+
+def without_labels():
+    """Validation errors of six layers whose synthesizers see h alone, a guess beside it, or the label."""
+    curves = {name: (range(1, len(errors) + 1), errors) for name, errors in from_h_alone()["validation_error"].items()}
+    return learning_curve(curves, title="MNIST, six layers", xlabel="epoch", ylabel="validation error [%]")
+
+
+FIGURES = {"decoupled.png": decoupled, "from-h-alone-explained.png": explained,
+           "from-h-alone-errors.png": without_labels}
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)

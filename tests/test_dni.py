@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+from oracle import tell, with_oracles
 
 from tinydni import backend
 from tinydni.dni import DNI, Network, backprop, decouple, top_only
@@ -82,38 +83,6 @@ def assert_equal(state, expected):
     assert state.keys() == expected.keys()
     for name in state:
         np.testing.assert_array_equal(state[name], expected[name], err_msg=name)
-
-
-class Oracle(Synthesizer, Layer):
-    """Returns the true gradient of each example, computed with copies of what is above the interface."""
-
-    n_context, sees = 0, ("everything",)
-
-    def __init__(self):
-        self.above, self.loss, self.target = [], None, None
-
-    def forward(self, h, context=None):
-        self.h, self.context = h, context
-        above, loss = copy.deepcopy((self.above, self.loss))
-        for block in above:
-            h = block.forward(h)
-        loss.forward(h, self.target)
-        dh = loss.backward()
-        for block in reversed(above):
-            dh = block.backward(dh)
-        return dh * len(dh)
-
-    def learn(self, h, context, target, optimizer):
-        self.error = target
-
-
-def with_oracles(blocks, optimizer):
-    """The update-decoupled network of the blocks, whose synthesizers know the true gradient."""
-    network = decouple(blocks, SoftmaxCrossEntropy(), optimizer, lambda n: Oracle(), lambda: SGD(0))
-    for i, module in enumerate(network.modules[:-1]):
-        module.synthesizer.above = [other.block for other in network.modules[i + 1:]]
-        module.synthesizer.loss = network.modules[-1].loss
-    return network
 
 
 class Spy(Synthesizer, Layer):
@@ -194,8 +163,7 @@ def test_with_an_oracle_a_decoupled_step_is_a_backprop_step_bit_for_bit(optimize
     blocks = make_blocks(dtype=dtype)
     decoupled, locked = with_oracles(blocks, optimizer), make("backprop", blocks, optimizer)
     for x, target, _ in batches(5, N, dtype=dtype):
-        for synthesizer in decoupled.synthesizers():
-            synthesizer.target = target
+        tell(decoupled, target)
         assert decoupled.step(x, target) == locked.step(x, target)
     for a, b in zip(decoupled.modules, locked.modules):
         assert_equal(a.block.state(), b.block.state())
@@ -207,8 +175,7 @@ def test_with_an_oracle_and_any_batch_the_difference_is_rounding(N):
     blocks = make_blocks(dtype=np.float64)
     decoupled, locked = with_oracles(blocks, lambda: SGD(0.1)), make("backprop", blocks)
     for x, target, _ in batches(5, N, dtype=np.float64):
-        for synthesizer in decoupled.synthesizers():
-            synthesizer.target = target
+        tell(decoupled, target)
         decoupled.step(x, target)
         locked.step(x, target)
     for a, b in zip(decoupled.modules, locked.modules):
@@ -219,8 +186,7 @@ def test_with_an_oracle_and_any_batch_the_difference_is_rounding(N):
 def test_the_messages_of_an_oracle_network_are_the_true_gradients():
     network = with_oracles(make_blocks(dtype=np.float64), lambda: SGD(0.1))
     x, target, _ = batches(dtype=np.float64)[0]
-    for synthesizer in network.synthesizers():
-        synthesizer.target = target
+    tell(network, target)
     frozen = copy.deepcopy(network.modules)
     network.step(x, target)
     h = x

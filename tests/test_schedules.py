@@ -197,8 +197,9 @@ def with_bottom_context(schedule=update_decoupled, sizes=(D, H, H, H, K), **opti
         made.append(LinearSynthesizer(n_h, n_h if made else 0))
         return made[-1]
 
-    return td.decouple(td.mlp(sizes, stream(0, "weights")), options.pop("loss", td.SoftmaxCrossEntropy()), lambda: td.Adam(0.01),
-                       synthesizer, lambda: td.Adam(0.01), schedule=schedule, bottom_context=True, **options)
+    return td.decouple(td.mlp(sizes, stream(0, "weights")), options.pop("loss", td.SoftmaxCrossEntropy()),
+                       lambda: td.Adam(0.01), synthesizer, lambda: td.Adam(0.01), schedule=schedule, bottom_context=True,
+                       **options)
 
 
 @pytest.mark.parametrize("schedule", [update_decoupled, Stochastic(0.6, 4, 0), BPLambda(0.3)],

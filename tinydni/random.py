@@ -11,7 +11,8 @@ import numpy as np
 from tinydni import checks
 
 # Only ever add at the end: the place of a purpose decides its numbers, and saved runs and tables depend on them.
-PURPOSES = ("weights", "order", "synthesizer", "split", "dropout", "update", "augment", "sample", "feedback")
+PURPOSES = ("weights", "order", "synthesizer", "split", "dropout", "update", "augment", "sample", "feedback",
+            "readers")
 
 
 def stream(seed, purpose, index=0):

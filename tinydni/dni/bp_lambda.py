@@ -17,12 +17,13 @@ class BPLambda:
         self.lam = checks.in_range(lam, "lam", 0, 1)
 
     def __call__(self, modules, x, target, context=None):
-        hs = [x]
+        hs, contexts = [x], [context]
         for module in modules:
             hs.append(module.forward(hs[-1]))
+            contexts.append(module.context_above(hs[-1], contexts[-1]))
         dx = None
-        for module, h in zip(reversed(modules), reversed(hs)):
-            dh = module.gradient_at_output(h, context, target)
+        for module, h, seen in zip(reversed(modules), reversed(hs), reversed(contexts[:-1])):
+            dh = module.gradient_at_output(h, seen, target)
             if dx is not None:
                 dh = self.lam * dx + (1 - self.lam) * dh
                 module.update_synthetic_weights(dx)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinydni import backend
+from tinydni import backend, checks
 from tinydni.random import stream
 
 
@@ -14,7 +14,9 @@ class DirectFeedback:
     It needs no gradient from the module above, but it waits for the forward pass and the label: it removes the
     backward lock and keeps the update lock.
 
-    n_out: M    widths: H_1, H_2, ... of the modules below the top    seed: of the matrices, which never change
+    n_out: M    widths: H_1, H_2, ... of the modules below the top; for images h_k (N, P, Q, C) P Q C, of which
+    every one has its column of B_k    seed: of the matrices, which never change
+    Raises ValueError where several readers have several errors.
     """
 
     def __init__(self, n_out, widths, seed, xp=np, dtype=np.float32):
@@ -22,10 +24,13 @@ class DirectFeedback:
                                   .astype(dtype)) for i, width in enumerate(widths)]
 
     def __call__(self, modules, x, target, context=None):
-        h = x
+        hs = [x]
         for module in modules:
-            h = module.forward(h)
-        dy = modules[-1].gradient_at_output(h, context, target)
-        for module, dh in zip(modules, [dy @ B for B in self.B] + [dy]):
+            hs.append(module.forward(hs[-1]))
+        *hs, y = hs[1:]
+        dy = modules[-1].gradient_at_output(y, context, target)
+        checks.same_shape(dy, y, "DirectFeedback: the gradient at the output", "the output",
+                          "It needs one error, of one reader.")
+        for module, dh in zip(modules, [(dy @ B).reshape(h.shape) for B, h in zip(self.B, hs)] + [dy]):
             module.backward(dh)
             module.update()

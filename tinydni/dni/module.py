@@ -21,6 +21,7 @@ class DNI:
 
     h = context = None  # what the synthesizer saw last
     applies = True      # False during warm-up: the synthesizer learns, but its guess is not applied to the block
+    gives_context = False       # True in a bottom module whose output the synthesizers above see as their context
 
     def __init__(self, block, optimizer, synthesizer=None, synthesizer_optimizer=None, loss=None,
                  input_synthesizer=None, input_optimizer=None):
@@ -79,6 +80,10 @@ class DNI:
     def backward(self, dh):
         """dx (N, D): the message for the module below; sets the gradients of the block."""
         return self.block.backward(dh)
+
+    def context_above(self, h, context):
+        """What the synthesizers above this module may see beside their own h: the context, or this module's output."""
+        return h if self.gives_context else context
 
     def update(self):
         """One step of the block."""

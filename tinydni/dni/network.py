@@ -120,7 +120,8 @@ class Network:
             parts.append((layer, arrays, optimizer, memory))
         draws = [(part, taken(rest, f"{path}.")) for path, part in self.drawing()]
         if rest or steps is None or not all(memory for _, memory in draws):
-            raise KeyError(f"the saved state is not that of this network and schedule; it also has {', '.join(rest) or 'too little'}")
+            raise KeyError("the saved state is not that of this network and schedule; it also has "
+                           f"{', '.join(rest) or 'too little'}")
         for layer, arrays, optimizer, memory in parts:
             layer.load_state(arrays)
             optimizer.load_state(memory, layer)

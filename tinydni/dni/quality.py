@@ -17,15 +17,16 @@ def gradient_quality(network, x, target, context=None):
     Costs a copy of the network and a forward and backward pass.
     """
     modules = deepcopy(network.modules)
-    hs = [x]
+    hs, contexts = [x], [context]
     for module in modules:
         hs.append(module.forward(hs[-1]))
+        contexts.append(module.context_above(hs[-1], contexts[-1]))
     dh = modules[-1].gradient_at_output(hs[-1], context, target)
     found = []
-    for module, below, h in zip(modules[:0:-1], modules[-2::-1], hs[-2::-1]):
+    for module, below, h, seen in zip(modules[:0:-1], modules[-2::-1], hs[-2::-1], contexts[-3::-1]):
         dh = module.backward(dh)
         if below.synthesizer is not None:
-            found.append(compare(below.block.xp, below.synthesizer.forward(h, context), dh * len(h)))
+            found.append(compare(below.block.xp, below.synthesizer.forward(h, seen), dh * len(h)))
     return found[::-1]
 
 

@@ -16,6 +16,7 @@ def update_decoupled(modules, x, target, context=None):
         dx, h = module.forward_and_synthetic_update(h, context, target)
         if below is not None:
             below.update_synthetic_weights(dx)
+        context = module.context_above(h, context)
 
 
 def backprop(modules, x, target, context=None):

@@ -19,17 +19,18 @@ class Stochastic:
         self.rngs = [stream(seed, "update", i) for i in range(n_modules)]
 
     def __call__(self, modules, x, target, context=None):
-        h = x
+        h, seen = x, context
         for below, module, rng in zip([None, *modules[:-1]], modules, self.rngs, strict=True):
-            h_below = h
+            h_below, seen_below, seen = h, seen, context
             if rng.random() < self.p:
                 dx, h = module.forward_and_synthetic_update(h, context, target)
                 if below is not None:
-                    below.learn(h_below, context, dx)
+                    below.learn(h_below, seen_below, dx)
             else:
                 h = module.forward(h)
                 if module.loss is not None:
                     module.gradient_at_output(h, context, target)       # to report the loss of every step
+            context = module.context_above(h, context)
 
     def state(self):
         """The state of the draws: {name: array}."""

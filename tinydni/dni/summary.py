@@ -1,5 +1,6 @@
 """The network as a table: blocks, shapes, parameters, and where the interfaces are."""
 
+from tinydni.dni.readers import Readers
 from tinydni.layers import Sequential
 
 
@@ -18,7 +19,8 @@ def summary(network, input_shape):
             rows.append(("- -", f"interface: {module.synthesizer!r}, sees {' and '.join(module.synthesizer.sees)}",
                          "", f"({module.synthesizer.n_parameters():,})"))
         if module.loss is not None:
-            rows.append(("", f"loss: {module.loss!r}", "", ""))
+            several = f", of each reader; {module.n_run} run in a step" if isinstance(module, Readers) else ""
+            rows.append(("", f"loss: {module.loss!r}{several}", "", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  ".join((row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].ljust(widths[2]),
                         row[3].rjust(widths[3]))).rstrip() for row in rows]

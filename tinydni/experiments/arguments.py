@@ -79,6 +79,9 @@ def add_training_arguments(parser, defaults):
     add("--supervised", "virtual networks on images also descend their own loss, with this many times the norm of the "
         "gradient matching (default 0)", type=share)
     add("--untrained", "freeze the synthesizers as they start", action="store_const", const=True)
+    add("--readers", "so many copies of the top block, each with its own weights and loss, read the output below; in use "
+        "their mean counts", type=whole(2), metavar="K")
+    add("--readers-run", "so many of them, drawn in every step, run (default: all)", type=whole(1), metavar="J")
     add("--warm-up", "steps in which synthesizers learn but are not applied yet", type=whole(0))
     add("--cuts", "interfaces only above these blocks, such as 1,3 (default: above every block)", type=cuts, metavar="LIST")
     add("--p-update", "each block updates with this probability", type=probability, metavar="P")

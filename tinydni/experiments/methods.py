@@ -1,24 +1,20 @@
 """The methods of `--method`: what is trained on which gradient, with the recipe that was chosen on validation data."""
 
 import math
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 
-from tinydni.dni import BPLambda, DirectFeedback, Stochastic, backprop, decouple, full_unlock, top_only, update_decoupled
-from tinydni.layers import BatchNorm, Conv2D, Flatten, GlobalAvgPool, Linear, ReLU, Residual, Sequential, Sigmoid
-from tinydni.layers.softmax import Softmax
+from tinydni.dni import (BPLambda, DirectFeedback, Readers, Stochastic, backprop, decouple, full_unlock, top_only,
+                         update_decoupled)
+from tinydni.experiments.errors import OptionError
+from tinydni.experiments.forms import SYNTHESIZERS, Forms, synthetic_input
+from tinydni.layers import Flatten, GlobalAvgPool, Linear, Sequential
 from tinydni.optimizers import Adam, Momentum
 from tinydni.random import stream
-from tinydni.synthesizers import (ConvSynthesizer, Guess, GuessSynthesizer, InputSynthesizer, LinearSynthesizer, LocalHead, MLPSynthesizer,
-                                  Scaled, Untrained, VirtualLinear, VirtualMLP, VirtualNetwork)
 
-SYNTHESIZERS = ("linear", "mlp", "resnet", "virtual-linear", "virtual-mlp", "virtual-conv", "virtual-resnet", "guess")
-CONTEXTS = ("none", "labels", "input")
+CONTEXTS = ("none", "labels", "input", "h1")          # h1: the output of the bottom block
 SCHEDULES = ("p_update", "unlock", "lambda")        # options that run the decoupled methods in another way
-CODES = 20                                          # of a guess
-
-
-class OptionError(ValueError):
-    """Options that do not fit together."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,8 @@ class Method:
 
 METHODS = {
     "backprop": Method("the true gradient, passed down through all blocks"),
-    "dni": Method("synthetic gradients from h alone", "mlp", lr=1e-3, top=0.3, eps=3e-3, synthesizer_lr=3e-3),
+    "dni": Method("synthetic gradients from h, without the label", "mlp", lr=1e-3, top=0.3, eps=3e-3,
+                  synthesizer_lr=3e-3),
     "cdni": Method("synthetic gradients from h and the label, linear", "linear", "labels", lr=5e-3, top=0.2, eps=1e-5,
                    synthesizer_lr=1e-3),
     "vfbn": Method("synthetic gradients through a virtual network with the label", "virtual-linear", "labels", lr=3e-3,
@@ -75,12 +72,18 @@ OTHER_FORMS = {         # what differs where --synthesizer chooses another form 
 }
 SGD = {"lr": 0.05, "top": 1.0, "momentum": True}
 FOR_MODEL = {           # what differs where --model says so
+    "cnn": {
+        "dni": {"eps": 1e-8, "synthesizer_lr": 1e-4},
+        "cdni": {"lr": 2e-3, "top": 1.0, "eps": 1e-8, "synthesizer_lr": 1e-5},
+        "vfbn": {"synthesizer_lr": 1e-3},
+        "local": {"lr": 3e-3}},
     "resnet": {name: SGD for name in METHODS} | {
         "dni": {**SGD, "synthesizer_lr": 1e-5, "scale": 4.0},
         "cdni": {**SGD, "synthesizer_lr": 1e-5, "scale": 4.0},
         "vfbn": {**SGD, "synthesizer": "virtual-resnet", "synthesizer_lr": 5e-3, "scale": 2.0},
         "local": {**SGD, "synthesizer": "virtual-resnet", "synthesizer_lr": 3e-3}},
 }
+FROM_H1 = {"lr": 1e-3, "synthesizer_lr": 3e-3}      # of a guess from the output of the bottom block
 UNLOCKED = {"lr": 1e-3, "top": 1.0, "eps": 1e-8, "synthesizer_lr": 1e-3}        # of --unlock, synthetic inputs included
 
 
@@ -91,6 +94,8 @@ def method_of(options):
     if method.synthesizer is None:
         return method
     method = replace(method, **OTHER_FORMS.get(options.get("synthesizer"), {}))
+    if options.get("synthesizer") == "guess" and options.get("context") == "h1":
+        method = replace(method, **FROM_H1)
     return replace(method, **UNLOCKED) if options.get("unlock") else method
 
 
@@ -101,7 +106,8 @@ def recipe(options):
     Raises OptionError for an option that the method does not use, or options that exclude one another.
     """
     name, method = options["method"], method_of(options)
-    given = [option for option in SCHEDULES if options.get(option)]
+    check_readers(options)
+    given = [option for option in SCHEDULES if options.get(option) is not None]
     if len(given) > 1:
         raise OptionError(" and ".join("--" + option.replace("_", "-") for option in given)
                          + " are different ways to run the modules; choose one.")
@@ -118,10 +124,27 @@ def recipe(options):
     context = options.get("context") or method.context
     if form.startswith("virtual") and context != "labels":
         raise OptionError(f"--synthesizer {form} compares its virtual output with the label: it needs --context labels.")
-    if form == "guess" and context != "input":
-        raise OptionError("--synthesizer guess makes its guess from the network's input: it needs --context input.")
+    if form == "guess" and context not in ("input", "h1"):
+        raise OptionError("--synthesizer guess makes its guess from the network's input, or from the output of the "
+                          "bottom block: it needs --context input or h1.")
+    if context == "h1" and options.get("unlock"):
+        raise OptionError("--context h1 is the output of the bottom block, for which no block waits with --unlock; leave "
+                          "one of them out.")
     return {"lr": method.lr, "synthesizer_lr": method.synthesizer_lr, "synthesizer": form, "context": context, "warm_up": 0,
             "scale": method.scale}
+
+
+def check_readers(options):
+    """Raises OptionError for options about several readers that do not fit."""
+    n, run = options.get("readers"), options.get("readers_run")
+    if run is not None and (n is None or run > n):
+        raise OptionError(f"--readers-run {run} runs some of several readers in a step: "
+                          + (f"at most --readers {n}." if n else "say how many there are, with --readers K."))
+    if n is not None and options["method"] == "dfa":
+        raise OptionError("--method dfa sends down the one error of one output; leave out --readers.")
+    if run is not None and options.get("mode") == "data-parallel":
+        raise OptionError("--readers-run draws the readers of a step, and every worker of --mode data-parallel would "
+                          "draw others; leave it out.")
 
 
 def build(task, dataset, options):
@@ -135,12 +158,15 @@ def build(task, dataset, options):
     if options["method"] == "bottom":
         blocks = bottom(blocks, dataset, options)
     if method.synthesizer is not None:
-        parts |= {"synthesizer": synthesizer_maker(method, task, dataset, options),
+        parts |= {"synthesizer": Forms(dataset, options, method.reads_h), "bottom_context": options["context"] == "h1",
                   "synthesizer_optimizer": lambda: Adam(options["synthesizer_lr"]), "warm_up": options["warm_up"]}
     if options.get("unlock"):
         rng = stream(options["seed"], "synthesizer", 1)
-        parts |= {"input_synthesizer": lambda *shape: InputSynthesizer(dataset.n_in, only_rows(shape, "--unlock"), rng),
+        parts |= {"input_synthesizer": lambda *shape: synthetic_input(dataset.x.shape[1:], shape, rng),
                   "input_optimizer": lambda: Adam(options["synthesizer_lr"])}
+    if options.get("readers"):
+        blocks = [*blocks[:-1], readers(blocks[-1], options)]
+        parts["readers"] = partial(Readers, n_run=options.get("readers_run"), seed=options["seed"])
     return decouple(blocks, task.loss, schedule=schedule(method, blocks, dataset, options), **parts)
 
 
@@ -154,74 +180,8 @@ def schedule(method, blocks, dataset, options):
             return BPLambda(options["lambda"])
         return full_unlock if options.get("unlock") else update_decoupled
     if options["method"] == "dfa":
-        return DirectFeedback(dataset.n_out, widths(blocks[:-1], dataset), seed)
+        return DirectFeedback(dataset.n_out, [math.prod(shape) for shape in shapes(blocks[:-1], dataset)], seed)
     return top_only if options["method"] == "none" else backprop
-
-
-def synthesizer_maker(method, task, dataset, options):
-    """A function (*shape of one h) -> synthesizer of the form that the options name.
-
-    Raises OptionError, when it is called, for a form that does not exist for h of that shape.
-    """
-    rng, form = stream(options["seed"], "synthesizer"), options["synthesizer"]
-    n_context = {"none": 0, "labels": dataset.n_out, "input": dataset.n_in}[options["context"]]
-    output = Softmax() if dataset.n_classes else Sigmoid()
-    guess = Guess(dataset.n_in, CODES, rng) if form == "guess" else None
-    rows = {"linear": lambda n_h: LinearSynthesizer(n_h, n_context, reads_h=method.reads_h),
-            "mlp": lambda n_h: MLPSynthesizer(n_h, rng, n_context),
-            "virtual-linear": lambda n_h: VirtualLinear(n_h, n_context, rng, output),
-            "virtual-mlp": lambda n_h: VirtualMLP(n_h, n_context, rng, output=output),
-            "guess": lambda n_h: GuessSynthesizer(VirtualLinear(n_h, CODES, rng), guess)}
-    images = {"linear": lambda *shape: ConvSynthesizer(shape[-1], rng, n_context),
-              "mlp": lambda *shape: ConvSynthesizer(shape[-1], rng, n_context, "hidden"),
-              "resnet": lambda *shape: ConvSynthesizer(shape[-1], rng, n_context, "resnet", kernel=3),
-              **{name: lambda *shape, name=name, step=step: VirtualNetwork(
-                     VIRTUAL[name](shape, n_context, rng), n_context, output, step, options.get("supervised") or 0.0)
-                 for name, step in {"virtual-linear": 1e-3, "virtual-conv": 0.1, "virtual-resnet": 0.1}.items()}}
-
-    def make(*shape):
-        forms, what = (images, "images") if len(shape) == 3 else (rows, "rows")
-        if form not in forms or (what == "images" and options["method"] == "label-only"):
-            raise OptionError(f"--method {options['method']} with --synthesizer {form} is not made for interfaces that "
-                              f"{what} cross.")
-        if options.get("supervised") and not (form.startswith("virtual") and what == "images"):
-            raise OptionError("--supervised is for virtual networks on images; leave it out.")
-        if options["method"] == "local":
-            return LocalHead(VIRTUAL[form](shape, n_context, rng), n_context, output)
-        synthesizer = forms[form](*shape)
-        if options.get("untrained"):
-            synthesizer = Untrained(synthesizer)
-        return synthesizer if options["scale"] == 1 else Scaled(synthesizer, options["scale"])
-    return make
-
-
-def linear(shape, n_out, rng):
-    """A linear classifier; of images, every pixel of every channel has its weights."""
-    n_in = math.prod(shape)
-    return Sequential(*[Flatten()] * (len(shape) > 1), Linear(n_in, n_out, rng, std=n_in**-0.5))
-
-
-def convolutions(shape, n_out, rng, width=32):
-    """A small convolutional virtual network: two layers, the mean over the image, a linear output."""
-    n_in = shape[-1]
-    return Sequential(Conv2D(n_in, width, rng, bias=False), BatchNorm(width, momentum=0), ReLU(),
-                      Conv2D(width, width, rng, bias=False), BatchNorm(width, momentum=0), ReLU(),
-                      GlobalAvgPool(), Linear(width, n_out, rng, std=width**-0.5))
-
-
-def residual(shape, n_out, rng):
-    """A small residual one: two blocks of the width of h, the mean over the image, a linear output."""
-    C = shape[-1]
-
-    def convolution():
-        return Conv2D(C, C, rng, bias=False), BatchNorm(C, momentum=0)
-
-    def block():
-        return Sequential(Residual(*convolution(), ReLU(), *convolution()), ReLU())
-    return Sequential(block(), block(), GlobalAvgPool(), Linear(C, n_out, rng, std=C**-0.5))
-
-
-VIRTUAL = {"virtual-linear": linear, "virtual-conv": convolutions, "virtual-resnet": residual}
 
 
 def group(blocks, cuts):
@@ -236,28 +196,36 @@ def group(blocks, cuts):
 
 
 def bottom(blocks, dataset, options):
-    """The lower half of the blocks with a linear output of its own; images are averaged first."""
-    lower, shape = blocks[:len(blocks) // 2], dataset.x.shape[1:]
-    for block in lower:
-        shape = block.output_shape(shape)
-    head = Linear(shape[-1], dataset.n_out, stream(options["seed"], "weights", 1))
-    return [*lower, Sequential(*[GlobalAvgPool()] * (len(shape) > 1), head)]
+    """The lower half of the blocks with a linear output of its own, on the mean over the image if the network has that."""
+    lower = blocks[:len(blocks) // 2]
+    shape, before = shapes(lower, dataset)[-1], []
+    if len(shape) > 1:
+        averages = any(isinstance(layer, GlobalAvgPool) for _, layer in blocks[-1].walk())
+        before = [GlobalAvgPool() if averages else Flatten()]
+        shape = before[0].output_shape(shape)
+    return [*lower, Sequential(*before, Linear(*shape, dataset.n_out, stream(options["seed"], "weights", 1)))]
 
 
-def widths(blocks, dataset):
-    """The width of h after each block."""
+def shapes(blocks, dataset):
+    """The shape of one h after each block."""
     shape, found = dataset.x.shape[1:], []
     for block in blocks:
         shape = block.output_shape(shape)
-        found.append(only_rows(shape, "this method"))
+        found.append(shape)
     return found
 
 
-def only_rows(shape, what):
-    """The width of an interface that rows cross. Raises OptionError for images."""
-    if len(shape) != 1:
-        raise OptionError(f"{what} is made for fully connected networks; this interface is crossed by images of {shape}.")
-    return shape[0]
+def readers(top, options):
+    """As many readers as the options say: the top block, and copies of it with other weights."""
+    return [top, *(renewed(top, stream(options["seed"], "readers", k)) for k in range(1, options["readers"]))]
+
+
+def renewed(layer, rng):
+    """A copy of a fresh layer with other weights of the same distribution: the same numbers in another order."""
+    layer = deepcopy(layer)
+    for _, W, _ in layer.named_parameters():
+        W[...] = rng.permutation(W.ravel()).reshape(W.shape)
+    return layer
 
 
 def sees(options):

@@ -14,8 +14,7 @@ from tinydni.parallel.transports.mpi import MPIError, Processes, world
 from tinydni.parallel.transports.threads import Threads
 
 RECORDED = (30, 180)                        # the batches of --timeline
-RECIPE = ("method", "mode", "unlock", "synthesizer", "context", "lr", "synthesizer_lr", "warm_up", "untrained",
-          "measure_gradients", "validation")    # what differs between its runs
+SHARED = ("seed", "backend", "quick", "workers", "transport", "cuts")       # what its runs share, with the job's own
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")    # where mpiexec says how many processes it has started
 NOT_APART = ("p_update", "lambda")          # options that run the modules in a way that workers do not
 
@@ -27,6 +26,11 @@ def processes():
         return Processes(world())
     except MPIError as error:
         raise OptionError(f"--transport mpi: {error}") from None
+
+
+def started():
+    """The number of processes that mpiexec has started, this one included; 1 without mpiexec."""
+    return max(int(os.environ.get(name) or 1) for name in SIZES)
 
 
 def add_worker_arguments(add, whole):
@@ -134,7 +138,7 @@ def main(job, given):
     if given.timeline and not (given.workers or given.transport or given.resume):
         raise OptionError("--timeline draws workers: say how many, with --workers N.")
     if given.transport != "mpi":
-        if any(int(os.environ.get(name) or 1) > 1 for name in SIZES):
+        if started() > 1:
             raise OptionError("mpiexec has started several processes, and each would do the same; add --transport mpi.")
         return job.train(given)
     if processes().rank > 0:
@@ -157,7 +161,7 @@ def follower(job, about, endpoint):
 def draw_timelines(job, options, path):
     """Writes the picture of --timeline: three short runs over the same workers, on networks of their own."""
     from tinydni.plots import save, timeline
-    kept = {name: value for name, value in options.items() if name not in RECIPE}
+    kept = {name: value for name, value in options.items() if name in SHARED or name in job.defaults}
     method = options["method"] if METHODS[options["method"]].synthesizer else "cdni"
     records = {}
     for label, changed in {"locked": {"method": "backprop", "mode": "locked"}, "decoupled": {"method": method},

@@ -1,5 +1,6 @@
 """Layers with hand-written gradients, one concept per file."""
 
+from tinydni.layers.average import Average
 from tinydni.layers.avg_pool import AvgPool
 from tinydni.layers.batchnorm import BatchNorm
 from tinydni.layers.conv2d import Conv2D
@@ -23,6 +24,6 @@ from tinydni.layers.softplus import Softplus
 from tinydni.layers.subsample import Subsample
 from tinydni.layers.tanh import Tanh
 
-__all__ = ["AvgPool", "BatchNorm", "CloseShortcut", "Conv2D", "Dropout", "Embedding", "Flatten",
+__all__ = ["Average", "AvgPool", "BatchNorm", "CloseShortcut", "Conv2D", "Dropout", "Embedding", "Flatten",
            "GlobalAvgPool", "LSTM", "Layer", "Linear", "MaxPool", "OpenShortcut", "RNN", "ReLU", "Recurrent",
            "Residual", "Sequential", "Sigmoid", "Softplus", "Subsample", "Tanh"]

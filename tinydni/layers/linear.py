@@ -34,16 +34,16 @@ class Linear(Layer):
     def forward(self, x):
         checks.rows(x, self.n_in, self.W.dtype, "Linear")
         self.x = x
-        y = x @ self.W
+        y = x.dot(self.W)               # as x @ W; in small nets `@` costs half as much again as the product
         if self.b is not None:
             y += self.b
         return y
 
     def backward(self, dy):
-        self.dW = self.x.T @ dy
+        self.dW = self.x.T.dot(dy)
         if self.b is not None:
             self.db = batch_sum(self.xp, dy)
-        return dy @ self.W.T if self.needs_dx else None
+        return dy.dot(self.W.T) if self.needs_dx else None
 
     def output_shape(self, shape):
         return (*shape[:-1], self.n_out)

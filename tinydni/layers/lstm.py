@@ -40,7 +40,7 @@ class LSTM(Layer):
         self.b[2 * n_hidden:3 * n_hidden] = forget_bias
 
     def forward(self, x, state=None):
-        """Time goes first inside, so that every step is one piece of memory.
+        """Time goes first inside, so that every step is one piece of memory; so is, copied once, every block of Wh.
 
         σ(z) = (1 + tanh(z / 2)) / 2: with the halves taken before, one tanh serves all four gates.
         """
@@ -56,7 +56,7 @@ class LSTM(Layer):
         self.h[0], self.c[0] = (0, 0) if state is None else (state[:, :H], state[:, H:])
         self.tanh_c = xp.empty((T, N, H), x.dtype)
         z = xp.empty((N, 4 * H), x.dtype)
-        Wh, z_blocks = (column_blocks(xp, a, N, H) for a in (self.Wh * half, z))
+        Wh, z_blocks = column_blocks(xp, self.Wh * half, N, H).copy(), column_blocks(xp, z, N, H)
         for t in range(T):
             gates, c = self.gates[t], self.c[t + 1]
             xp.matmul(self.h[t], Wh, out=z_blocks)
@@ -81,7 +81,7 @@ class LSTM(Layer):
         if dend is not None:
             dh += dend[:, :H]
             dc += dend[:, H:]
-        Wh_T, dh_blocks = (column_blocks(xp, a, N, 4 * H) for a in (self.Wh.T, dh))
+        Wh_T, dh_blocks = column_blocks(xp, self.Wh.T, N, 4 * H).copy(), column_blocks(xp, dh, N, 4 * H)
         for t in reversed(range(T)):
             dh += dy[t]
             dc += dh * dc_dh[t]

@@ -107,11 +107,7 @@ class GuessSynthesizer(Synthesizer, Layer):
         if self.trains_guess:
             self.q()                    # if the guess has meanwhile looked at other examples, it returns to these
             self.guess.backward(self.virtual.dcontext)
-
-    def update(self, optimizer):
-        super().update(optimizer)
-        if self.trains_guess:
-            self.guess.forget()
+            self.guess.forget()         # an update follows
 
     def describe(self):
         return f"{self.virtual!r} against {self.guess!r}" + ", which it trains" * self.trains_guess

@@ -39,20 +39,20 @@ class LinearSynthesizer(Synthesizer, Layer):
         checks.context(context, h, self.n_context, "LinearSynthesizer")
         self.h, self.context = h, context
         if self.reads_h:
-            delta_hat = h @ self.A
+            delta_hat = h.dot(self.A)
             if self.n_context:
-                delta_hat += context @ self.C
+                delta_hat += context.dot(self.C)
         else:
-            delta_hat = context @ self.C
+            delta_hat = context.dot(self.C)
         delta_hat += self.b
         self.delta_hat = delta_hat
         return delta_hat
 
     def backward(self, ddelta_hat):
         if self.reads_h:
-            self.dA = self.h.T @ ddelta_hat
+            self.dA = self.h.T.dot(ddelta_hat)
         if self.n_context:
-            self.dC = self.context.T @ ddelta_hat
+            self.dC = self.context.T.dot(ddelta_hat)
         self.db = batch_sum(self.xp, ddelta_hat)
 
     def describe(self):
