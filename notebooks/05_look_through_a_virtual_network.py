@@ -259,7 +259,7 @@ def recipe(method, seed=0):
                                  synthesizer_optimizer=adam(1e-3)),
         "vfbn, untrained": dict(synthesizer=lambda n: Untrained(VirtualLinear(n, 10, rng)), optimizer=adam(1e-3),
                                 synthesizer_optimizer=adam(1e-3)),
-        "local": dict(synthesizer=lambda n: LocalHead(VirtualLinear(n, 10, rng)), optimizer=adam(1e-3),
+        "local": dict(synthesizer=lambda n: LocalHead(td.Linear(n, 10, rng, std=n**-0.5), 10), optimizer=adam(1e-3),
                       synthesizer_optimizer=adam(1e-3)),
     }[method]
 

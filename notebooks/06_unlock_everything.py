@@ -23,7 +23,7 @@ from tinydni.parallel import ParallelTraining, Plan, simulator
 from tinydni.parallel.costs import measure
 from tinydni.parallel.simulator import Link, scaled, throughput
 from tinydni.parallel.transports.threads import Threads
-from tinydni.plots import learning_curve, results_table, timeline
+from tinydni.plots import draw_network, learning_curve, results_table, timeline
 from tinydni.random import stream
 from tinydni.synthesizers import InputSynthesizer, VirtualLinear
 from tinydni.training import Training
@@ -95,7 +95,13 @@ for schedule, method in ((td.backprop, "backprop"), (td.update_decoupled, "cdni"
 #
 # If a block needs nobody's permission to update, it may also do so when it has time. In `Stochastic(p)` every
 # block tosses a coin in every step: with probability p it updates and sends its message down, else it only
-# runs forward. The blocks do not even act in the same steps. How rare may updates be?
+# runs forward. The blocks do not even act in the same steps.
+
+# %%
+draw_network(network(schedule=Stochastic(0.2, n_modules=3, seed=0)))
+
+# %% [markdown]
+# How rare may updates be?
 
 # %%
 rows = []
@@ -126,8 +132,9 @@ print(inspect.getsource(full_unlock))
 
 # %% [markdown]
 # Look at the first loop: no module uses anything of another. All passes could run at the same moment. In the
-# second loop the messages are delivered, the h upwards and the dx downwards. Test it with poison again, now
-# *below*:
+# second loop the messages are delivered, the h upwards and the dx downwards. In the picture blue is for inputs
+# what green is for gradients: the solid arrow is the guess that a block runs on, the dots are what comes later
+# and teaches the guesser.
 
 # %%
 def unlocked_network():
@@ -135,6 +142,12 @@ def unlocked_network():
     return network(schedule=full_unlock, optimizer=adam(1e-3), synthesizer_optimizer=adam(1e-3),
                    input_synthesizer=lambda n_h: InputSynthesizer(data.n_in, n_h, rng), input_optimizer=adam(1e-3))
 
+draw_network(unlocked_network())
+
+# %% [markdown]
+# No solid arrow leads from one block to the next, up or down. Test it with poison again, now *below*:
+
+# %%
 def middle_after_one_step(poisoned):
     net = unlocked_network()
     for start in range(0, 10 * 64, 64):

@@ -249,6 +249,19 @@ def test_wrong_gradient_of_one_number_is_not_explained_by_any_factor():
     assert not report.ok and "times too" not in str(report)
 
 
+class HalfVariance(BatchNorm):
+    """Its way through the variance has half the size; for dy = 1 that way is zero, and so is dx."""
+
+    def backward(self, dy):
+        dx, xhat = super().backward(dy), self.z * self.s
+        return dx + self.gamma * self.s * xhat * self.dgamma / (2 * len(dy))
+
+
+def test_a_gradient_that_is_zero_for_dy_of_ones_is_not_said_to_ignore_dy():
+    report = check(HalfVariance(5), (6, 5))
+    assert not report.ok and "ignores" not in str(report)
+
+
 def test_wrong_layer_inside_a_container_is_named_by_its_path():
     class Flipped(Linear):
         def backward(self, dy):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import tinydni as td
 from tinydni.plots import (Picture, bit_predictions, check_path, draw_network, gradient_quality, learning_curve,
                            markdown_table, misread_digits, picture, results_table, save)
+from tinydni.dni import Stochastic, full_unlock
 from tinydni.plots.diagram import box_text
 from tinydni.plots.learning_curve import apart, number
 from tinydni.plots.style import METHODS, OTHERS, ROLES, lines
@@ -34,9 +35,11 @@ def network(schedule=td.update_decoupled, widths=(5, 4, 4, 3), context=3, reads_
     def adam():
         return td.Adam(1e-3)
 
-    with_synthesizers = (synthesizer, adam) if schedule is td.update_decoupled else ()
+    with_synthesizers = () if schedule in (td.backprop, td.top_only) else (synthesizer, adam)
+    inputs = {} if schedule is not full_unlock else {
+        "input_synthesizer": lambda n: td.InputSynthesizer(widths[0], n, np.random.default_rng(0)), "input_optimizer": adam}
     return td.decouple(td.mlp(widths, np.random.default_rng(0)), td.SoftmaxCrossEntropy(), adam, *with_synthesizers,
-                       schedule=schedule)
+                       schedule=schedule, **inputs)
 
 
 def a_curve():
@@ -61,7 +64,9 @@ def quality():
     return gradient_quality({"cdni": history(), "dni": history()}, "Guess beside truth")
 
 
-PICTURES = {"curve": a_curve, "quality": quality, "network": lambda: draw_network(network()), "bits": bits, "digits": digits,
+PICTURES = {"curve": a_curve, "quality": quality, "network": lambda: draw_network(network()),
+            "unlocked": lambda: draw_network(network(full_unlock), network(Stochastic(0.25, 3, 0))),
+            "bits": bits, "digits": digits,
             "table": lambda: results_table(ROWS, "A table", "Error [%]")}
 
 
@@ -221,6 +226,22 @@ def test_arrows_end_where_the_schedule_sends_them():
         "synthetic gradient: synthesizer 0 to block 0"}
 
 
+def test_under_full_unlock_every_block_but_the_first_runs_on_a_guessed_input():
+    names, below = drawn(draw_network(network(full_unlock))), drawn(draw_network(network()))
+    passed_up = {"forward: block 0 to block 1", "forward: block 1 to block 2"}
+    assert set(below) - set(names) == passed_up
+    assert set(names) - set(below) == {f"{kind}{i}{rest}" for i, j in ((1, 0), (2, 1)) for kind, rest in (
+        ("input synthesizer ", ""), ("forward: input 0 to input synthesizer ", ""),
+        ("synthetic input: input synthesizer ", f" to block {i}"), (f"input message: block {j} to input synthesizer ", ""))}
+
+
+def test_stochastic_updates_are_the_decoupled_ones_now_and_then():
+    now_and_then, always = draw_network(network(Stochastic(0.25, 3, 0))), draw_network(network())
+    assert drawn(now_and_then) == drawn(always)
+    assert texts(now_and_then).count("updates\nwith\np\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.25") == 3
+    assert "with probability 0.25" in now_and_then.alt
+
+
 @pytest.mark.parametrize("context, reads_h", [(0, True), (3, False), (3, True)])
 def test_a_synthesizer_gets_arrows_from_what_it_sees(context, reads_h):
     names = drawn(draw_network(network(context=context, reads_h=reads_h)))
@@ -266,6 +287,13 @@ def test_a_drawing_refuses_what_it_would_show_wrongly():
     net = network(td.backprop)
     net.schedule = td.update_decoupled
     with pytest.raises(ValueError, match="module 0 has no synthesizer"):
+        draw_network(net)
+    net.schedule = Stochastic(0.5, 3, 0)
+    with pytest.raises(ValueError, match="module 0 has no synthesizer, so under Stochastic"):
+        draw_network(net)
+    net = network()
+    net.schedule = full_unlock
+    with pytest.raises(ValueError, match="module 1 has no input synthesizer"):
         draw_network(net)
     net = network()
     net.modules[1].loss = td.SoftmaxCrossEntropy()

@@ -8,18 +8,22 @@ from threadpoolctl import threadpool_limits
 
 from tinydni import __version__, backend, checkpoint, datasets, doctor, training
 from tinydni.benchmarks import command as bench
+from tinydni.benchmarks import simulate as bench_simulate
+from tinydni.benchmarks import workers as bench_workers
 from tinydni.classroom import command as classroom
 from tinydni.classroom.assignment import AssignmentError
 from tinydni.experiments import addition, cifar10, copy_task, digits, mnist, recall, repeat_copy, text, two_rnn
 from tinydni.experiments.arguments import OptionError
 from tinydni.experiments.cytometry import calibrate
-from tinydni.experiments.cytometry import reproduce as cytometry_table
 from tinydni.experiments.cytometry import train as cytometry
-from tinydni.experiments.tables import bp_lambda, cifar10 as cifar10_table, controls, mnist_fcn, recurrent, unlock, updates, vfbn
+from tinydni.experiments.tables import everything
 from tinydni.gradcheck import command as check
 
+# A sentence for the user; anything else is a bug and shows where.
 EXPECTED = (OptionError, AssignmentError, backend.BackendError, checkpoint.CheckpointError, datasets.DataError,
-            training.DivergedError, FileNotFoundError, FileExistsError, PermissionError)      # a sentence for the user; anything else is a bug and shows where
+            training.DivergedError, FileNotFoundError, FileExistsError, PermissionError)
+
+OWN_BENCHMARKS = (bench_workers, bench_simulate)        # those with options of their own, beside the workloads of bench
 
 
 def parser():
@@ -36,12 +40,13 @@ def parser():
 
     tables = commands.add_parser("reproduce", help="print a table of a paper beside ours")
     tables = tables.add_subparsers(required=True, metavar="TABLE")
-    for table in (*(module.TABLE for module in (mnist_fcn, updates, unlock, bp_lambda, controls, vfbn, cifar10_table)), *recurrent.TABLES):
+    for table in (*everything.TABLES, everything):
         add(tables, table.name, table.meaning, table)
-    add(tables, cytometry_table.name, cytometry_table.meaning, cytometry_table)
 
     add(commands, calibrate.name, calibrate.meaning, calibrate)
     add(commands, "bench", bench.MEANING, bench)
+    for benchmark in OWN_BENCHMARKS:
+        add(commands, f"bench {benchmark.name}", benchmark.meaning, benchmark)
     add(commands, "check", "check the gradients of a layer or a loss in a file", check)
     tasks = commands.add_parser("assignment", help="hand out, check and grade the tasks of the course")
     tasks = tasks.add_subparsers(required=True, metavar="ACTION")
@@ -58,9 +63,15 @@ def add(commands, name, meaning, target):
     command.set_defaults(main=target.main)
 
 
+def two_words_joined(words):
+    """The words of a command line, with a command of two words, such as "bench workers", as one."""
+    two = " ".join(words[:2])
+    return [two, *words[2:]] if two in [f"bench {benchmark.name}" for benchmark in OWN_BENCHMARKS] else words
+
+
 def main(argv=None):
     """Runs the command line. Returns the exit code: 0 done, 1 a failed check, 2 wrong use, 130 interrupted."""
-    arguments = parser().parse_args(argv)
+    arguments = parser().parse_args(two_words_joined(sys.argv[1:] if argv is None else argv))
     try:
         # Two threads that share one busy core wait for each other: small products then take many times as long.
         with threadpool_limits(getattr(arguments, "threads", 1)):

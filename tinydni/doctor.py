@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import threadpoolctl
 
 from tinydni import backend
 from tinydni.datasets.download import VARIABLE, DataError, cache_folder, data_folder
@@ -38,6 +39,9 @@ DATA_SETS = {       # folder in $TINYDNI_DATA: the files that belong there, pack
 
 THREADS = {"openblas": ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "mkl": ("MKL_NUM_THREADS", "OMP_NUM_THREADS"),
            "accelerate": ("VECLIB_MAXIMUM_THREADS",)}
+
+
+AVX512_KERNELS = ("SkylakeX", "Cooperlake", "SapphireRapids")       # of OpenBLAS
 
 
 @dataclass(frozen=True)
@@ -87,13 +91,31 @@ def python():
 
 
 def numpy():
-    blas = blas_build()
-    return Finding("NumPy", OK, f"{np.__version__}, BLAS {blas.get('name', '?')} {blas.get('version', '')}".rstrip())
+    blas, remark = blas_build(), slow_kernel()
+    text = f"{np.__version__}, BLAS {blas.get('name', '?')} {blas.get('version', '')}, {blas_kernel()} kernels"
+    return Finding("NumPy", OK, f"{text}. {remark}" if remark else text)
 
 
 def blas_build():
     """What NumPy says about the library that multiplies its matrices."""
     return np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
+
+
+def blas_kernel():
+    """The inner loops that NumPy's BLAS chose for its products: "Haswell" is AVX2, "SkylakeX" AVX-512, and so on."""
+    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    own = [pool for pool in pools if "numpy" in pool["filepath"]] or pools      # PyTorch and SciPy may bring others
+    return own[0].get("architecture", "?") if own else "?"
+
+
+def slow_kernel():
+    """A sentence where a variable keeps NumPy's BLAS from the instruction set that this CPU has, or None."""
+    wanted, kernel = os.environ.get("OPENBLAS_CORETYPE"), blas_kernel()
+    found = np.show_config(mode="dicts").get("SIMD Extensions", {}).get("found", [])
+    if not wanted or kernel in AVX512_KERNELS or not any(name.startswith(("AVX512", "X86_V4")) for name in found):
+        return None
+    return (f"OPENBLAS_CORETYPE={wanted} holds its matrix products back to the {kernel} kernels, though this CPU has "
+            "AVX-512; unset it, and they take about half of the time")
 
 
 def blas_threads():

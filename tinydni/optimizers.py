@@ -30,16 +30,17 @@ class Optimizer:
         """One update. Raises RuntimeError where a gradient was never set, or the memory is another layer's."""
         if self.memory and self.layer not in (None, layer):
             raise RuntimeError(f"{self!r} keeps the memory of another layer; make one optimizer for each.")
-        gradients = [self.gradient(*slot) for slot in layer.slots()]
+        slots = layer.slots()
+        gradients = [self.gradient(*slot) for slot in slots]
         self.layer = layer
         self.steps += 1
         if self.clip_norm is not None:
             gradients = clip_by_norm(layer.xp, gradients, self.clip_norm)
-        for (path, owner, name), gradient in zip(layer.slots(), gradients):
+        for (path, owner, name), gradient in zip(slots, gradients):
             parameter = getattr(owner, name)
-            if path not in self.memories:
+            if self.memory and path not in self.memories:
                 self.memories[path] = [layer.xp.zeros_like(parameter) for _ in self.memory]
-            self.rule(layer.xp, parameter, gradient, *self.memories[path])
+            self.rule(layer.xp, parameter, gradient, *self.memories.get(path, ()))
 
     def gradient(self, path, layer, name):
         """The gradient of one parameter, with its weight penalty."""

@@ -17,8 +17,10 @@ class TransposedError(Exception):
 
     def __init__(self, parameter, error):
         last = traceback.extract_tb(error.__traceback__)[-1]
-        super().__init__(f"backward fails with {type(error).__name__}: {error} ({Path(last.filename).name}, line "
-                         f"{last.lineno}: {last.line}). Looks transposed: it runs once {parameter} is transposed.")
+        said = (str(error) if hasattr(error, "where") else      # it says itself where: it comes from another process
+                f"backward fails with {type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno}: "
+                f"{last.line}).")
+        super().__init__(f"{said} Looks transposed: it runs once {parameter} is transposed.")
 
 
 class Subject:

@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits
 
 from tinydni import backend
 
-ROUNDS = 15             # through all modules, as in training, so that the caches are as warm as there; the faster quarter
-                        # counts, since the others were disturbed
+ROUNDS = 15             # through all modules, as in training, so that the caches are as warm as there; the faster
+                        # quarter counts, since the others were disturbed
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Costs:
         return self.guess + self.learn
 
     def of_stages(self, ends, inner=False):
-        """The costs of stages that end after `ends` modules, with interfaces between them, and if `inner`, inside them."""
+        """The costs of stages that end after `ends` modules, with interfaces between and, if `inner`, inside them."""
         starts, last = [0, *ends[:-1]], np.array(ends) - 1
         kept = ("h",) if inner else ("h", "guess", "learn")
         return Costs(**{name: array[last] if name in kept else np.add.reduceat(array, starts)
@@ -53,21 +53,28 @@ def measure(modules, x, context, target):
     modules, rounds = deepcopy(list(modules)), []
     with threadpool_limits(1, "blas"):
         for _ in range(ROUNDS):
-            h, times, sizes = x, [], []
+            h, seen, times, sizes = x, context, [], []
             for module in modules:
-                h, *seconds = one_step(module, h, context, target)
+                h, *seconds = one_step(module, h, seen, target)
+                seen = module.context_above(h, seen)
                 times.append(seconds)
-                sizes.append((h.nbytes, sum(p.nbytes for _, p, _ in module.block.named_parameters())))
+                sizes.append(sizes_of(module, h))
             rounds.append(times)
     return Costs(*np.percentile(rounds, 25, axis=0).T, *np.transpose(sizes).astype(float))
 
 
+def sizes_of(module, h):
+    """The bytes of the output of a module and of its parameters."""
+    return h.nbytes, sum(parameter.nbytes for _, parameter, _ in module.block.named_parameters())
+
+
 def one_step(module, x, context, target):
-    """One step of a module as a worker makes it. Returns h and the seconds of forward, backward, update, guess, learn."""
+    """One step of a module as a worker makes it. Returns h and the seconds of the five parts of Costs."""
     marks = []
 
     def mark(array):
-        backend.to_numpy(array.ravel()[:1])             # waits for a device
+        if not backend.is_host(module.block.xp):
+            backend.to_numpy(array.ravel()[:1])         # waits for the device
         marks.append(time.perf_counter())
 
     guesses = module.synthesizer is not None

@@ -1,4 +1,4 @@
-"""Data parallelism, the honest alternative: every worker holds the whole network and works on its share of each batch."""
+"""Data parallelism, the honest alternative: every worker holds the whole network and takes a share of each batch."""
 
 from collections import defaultdict
 

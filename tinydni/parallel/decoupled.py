@@ -30,10 +30,11 @@ class Decoupled(Worker):
                 below.update_synthetic_weights(dx)
             elif self.rank > 0:
                 self.send(self.rank - 1, Kind.GRADIENT, dx)
+            seen, context = context, module.context_above(h, context)
         if self.top:
             self.keep_loss(module.loss_value)
         else:
-            self.in_flight.append((step, h, context))
+            self.in_flight.append((step, h, seen))
             self.send(self.rank + 1, Kind.INPUT, h, context, target)
 
     def take(self, message):
@@ -46,6 +47,7 @@ class Decoupled(Worker):
         """The synthesizer at the top of this stage learns from the true gradient of an earlier batch."""
         expected, h, context = self.in_flight.popleft() if self.in_flight else (None, None, None)
         if step != expected:
-            raise ProtocolError(f"worker {self.rank} got the gradient of batch {step}, but waits for that of {expected}.")
+            raise ProtocolError(f"worker {self.rank} got the gradient of batch {step}, but waits for that of "
+                                f"{expected}.")
         self.staleness[self.step - step] += 1
         self.modules[-1].learn(h, context, dh)

@@ -31,7 +31,7 @@ class Kind(IntEnum):
 
 
 class Message(NamedTuple):
-    """kind: a Kind    step: number of the batch    sender: the worker's number    arrays: tuple of arrays, or None in it"""
+    """kind: a Kind    step: number of the batch    sender: the worker's number    arrays: tuple of arrays or None"""
 
     kind: Kind
     step: int

@@ -1,4 +1,4 @@
-"""A simulator of the modes: what they would do with measured costs, any number of workers, and any network between them.
+"""A simulator of the modes: what they would do with measured costs, any number of workers, any network between them.
 
 It follows each batch through each stage, with the rules of the workers and no others: a stage does one thing at a time,
 and starts when its message has arrived. What it does not know: that two cores share caches and memory, and that

@@ -27,8 +27,8 @@ class ParallelTraining(Training):
     def __init__(self, *args, transport, make_plan, about=None, **options):
         super().__init__(*args, **options)
         if self.augment or self.synthesizer_schedule or self.measured_every not in (0, self.n_batches):
-            raise ValueError("augment, synthesizer_schedule and measure_gradients at other places than the ends of epochs are "
-                             "for one loop; workers have none of them.")
+            raise ValueError("augment, synthesizer_schedule and measure_gradients at other places than the ends of epochs "
+                             "are for one loop; workers have none of them.")
         self.transport, self.about = transport, about
         self.plan = make_plan(self)
         self.worker = None              # worker 0, while there are workers

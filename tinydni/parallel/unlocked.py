@@ -7,10 +7,10 @@ from tinydni.parallel.worker import Worker
 class Unlocked(Worker):
     """A stage that runs on synthetic inputs  (Jaderberg et al. 2016, section 3.1), see dni/full_unlock.py.
 
-    To all: INPUT (x, context, target), the network's own, from worker 0. Up: OUTPUT (h,), from which the synthetic input
-    there learns. Down: GRADIENT (dh,), from which the synthesizer there learns. Both may come late, or early, since
-    neighbours do not wait for each other. To worker 0: DONE, when everything about a batch has come; at most `plan.room`
-    batches are not done. With room for one batch: lock-step, the same numbers as in one loop.
+    To all: INPUT (x, context, target), the network's own, from worker 0. Up: OUTPUT (h,), from which the synthetic
+    input there learns. Down: GRADIENT (dh,), from which the synthesizer there learns. Both may come late, or early,
+    since neighbours do not wait for each other. To worker 0: DONE, when everything about a batch has come; at most
+    `plan.room` batches are not done. With room for one batch: lock-step, the same numbers as in one loop.
 
     in_flight: the batches not done; of each, the parts that have come or are kept until their counterpart comes
     """

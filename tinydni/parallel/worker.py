@@ -79,8 +79,8 @@ class Worker:
         elif kind == Kind.FAILED:
             raise WorkerError(f"worker {sender} failed:\n{as_text(arrays[0])}")
         else:
-            raise ProtocolError(f"worker {self.rank}, {type(self).__name__}, got a message from worker {sender} that it "
-                                f"does not understand, {kind.name}.")
+            raise ProtocolError(f"worker {self.rank}, {type(self).__name__}, got a message from worker {sender} that "
+                                f"it does not understand, {kind.name}.")
 
     def can_work(self):
         """Whether the first of the inputs can be worked on now."""

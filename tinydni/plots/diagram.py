@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from tinydni.dni.full_unlock import full_unlock
 from tinydni.dni.schedules import backprop, top_only, update_decoupled
+from tinydni.dni.stochastic import Stochastic
 from tinydni.dni.summary import leaves
 
 MAX_LINES = 3           # of text in a box
@@ -13,7 +15,7 @@ MAX_LINES = 3           # of text in a box
 class Node:
     """A thing that arrows begin or end at.
 
-    kind: "input", "block", "synthesizer", "context", "target" or "loss"
+    kind: "input", "block", "synthesizer", "input synthesizer", "context", "target" or "loss"
     number: of the module it belongs to, from 0 at the bottom
     text: what is written in it, line by line    remark: what is written beside it    frozen: whether it never learns
     """
@@ -53,27 +55,33 @@ class Diagram:
 
     def describe(self):
         """The diagram in full sentences."""
-        count = {kind: sum(node.kind == kind for node in self.nodes) for kind in ("block", "synthesizer")}
-        boxes = plural(count["block"], "block") + (f" and {plural(count['synthesizer'], 'synthesizer')}"
-                                                   if count["synthesizer"] else "")
+        kinds = "block", "synthesizer", "input synthesizer"
+        count = {kind: sum(node.kind == kind for node in self.nodes) for kind in kinds}
+        *others, last = [plural(n, kind) for kind, n in count.items() if n]
+        boxes = f"{', '.join(others)} and {last}" if others else last
         remarks = [f"block {node.number + 1} {node.remark}" for node in self.nodes if node.remark]
         if len({node.remark for node in self.nodes if node.remark}) == 1:
             remarks = [f"every block {self.nodes[1].remark}"]
-        return (f"{self.title}, with {boxes} from the input at the bottom to the loss at the top: {self.sentence}. "
-                f"Counted from the bottom, {', '.join(remarks)}.")
+        return (f"{self.title}, with {boxes} from the input at the bottom to the loss at the top: {self.sentence}."
+                + (f" Counted from the bottom, {', '.join(remarks)}." if remarks else ""))
 
 
 def diagram(network):
-    """Returns the Diagram of a tinydni Network under backprop, update_decoupled or top_only, after its warm-up.
+    """Returns the Diagram of a tinydni Network after its warm-up.
 
+    It knows backprop, update_decoupled, top_only, full_unlock, and Stochastic.
     Raises ValueError for what it cannot show: another schedule, a loss below the top, a module without a source
-    of gradient.
+    of gradient or, under full_unlock, of its input.
     """
     check(network)
     if network.schedule is backprop:
         return draw_backprop(network.modules)
     if network.schedule is top_only:
         return draw_top_only(network.modules)
+    if network.schedule is full_unlock:
+        return draw_full_unlock(network.modules)
+    if isinstance(network.schedule, Stochastic):
+        return draw_stochastic(network.modules, network.schedule.p)
     return draw_decoupled(network.modules)
 
 
@@ -96,14 +104,40 @@ def draw_top_only(modules):
 
 def draw_decoupled(modules):
     """Synthesizers cut the way down: each guesses the gradient for its block, and learns from the block above."""
-    picture = forward_part(modules, ["updates at once"] * len(modules), "Decoupled neural interfaces",
-                           "each block updates at once on its own guess of the gradient, "
-                           "and the block above it teaches the guesser M")
+    return with_synthesizers(modules, forward_part(
+        modules, ["updates at once"] * len(modules), "Decoupled neural interfaces",
+        "each block updates at once on its own guess of the gradient, and the block above it teaches the guesser M"))
+
+
+def draw_stochastic(modules, p):
+    """The same network, in which every block acts now and then."""
+    return with_synthesizers(modules, forward_part(
+        modules, [f"updates with p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{p:g}"] * len(modules), "Stochastic updates",
+        f"in each step a block updates and sends its message down with probability {p:g}, else it only runs forward"))
+
+
+def draw_full_unlock(modules):
+    """Input synthesizers I cut the way up as well: each guesses, from x, what the block below will send."""
+    picture = with_synthesizers(modules, forward_part(
+        modules, [""] * len(modules), "Full unlock",
+        "each block runs on an input guessed from x by I and updates on a gradient guessed by M; its neighbours teach both",
+        passes_h=False), passes_h=False)
+    for i in range(1, len(modules)):
+        guesser = Node("input synthesizer", i, ("I",))
+        picture.nodes.append(guesser)
+        picture.arrows += [Arrow("forward", "input 0", guesser.name),
+                           Arrow("synthetic input", guesser.name, f"block {i}", r"$\hat h$"),
+                           Arrow("input message", f"block {i - 1}", guesser.name, "h")]
+    return picture
+
+
+def with_synthesizers(modules, picture, passes_h=True):
+    """Adds the synthesizer above every block but the last; passes_h: whether it branches off an arrow that h takes up."""
     for i, module in enumerate(modules[:-1]):
         sees, guesser = module.synthesizer.sees, Node("synthesizer", i, ("M",))
         picture.nodes.append(guesser)
         if "h" in sees:
-            picture.arrows.append(Arrow("forward", f"block {i}", guesser.name))
+            picture.arrows.append(Arrow("forward", f"block {i}", guesser.name, "" if passes_h else "h"))
         if "context" in sees:
             picture.nodes.append(Node("context", i, ("context",)))
             picture.arrows.append(Arrow("forward", f"context {i}", guesser.name))
@@ -114,10 +148,11 @@ def draw_decoupled(modules):
     return picture
 
 
-def forward_part(modules, remarks, title, sentence, frozen=0):
+def forward_part(modules, remarks, title, sentence, frozen=0, passes_h=True):
     """What all schedules share: the input, the blocks, the loss, and the gradient of the loss at the top block.
 
     remarks: one per block    frozen: number of blocks, from the bottom, that never learn
+    passes_h: whether a block runs on the h of the block below
     """
     blocks = [Node("block", i, box_text(module.block), remark, i < frozen)
               for i, (module, remark) in enumerate(zip(modules, remarks))]
@@ -125,7 +160,7 @@ def forward_part(modules, remarks, title, sentence, frozen=0):
     nodes = [Node("input", 0, ("x",)), *blocks, Node("loss", top, (type(loss).__name__,)),
              Node("target", top, ("target",))]
     arrows = [Arrow("forward", "input 0", "block 0"),
-              *[Arrow("forward", f"block {i}", f"block {i + 1}", "h") for i in range(top)],
+              *[Arrow("forward", f"block {i}", f"block {i + 1}", "h") for i in range(top) if passes_h],
               Arrow("forward", f"block {top}", f"loss {top}", "h"), Arrow("forward", f"target {top}", f"loss {top}"),
               Arrow("true gradient", f"loss {top}", f"block {top}", "dh")]
     return Diagram(title, sentence, nodes, arrows)
@@ -145,18 +180,21 @@ def box_text(block):
 
 def check(network):
     """Raises ValueError for a network that `diagram` cannot show truthfully."""
-    schedules = (backprop, update_decoupled, top_only)
-    if network.schedule not in schedules:
-        raise ValueError(f"network: the drawing knows the schedules {', '.join(s.__name__ for s in schedules)}; "
-                         f"got {network.schedule!r}.")
+    schedules, stochastic = (backprop, update_decoupled, top_only, full_unlock), isinstance(network.schedule, Stochastic)
+    if not stochastic and network.schedule not in schedules:
+        raise ValueError(f"network: the drawing knows the schedules {', '.join(s.__name__ for s in schedules)} "
+                         f"and Stochastic; got {network.schedule!r}.")
     *below, top = network.modules
     if top.loss is None or top.synthesizer is not None:
         raise ValueError("network: the top module must have the loss, and no synthesizer.")
     for i, module in enumerate(below):
         if module.loss is not None:
             raise ValueError(f"network: module {i} has a loss; the drawing knows a loss at the top only.")
-        if network.schedule is update_decoupled and module.synthesizer is None:
-            raise ValueError(f"network: module {i} has no synthesizer, so under update_decoupled it has no gradient.")
+        if (stochastic or network.schedule in (update_decoupled, full_unlock)) and module.synthesizer is None:
+            name = "Stochastic" if stochastic else network.schedule.__name__
+            raise ValueError(f"network: module {i} has no synthesizer, so under {name} it has no gradient.")
+        if network.schedule is full_unlock and network.modules[i + 1].input_synthesizer is None:
+            raise ValueError(f"network: module {i + 1} has no input synthesizer, so under full_unlock it has no input.")
 
 
 def plural(n, noun):

@@ -1,7 +1,8 @@
 """The drawing of networks with their interfaces and messages, from the input at the bottom to the loss at the top.
 
 Black solid arrows go forward; vermilion dashes carry the true gradient; a green solid arrow is the synthetic
-gradient that a block updates on; green dots carry the message from which a synthesizer learns.
+gradient that a block updates on; green dots carry the message from which a synthesizer learns. Blue is the same for
+inputs: solid the synthetic input that a block runs on, dots the h from which its synthesizer learns.
 """
 
 import textwrap
@@ -18,19 +19,23 @@ PANEL = 4.4                             # width of one network
 CENTRE = 1.93                           # of its blocks, from the left edge of the panel
 PITCH = 1.24                            # from one block to the next
 WIDTH, HEIGHT = 1.72, 0.56              # of a block
-COLUMN = 1.36                           # where gradients travel down, right of the blocks
+COLUMN = 1.36                           # where gradients travel down, right of the blocks; inputs are guessed as far left
+RISE = -1.8                             # where x travels up to the input synthesizers
 DIAMOND = 0.25                          # from centre to corner of a synthesizer
 STEP = 0.13                             # between what enters and what leaves a block at its side
 BELOW, ABOVE, HEAD = 0.95, 0.42, 0.95   # room below the lowest block, over the loss, for the title
 KEY = 2.08, 0.24                        # width and height of an entry of the key
 
-FILL = {"block": "#eef2f7", "loss": "#fbeadd", "synthesizer": "#def3ea"}
-EDGE = {"block": INK, "loss": ROLES["true gradient"].color, "synthesizer": ROLES["synthetic gradient"].color}
+FILL = {"block": "#eef2f7", "loss": "#fbeadd", "synthesizer": "#def3ea", "input synthesizer": "#dcebf7"}
+EDGE = {"block": INK, "loss": ROLES["true gradient"].color, "synthesizer": ROLES["synthetic gradient"].color,
+        "input synthesizer": ROLES["synthetic input"].color}
 MEANING = {
     "forward": "forward",
     "true gradient": "true gradient",
     "synthetic gradient": "synthetic gradient",
     "message": "message that teaches M",
+    "synthetic input": "synthetic input",
+    "input message": "message that teaches I",
 }
 
 
@@ -97,6 +102,7 @@ def place(node):
     y = PITCH * node.number
     return {"input": (0, y - 0.68), "block": (0, y), "loss": (0, y + PITCH),
             "synthesizer": (COLUMN, y + PITCH / 2), "context": (COLUMN + 0.72, y + PITCH / 2),
+            "input synthesizer": (-COLUMN, y - PITCH / 2),
             "target": (-WIDTH / 2 - 0.52, y + PITCH)}[node.kind]
 
 
@@ -104,16 +110,23 @@ def route(arrow, nodes):
     """The corners of an arrow, from the centre of the lowest block.
 
     Forward arrows are straight: up the middle, or sideways. Gradients leave a block or the loss at its right,
-    travel down the column, and enter a block at its right or a synthesizer from above.
+    travel down the column, and enter a block at its right or a synthesizer from above. What has to do with
+    synthetic inputs keeps to the left.
     """
     start, end = nodes[arrow.start], nodes[arrow.end]
     (x0, y0), (x1, y1) = place(start), place(end)
+    if arrow.kind == "input message":
+        return [(x0 - WIDTH / 2, y0 + STEP), (x1, y0 + STEP), (x1, y1 - DIAMOND)]
+    if arrow.kind == "synthetic input":
+        return [(x0 + DIAMOND, y0), (-WIDTH / 4, y0), (-WIDTH / 4, y1 - HEIGHT / 2)]
     if arrow.kind == "forward":
+        if end.kind == "input synthesizer":
+            return [(x0 - 0.14, y0), (RISE, y0), (RISE, y1), (x1 - DIAMOND, y1)]
         if start.kind in ("context", "target"):
             side, near = (1, DIAMOND) if start.kind == "context" else (-1, WIDTH / 2)
             return [(x0 - side * 0.28, y1), (x1 + side * near, y1)]
-        if end.kind == "synthesizer":
-            return [(x0, y1), (x1 - DIAMOND, y1)]
+        if end.kind == "synthesizer":           # from the arrow to the next block, or, with a label, from the block itself
+            return [(x0, y0 + HEIGHT / 2)] * bool(arrow.label) + [(x0, y1), (x1 - DIAMOND, y1)]
         return [(x0, y0 + (0.12 if start.kind == "input" else HEIGHT / 2)), (x1, y1 - HEIGHT / 2)]
     leave = [(x0, y0 - DIAMOND)] if start.kind == "synthesizer" else [(x0 + WIDTH / 2, y0 - STEP), (COLUMN, y0 - STEP)]
     enter = [(x1, y1 + DIAMOND)] if end.kind == "synthesizer" else [(COLUMN, y1 + STEP), (x1 + WIDTH / 2, y1 + STEP)]
@@ -129,10 +142,10 @@ def draw_node(axes, node, x, y):
         axes.add_patch(FancyBboxPatch((x - WIDTH / 2, y - HEIGHT / 2), WIDTH, HEIGHT, gid=node.name, facecolor=fill,
                                       edgecolor=edge, linewidth=1.2, boxstyle="round,pad=0,rounding_size=0.1",
                                       linestyle=(0, (2, 2)) if node.frozen else "-", zorder=3))
-    elif node.kind == "synthesizer":
+    elif node.kind in ("synthesizer", "input synthesizer"):
         corners = [(x - DIAMOND, y), (x, y + DIAMOND), (x + DIAMOND, y), (x, y - DIAMOND)]
-        axes.add_patch(Polygon(corners, gid=node.name, facecolor=FILL["synthesizer"], edgecolor=EDGE["synthesizer"],
-                               linewidth=1.2, zorder=3))
+        axes.add_patch(Polygon(corners, gid=node.name, facecolor=FILL[node.kind], edgecolor=EDGE[node.kind], linewidth=1.2,
+                               zorder=3))
     axes.text(x, y, "\n".join(node.text), fontsize=SMALL if node.kind in ("context", "target") else SMALL + 0.5,
               color=QUIET if node.frozen else INK, ha="center", va="center", linespacing=1.35, zorder=4)
     if node.remark:
@@ -152,7 +165,8 @@ def draw_arrow(axes, arrow, nodes, x, y):
     points = [(x + a, y + b) for a, b in route(arrow, nodes)]
     role = ROLES[arrow.kind]
     stroke(axes, points, role, f"{arrow.kind}: {arrow.start} to {arrow.end}")
-    if arrow.kind == "forward" and nodes[arrow.end].kind == "synthesizer" and nodes[arrow.start].kind == "block":
+    branches_off = not arrow.label and nodes[arrow.start].kind == "block"
+    if arrow.kind == "forward" and nodes[arrow.end].kind == "synthesizer" and branches_off:
         axes.add_patch(Circle(points[0], 0.035, color=role.color, zorder=3))
     (xa, ya), (xb, yb) = max(zip(points, points[1:]), key=lambda leg: abs(leg[0][1] - leg[1][1]))
     side = -1 if arrow.kind == "forward" else 1

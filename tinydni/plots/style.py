@@ -27,7 +27,8 @@ ROLES = {
     "true gradient": Line(VERMILION, (0, (4, 2))),
     "synthetic gradient": Line(GREEN),
     "message": Line(GREEN, (0, (1.2, 1.4))),
-    "synthetic input": Line(BLUE, (0, (6, 1.5, 1.2, 1.5))),
+    "synthetic input": Line(BLUE),
+    "input message": Line(BLUE, (0, (1.2, 1.4))),
 }
 
 # The methods of `tinydni train --method`, in every curve.
@@ -41,6 +42,7 @@ METHODS = {
     "local": Line(BLUE, (0, (8, 2)), "P"),
     "dfa": Line(BLACK, (0, (4, 1.5, 1.2, 1.5)), "<"),
     "bottom": Line(GREY, (0, (7, 2)), ">"),
+    "truncated": Line(PURPLE, "-", "v"),
 }
 
 # Curves that are not a method, in the order in which they come.

@@ -14,7 +14,7 @@ WIDTH, LANE, GAP, LEFT, TOP, BOTTOM = 9.0, 0.34, 0.62, 1.0, 0.75, 0.6         # 
 def timeline(runs, title="Who does what when", n_batches=4):
     """Draws workers as lanes and their work as bars, for several runs over one axis of time. Returns a Picture.
 
-    runs: {label: {worker: records (n, 4)}}, as ParallelTraining.records has them: (index into WHAT, batch, start, end) [s]
+    runs: {label: {worker: records (n, 4)}}, as in ParallelTraining.records: (index into WHAT, batch, start, end) [s]
     n_batches: of each run those in a row are looked for that took the least time, since they were disturbed the least;
     the axis is as long as the slowest run needs for them. The batches per second are of all that was recorded.
 
@@ -50,12 +50,13 @@ class Window:
                         & (starts <= min(records[:, 3].max() for records in run.values()))]
         n = min(n_batches, len(starts) - 1)
         if n < 1:
-            raise ValueError(f"runs[{label!r}] has no two batches at which all workers are at work; record more of them.")
+            raise ValueError(f"runs[{label!r}] has no two batches at which all workers are at work; record more of "
+                             "them.")
         lengths = starts[n:] - starts[:-n]
-        start = starts[lengths.argmin()]
+        start = starts[(lengths <= lengths.min() * (1 + 1e-9)).argmax()]       # the first of those that took the least
         self.run = {worker: (records - (0, 0, start, start)) * (1, 1, 1e3, 1e3) for worker, records in run.items()}
         self.length = 1e3 * lengths.min()
-        self.rate = (len(starts) - 1) / (starts[-1] - starts[0])        # of all that was recorded, bursts and pauses included
+        self.rate = (len(starts) - 1) / (starts[-1] - starts[0])        # of all, bursts and pauses included
 
     def waiting(self, worker):
         """The share of the time in which a worker waited."""

@@ -6,7 +6,8 @@ from collections import deque
 class InTurn:
     """size: number of workers    rng: draws whose turn it is; any order that real workers could take can come up
 
-    Whoever waits for a message lets the others have their turns. `receive` raises RuntimeError where all wait: a deadlock.
+    Whoever waits for a message lets the others have their turns. `receive` raises RuntimeError where all wait, for
+    ever: a deadlock.
     """
 
     def __init__(self, size, rng):

@@ -32,8 +32,8 @@ def world():
         mpi4py.rc.thread_level = "funneled"
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
-        raise MPIError(f"MPI needs mpi4py and an MPI library ({error}). pip install \"tinydni[mpi]\" brings both for one "
-                       "machine; on a cluster take the site's own MPI, with an mpi4py built for it.") from None
+        raise MPIError(f"MPI needs mpi4py and an MPI library ({error}). pip install \"tinydni[mpi]\" brings both for "
+                       "one machine; on a cluster take the site's own MPI, with an mpi4py built for it.") from None
     return MPI.COMM_WORLD
 
 
@@ -88,7 +88,7 @@ class Processes:
             self.failed(step)
 
     def failed(self, step):
-        """Tells worker 0 of the exception that is being handled, and waits for the end. Nothing is done with what comes."""
+        """Tells worker 0 of the exception that is being handled, and waits for the end. What comes is not used."""
         text = traceback.format_exc()
         self.endpoint.send(0, Message(Kind.FAILED, step, self.rank, (as_bytes(text),)))
         end = time.monotonic() + PATIENCE
@@ -106,8 +106,8 @@ class Endpoint:
 
     def __init__(self, communicator):
         from mpi4py import MPI
-        self.communicator, self.bytes, self.any, self.status = communicator.Dup(), MPI.BYTE, MPI.ANY_SOURCE, MPI.Status()
-        self.rank, self.size = communicator.rank, communicator.size
+        self.communicator, self.rank, self.size = communicator.Dup(), communicator.rank, communicator.size
+        self.bytes, self.any, self.status = MPI.BYTE, MPI.ANY_SOURCE, MPI.Status()
         self.sending = deque()          # (request, block): a block must live until it is sent
         neighbours = communicator.Split_type(MPI.COMM_TYPE_SHARED).size
         self.spin = SPIN if neighbours <= len(os.sched_getaffinity(0)) else 0.0
@@ -128,14 +128,16 @@ class Endpoint:
         return unpack(block, sender)
 
     def receive(self):
-        start = time.perf_counter()
-        while True:
-            message = self.poll()
-            if message is not None:
-                return message
-            waited = time.perf_counter() - start
-            if waited > self.spin:
-                time.sleep(min(waited / 10, LONGEST_PAUSE))         # the longer it takes, the less a pause matters
+        return self.take()[0]
+
+    def take(self):
+        """The next message, and what it took to take it, once it was there [s]; waits for it."""
+        begin = start = time.perf_counter()
+        while (message := self.poll()) is None:
+            if start - begin > self.spin:
+                time.sleep(min((start - begin) / 10, LONGEST_PAUSE))    # the longer it takes, the less a pause matters
+            start = time.perf_counter()
+        return message, time.perf_counter() - start
 
     def flush(self):
         """Waits until all that was sent is on its way; what arrives meanwhile comes too late."""

@@ -1,4 +1,4 @@
-"""Workers as threads of one process: arrays are handed over, not copied. NumPy computes outside the interpreter's lock."""
+"""Workers as threads of one process: arrays are handed over, not copied. NumPy computes outside Python's lock."""
 
 import sys
 import threading
@@ -10,8 +10,8 @@ import numpy as np
 from tinydni.parallel.message import Kind, Message, as_bytes
 
 PATIENCE = 5            # seconds to wait for a thread to end
-SWITCH = 1e-5           # seconds after which a thread that holds the interpreter's lock lets another one run; Python's own
-                        # 5e-3 is as long as several steps
+SWITCH = 1e-5           # seconds after which a thread that holds Python's lock lets another one run; its own 5e-3 is as
+                        # long as several steps
 
 
 class Threads:

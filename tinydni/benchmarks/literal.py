@@ -40,7 +40,7 @@ def step(workload):
     blocks = [Block(block.layers[0].W.astype(np.float64), workload.lr, workload.synthesizer_lr)
               for block in workload.blocks]
     batches = [(x.astype(np.float64), target.astype(np.float64)) for x, target, _ in workload.batches]
-    train = backprop if workload.synthesizer_lr is None else decoupled
+    train = backprop if workload.synthesizer is None else decoupled
     return lambda i: train(blocks, *batches[i % len(batches)])
 
 

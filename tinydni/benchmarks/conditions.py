@@ -1,30 +1,46 @@
 """What a time depends on besides the program: threads, versions, instruction sets, the machine and its settings."""
 
+import importlib.util
 import os
 import platform
 from pathlib import Path
 
 import numpy as np
 import threadpoolctl
-import torch
+
+PACKAGES = ("torch", "jax")                 # what we compare with, where it is installed
+
+
+def installed(package):
+    return importlib.util.find_spec(package) is not None
 
 
 def set_threads(n):
     """Sets the number of threads of every library that multiplies matrices, for the whole run."""
-    torch.set_num_threads(n)
+    os.environ["XLA_FLAGS"] = (f"--xla_cpu_multi_thread_eigen={'false' if n == 1 else 'true'} "
+                               f"intra_op_parallelism_threads={n}")        # read when jax makes its first array
+    if installed("torch"):
+        import torch
+        torch.set_num_threads(n)
     threadpoolctl.threadpool_limits(n)
 
 
 def versions():
-    """What was compared, with the instruction set that each library chose: it can decide more than all else."""
+    """What is compared, with the instruction set that each library chose: it can decide more than all else."""
     blas = {f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', '?')})"
             for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
-    return {"Python": platform.python_version(), "NumPy": np.__version__, "BLAS": ", ".join(sorted(blas)),
-            "PyTorch": f"{torch.__version__} ({torch.backends.cpu.get_cpu_capability()})"}
+    found = {"Python": platform.python_version(), "NumPy": np.__version__, "BLAS": ", ".join(sorted(blas))}
+    if installed("torch"):
+        import torch
+        found["PyTorch"] = f"{torch.__version__} ({torch.backends.cpu.get_cpu_capability()})"
+    if installed("jax"):
+        import jax
+        found["JAX"] = jax.__version__
+    return found
 
 
 def machine():
-    """What it was measured on, how busy that was, and the environment variables that steer the libraries."""
+    """What it is measured on, how busy that is, and the environment variables that steer the libraries."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]

@@ -1,0 +1,1 @@
+"""`tinydni bench`: the times of our training steps beside those of other programs that do the same mathematics."""

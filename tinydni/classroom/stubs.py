@@ -1,0 +1,49 @@
+"""From a solution to the stub that is handed out."""
+
+import ast
+import textwrap
+
+BEGIN, INSTEAD, END = "### BEGIN SOLUTION", "### INSTEAD", "### END SOLUTION"
+
+
+def targets(source):
+    """The functions and classes of the first level that hold a solution: {name: syntax tree}."""
+    lines = source.splitlines()
+    return {node.name: node for node in ast.parse(source).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+            and any(BEGIN in line for line in lines[node.lineno - 1:node.end_lineno])}
+
+
+def stub(source, task):
+    """A cell with every solution taken out.
+
+    What stands between BEGIN and END becomes  raise NotImplementedError("A1.2: ..."), with the name of the method; or,
+    if the solution has a line INSTEAD, the commented lines after it.
+    Raises ValueError where BEGIN and END do not pair up.
+    """
+    kept, region, owner = [], None, ""
+    for line in source.splitlines():
+        word = line.strip()
+        if word.startswith("def "):
+            owner = word[4:].partition("(")[0]
+        if word == BEGIN and region is None:
+            region, indent = [], line[:len(line) - len(line.lstrip())]
+        elif word == END and region is not None:
+            kept += [indent + put for put in replacement(region, f"{task}: {owner}")]
+            region = None
+        elif word in (BEGIN, END):
+            raise ValueError(f"{task}: {BEGIN!r} and {END!r} do not pair up at {line!r}.")
+        elif region is not None:
+            region.append(line)
+        else:
+            kept.append(line)
+    if region is not None:
+        raise ValueError(f"{task}: {END!r} is missing.")
+    return "\n".join(kept)
+
+
+def replacement(region, message):
+    """The lines that take the place of a solution."""
+    lines = textwrap.dedent("\n".join(region)).splitlines()
+    if INSTEAD not in lines:
+        return [f'raise NotImplementedError("{message} is not written yet")']
+    return [line.removeprefix("# ") if line != "#" else "" for line in lines[lines.index(INSTEAD) + 1:]]
