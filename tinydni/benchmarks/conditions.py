@@ -48,4 +48,4 @@ def machine():
                 if name.startswith(("OPENBLAS_", "MKL_", "OMP_", "ONEDNN_", "ATEN_"))]
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
     return {"CPU": models[0] if models else platform.machine(), "cores": os.cpu_count(), "load": load,
-            "system": platform.platform(), "settings": ", ".join(settings) or "none"}
+            "system": f"{platform.system()} {platform.machine()}", "settings": ", ".join(settings) or "none"}
