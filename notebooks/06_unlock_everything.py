@@ -310,7 +310,7 @@ learning_curve(curves, title="Speed-up over one worker, computed from costs", xl
 #
 # And steps are not accuracy: as we saw, a decoupled network may need more of them. Whoever claims a speed-up
 # should state the number of workers, the steps, the error reached, and a locked baseline *and* data
-# parallelism on the same workers. `python benchmarks/workers.py` does, for this machine.
+# parallelism on the same workers. `tinydni bench workers` does, for this machine.
 
 # %% [markdown]
 # ## On your own
