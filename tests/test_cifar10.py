@@ -169,6 +169,7 @@ def test_gradients_are_compared_before_every_kth_step(files):
     history = result["history"]
     assert history["gradients_at"] == [1 / 6, 3 / 6, 5 / 6] and len(history["gradients"]) == 3
     assert cosine(result, 0.4, 0.6) == (history["gradients"][1][0]["cosine"] or 0.0)
+    assert cosine(result, 0.2, 0.21) == (history["gradients"][0][0]["cosine"] or 0.0)      # nothing there: the nearest
 
 
 def test_the_table_compares_every_method(files):

@@ -16,11 +16,12 @@ EVERY = 50          # steps between two comparisons of synthetic and true gradie
 
 
 def cosine(result, start, end):
-    """Mean batch cosine at the interface between two points of a run [shares of the whole]."""
+    """Mean batch cosine at the interface between two points of a run [shares of the whole]; of a short run, the nearest one."""
     history = result["history"]
-    found = [of[0]["cosine"] for of, at in zip(history["gradients"], history["gradients_at"])
-             if start <= at / result["options"]["epochs"] <= end]
-    return sum(value or 0.0 for value in found) / len(found)
+    places = [at / result["options"]["epochs"] for at in history["gradients_at"]]
+    cosines = [of[0]["cosine"] or 0.0 for of in history["gradients"]]
+    found = [value for value, place in zip(cosines, places) if start <= place <= end]
+    return sum(found) / len(found) if found else min(zip(places, cosines), key=lambda pair: abs(pair[0] - start))[1]
 
 
 def cosine_early(result):
