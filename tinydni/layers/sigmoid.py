@@ -12,11 +12,8 @@ class Sigmoid(Layer):
     """
 
     def forward(self, x):
-        y = self.xp.tanh(0.5 * x)
-        y *= 0.5
-        y += 0.5
-        self.y = y
-        return y
+        self.y = 0.5 * self.xp.tanh(0.5 * x) + 0.5
+        return self.y
 
     def backward(self, dy):
         return dy * (self.y * (1 - self.y))
