@@ -5,9 +5,10 @@ from pathlib import Path
 
 from tinydni.experiments.arguments import whole
 from tinydni.experiments.cytometry import reproduce as cytometry
-from tinydni.experiments.tables import (bp_lambda, cifar10, controls, mnist_cnn, mnist_fcn, recurrent, unlock, updates, vfbn)
+from tinydni.experiments.tables import (bp_lambda, cifar10, controls, mnist_cnn, mnist_fcn, no_label, recurrent, unlock, updates,
+                                        vfbn)
 
-TABLES = (*(module.TABLE for module in (mnist_fcn, mnist_cnn, updates, unlock, bp_lambda, controls, vfbn, cifar10)),
+TABLES = (*(module.TABLE for module in (mnist_fcn, mnist_cnn, no_label, updates, unlock, bp_lambda, controls, vfbn, cifar10)),
           *recurrent.TABLES, cytometry)
 
 name, meaning = "all", "every table, one after the other; what is finished is not made again"
