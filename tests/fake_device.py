@@ -9,7 +9,7 @@ lives fails on any machine:
 - a full reduction gives an array without axes, not a number;
 - whatever makes the host wait for the device (float(), bool(), an array in an `if`, get(), item(), printing,
   x[mask], nonzero, unique ...) works and is counted, see `count_synchronisations`; so are the copies to the device,
-  see `count_copies`, and the float64 arrays that are made, see `count_float64`.
+  see `count_copies`, the operations, see `count_launches`, and the float64 arrays that are made, see `count_float64`.
 
 Some things that CuPy allows, or does silently, are refused, since nobody wants them in a training step:
 - a host array or a list as an index, which CuPy copies to the device every time: TypeError;
@@ -18,7 +18,8 @@ Some things that CuPy allows, or does silently, are refused, since nobody wants 
 - several values written through a mask, which CuPy reads differently from NumPy: TypeError.
 And a loop over an array of numbers counts as waiting, though it waits only once the numbers are read.
 
-Numbers, views and promotion are NumPy's, so that results are NumPy's bit for bit. There is no `random`, no `cuda`.
+Numbers, views and promotion are NumPy's, so that results are NumPy's bit for bit. There is no `random`; of `cuda` there
+is what a captured step needs, in fake_graph.py.
 """
 
 import contextlib
@@ -47,14 +48,21 @@ WAITING = {"argwhere", "average", "bincount", "choose", "compress", "delete", "e
 # Functions whose answer is a plain number in NumPy, and an array on the device in CuPy.
 ANSWERING = {"allclose", "array_equal", "array_equiv", "count_nonzero"}
 
+# Functions that write into their first argument.
+WRITING = {"copyto", "fill_diagonal", "place", "put", "putmask",
+           "ndarray.fill", "ndarray.partition", "ndarray.put", "ndarray.sort"}
+
 # The ufuncs of CuPy that can write at repeated places, and those that can reduce.
 AT = {"add", "subtract", "maximum", "minimum", "bitwise_and", "bitwise_or", "bitwise_xor"}
 REDUCING = {"add", "multiply"}
 
 
+recorder = None         # of fake_graph.py, while a stream captures
+
+
 # Counting --------------------------------------------------------------------------------------------------------
 
-_listeners = {"synchronisation": [], "copy": [], "float64": []}
+_listeners = {"synchronisation": [], "copy": [], "float64": [], "launch": []}
 
 
 def count_synchronisations():
@@ -65,6 +73,11 @@ def count_synchronisations():
 def count_copies():
     """Context: a list that gets one line, such as "asarray in layers/dropout.py:29", for each copy to the device."""
     return _listen("copy")
+
+
+def count_launches():
+    """Context: a list that gets one line, such as "dot in layers/linear.py:43", for each operation on the device."""
+    return _listen("launch")
 
 
 def count_float64():
@@ -91,6 +104,29 @@ def note(kind, what):
         place = "/".join(Path(frame.f_code.co_filename).parts[-2:])
         for events in _listeners[kind]:
             events.append(f"{what} in {place}:{frame.f_lineno}")
+    if recorder is not None and kind in ("synchronisation", "copy"):
+        recorder.refuse(what)
+
+
+# Computing --------------------------------------------------------------------------------------------------------
+
+def perform(function, *args, writes=(), **keywords):
+    """Computes on the device: all of its work comes through here. writes: the NumPy arrays that are changed."""
+    if recorder is not None:
+        return recorder.record(function, args, keywords, writes)
+    result = function(*args, **keywords)
+    if _listeners["launch"] and (len(writes) or made(result, args)):
+        note("launch", getattr(function, "__name__", "operation"))
+    return result
+
+
+def made(result, args):
+    """The arrays in a result that are new memory, and not only other ways to look at that of an argument."""
+    if isinstance(result, (list, tuple)):
+        return [array for part in result for array in made(part, args)]
+    if not isinstance(result, (np.ndarray, np.generic)):
+        return []
+    return [] if any(isinstance(a, np.ndarray) and np.may_share_memory(result, a) for a in args) else [result]
 
 
 # Across the border -----------------------------------------------------------------------------------------------
@@ -150,7 +186,9 @@ def call(name, function, args, keywords):
     arguments = device_arrays([args, keywords])
     if name in WAITING or name == "where" and len(args) == 1:
         note("synchronisation", name)
-    result = function(*inside(args), **{key: inside(value) for key, value in keywords.items()})
+    writes = device_arrays(keywords.get("out")) or device_arrays(args[:1] if name in WRITING else ())
+    result = perform(function, *inside(args), writes=[array._array for array in writes],
+                     **{key: inside(value) for key, value in keywords.items()})
     return outside(np.asarray(result) if name in ANSWERING else result, arguments)
 
 
@@ -237,16 +275,21 @@ class DeviceArray:
 
     # What stays on the device.
 
+    @property
+    def data(self):
+        """Where the memory is."""
+        return types.SimpleNamespace(ptr=self._array.ctypes.data)
+
     def __len__(self):
         return len(self._array)
 
     def __copy__(self):
-        return DeviceArray(self._array.copy())
+        return DeviceArray(perform(np.copy, self._array))
 
     def __deepcopy__(self, memo):
-        return DeviceArray(self._array.copy())
+        return DeviceArray(perform(np.copy, self._array))
 
-    def set(self, array):
+    def set(self, array, stream=None):
         """Copies an array of the host into this one."""
         if not isinstance(array, np.ndarray):
             raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
@@ -259,7 +302,7 @@ class DeviceArray:
         index = index_inside(index)
         if has_mask(index):
             note("synchronisation", "x[mask]")
-        return outside(self._array[index])
+        return outside(perform(np.ndarray.__getitem__, self._array, index))
 
     def __setitem__(self, index, value):
         if isinstance(index, slice) and index == slice(None) and isinstance(value, np.ndarray) and value.ndim:
@@ -271,13 +314,7 @@ class DeviceArray:
         index, value = index_inside(index), inside(value)
         if has_mask(index) and np.ndim(value):
             raise TypeError("through a mask only one value can be written; use xp.where")
-        self._array[index] = value
-        if np.ndim(value) and any(isinstance(part, np.ndarray) for part in index):
-            there = self._array[index]
-            wanted = np.broadcast_to(value.astype(there.dtype), there.shape)
-            if not np.array_equal(there, wanted, equal_nan=there.dtype.kind in "fc"):
-                raise RuntimeError("an index names one place twice, and different values are written there: on a "
-                                   "device any of them may stay")
+        perform(assign, self._array, index, value, writes=[self._array])
 
     # How NumPy's own functions come here.
 
@@ -299,6 +336,17 @@ class DeviceArray:
         if there is None or not all(issubclass(kind, (DeviceArray, np.ndarray)) for kind in types):
             return NotImplemented
         return there(*args, **keywords)
+
+
+def assign(array, index, value):
+    """array[index] = value. Raises RuntimeError where different values are written to one place."""
+    array[index] = value
+    if np.ndim(value) and any(isinstance(part, np.ndarray) for part in index):
+        there = array[index]
+        wanted = np.broadcast_to(value.astype(there.dtype), there.shape)
+        if not np.array_equal(there, wanted, equal_nan=there.dtype.kind in "fc"):
+            raise RuntimeError("an index names one place twice, and different values are written there: on a "
+                               "device any of them may stay")
 
 
 def index_inside(index):
@@ -329,15 +377,15 @@ def operand(value):
 
 
 def binary(function):
-    return lambda self, other: outside(function(self._array, operand(other)))
+    return lambda self, other: outside(perform(function, self._array, operand(other)))
 
 
 def reflected(function):
-    return lambda self, other: outside(function(operand(other), self._array))
+    return lambda self, other: outside(perform(function, operand(other), self._array))
 
 
 def unary(function):
-    return lambda self: outside(function(self._array))
+    return lambda self: outside(perform(function, self._array))
 
 
 def in_place(function):
@@ -345,7 +393,7 @@ def in_place(function):
         other = operand(other)
         if self.dtype != np.float64 and np.result_type(self._array, other) == np.float64:
             note("float64", "in-place arithmetic")
-        function(self._array, other)
+        perform(function, self._array, other, writes=[self._array])
         return self
     return method
 
@@ -395,7 +443,7 @@ class Ufunc(Function):
         """Unbuffered, in place: repeated places count each time."""
         if self.name not in AT:
             raise NotImplementedError(f"{self.name}.at")
-        self.function.at(array._array, index_inside(index), *map(operand, values))
+        perform(self.function.at, array._array, index_inside(index), *map(operand, values), writes=[array._array])
 
     def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
         return self._along("reduce", array, axis=axis, dtype=dtype, out=out, keepdims=keepdims)
@@ -406,7 +454,8 @@ class Ufunc(Function):
     def _along(self, method, array, **keywords):
         if self.name not in REDUCING:
             raise NotImplementedError(f"{self.name}.{method}")
-        return outside(getattr(self.function, method)(inside(array), **{k: inside(v) for k, v in keywords.items()}))
+        return outside(perform(getattr(self.function, method), inside(array), writes=inside(device_arrays(keywords)),
+                               **{k: inside(v) for k, v in keywords.items()}))
 
 
 class Module(types.ModuleType):
@@ -465,7 +514,44 @@ def get_array_module(*args):
     return xp if any(isinstance(arg, DeviceArray) for arg in args) else np
 
 
+class ElementwiseKernel:
+    """cupy.ElementwiseKernel for parameters of one type T: the body, which must also be Python, runs with NumPy.
+
+    Outputs may be read by the body and are then changed in place. Arrays of two types are refused, as by CuPy.
+    """
+
+    def __init__(self, in_params, out_params, operation, name="kernel"):
+        self.inputs, self.outputs = ([declared(part) for part in params.split(",")] for params in (in_params, out_params))
+        self.name, self.code = name, compile(operation, name, "exec")
+
+    def __call__(self, *args):
+        arguments = dict(zip(self.inputs + self.outputs, args, strict=True))
+        types = {array.dtype for array in device_arrays(args)}
+        if len(types) != 1 or not all(isinstance(arguments[name], DeviceArray) for name in self.outputs):
+            raise TypeError(f"{self.name}: type is mismatched: {sorted(map(str, types))}")
+        perform(self.run, *map(operand, args), writes=[arguments[name]._array for name in self.outputs])
+
+    def run(self, *values):
+        names = dict(zip(self.inputs + self.outputs, values), sqrt=np.sqrt)
+        outputs = [names[name] for name in self.outputs]
+        names |= {name: names[name].copy() for name in self.outputs}        # a new value counts once the body says so
+        exec(self.code, {"__builtins__": {}}, names)
+        for name, output in zip(self.outputs, outputs):
+            if names[name].dtype != output.dtype:
+                raise TypeError(f"{self.name}: {name} became {names[name].dtype}")
+            output[...] = names[name]
+
+
+def declared(parameter):
+    """The name in "T name"."""
+    kind, name = parameter.split()
+    if kind != "T":
+        raise NotImplementedError(f"a kernel's parameter of type {kind!r}: the fake device models T alone")
+    return name
+
+
 xp = Module("fake")
+xp.ElementwiseKernel = ElementwiseKernel
 xp.ndarray = DeviceArray
 xp.array, xp.asarray, xp.asanyarray, xp.asnumpy = array, asarray, asarray, asnumpy
 xp.get_array_module = get_array_module

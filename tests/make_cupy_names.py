@@ -11,7 +11,8 @@ import types
 from pathlib import Path
 
 LIST = Path(__file__).with_name("cupy_names.txt")
-NAMESPACES = ("", "cuda", "fft", "lib.stride_tricks", "linalg", "ndarray", "random")
+NAMESPACES = ("", "cuda", "cuda.Graph", "cuda.MemoryPool", "cuda.Stream", "fft", "lib.stride_tricks", "linalg", "ndarray",
+              "random")
 
 
 def read(text=None):

@@ -11,7 +11,7 @@ import fake_device
 import numpy as np
 import pytest
 from conftest import BACKENDS
-from fake_device import count_copies, count_float64, count_synchronisations
+from fake_device import count_copies, count_float64, count_launches, count_synchronisations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -310,6 +310,20 @@ def test_float64_arrays_are_counted_and_located():
         x *= y
     assert [line.rpartition(" in ")[0] for line in doubles] == ["(3,)", "in-place arithmetic"], doubles
     assert all("test_backend.py:" in line for line in doubles)
+
+
+def test_launches_are_counted_and_located():
+    xp = fake_device.xp
+    x = xp.ones((3, 3), dtype=np.float32)
+    with count_launches() as launches:
+        x[1:].T, x.reshape(9), x.shape, xp.asarray(x), len(x)           # only other ways to look at it
+        x.T.reshape(9)                                                  # a copy
+        x += 1
+        xp.exp(x, out=x)
+        y = x @ x + x.sum()
+        y[0] = 7
+    assert [line.partition(" in ")[0] for line in launches] == ["reshape", "iadd", "exp", "matmul", "sum", "add", "assign"]
+    assert all("test_backend.py:" in line for line in launches)
 
 
 def test_counters_can_be_nested():

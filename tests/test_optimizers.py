@@ -1,11 +1,16 @@
 """Optimizers against the formulas of their papers, their memory, weight decay, clipping and schedules."""
 
+import re
+
+import fake_device
 import numpy as np
 import pytest
+from conftest import BACKENDS
+from fake_device import count_launches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinydni import backend
+from tinydni import backend, kernels
 from tinydni.layers import BatchNorm, Layer, Linear, ReLU, Sequential
 from tinydni.optimizers import SGD, Adam, Momentum, RMSProp
 from tinydni.schedules import Constant, LinearDecay, StepDecay
@@ -14,6 +19,7 @@ several = settings(max_examples=8, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
 
 RULES = {"SGD": SGD, "Momentum": Momentum, "RMSProp": RMSProp, "Adam": Adam}
+DEVICES = {name: module for name, module in BACKENDS.items() if name != "numpy"}
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 
 
@@ -159,6 +165,42 @@ def test_a_rule_goes_down(rule):
         point.dW = point.W.copy()               # the gradient of |W|² / 2
         point.update(optimizer)
     assert np.linalg.norm(point.W) < 0.1
+
+
+# One launch for each parameter
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@every_rule
+@pytest.mark.parametrize("name", DEVICES)
+def test_a_rule_in_one_launch_is_the_rule(name, rule, dtype):
+    xp, optimizer, rng = DEVICES[name], rule(0.1), np.random.default_rng(0)
+    host = [np.abs(rng.standard_normal((3, 4))).astype(dtype) for _ in range(2 + len(optimizer.memory))]
+    plain, fused, with_arrays = ([backend.asarray(xp, array.copy()) for array in host] for _ in range(3))
+    numbers = optimizer.numbers(3)
+    optimizer.rule(xp, *plain, *numbers)
+    with count_launches() as launches:
+        optimizer.in_one_launch(xp, *fused, *numbers)
+    optimizer.in_one_launch(xp, *with_arrays, *(xp.asarray(number, dtype) for number in numbers))
+    if name == "fake":
+        assert len(launches) == 1
+    for expected, *others in zip(plain, fused, with_arrays):
+        for got in others:
+            np.testing.assert_allclose(got.get(), expected.get(), rtol=0 if name == "fake" else 1e-5)
+    assert not np.array_equal(plain[0].get(), host[0])
+
+
+@every_rule
+def test_the_bodies_of_kernels_have_no_literal_that_would_make_a_float_a_double(rule):
+    assert not re.search(r"\d\.|\.\d|\*\*", rule.fused)
+    assert rule.fused.count(";") == len(rule.memory)              # one assignment for each array
+
+
+def test_a_kernel_refuses_two_types():
+    xp = fake_device.xp
+    kernel = kernels.chain(xp, "double", ("x",), ("y",), "y = x + x")
+    with pytest.raises(TypeError, match="type is mismatched"):
+        kernel(xp.ones(2, dtype=np.float32), xp.ones(2))
+    assert kernels.chain(xp, "double", ("x",), ("y",), "y = x + x") is kernel
 
 
 # Memory

@@ -8,7 +8,8 @@ MOST_MULTIPLICATIONS = 600_000      # of a product that OpenBLAS computes withou
 
 
 @lru_cache(maxsize=64)
-def _ones(xp, n, dtype):
+def ones(xp, n, dtype):
+    """The row of ones (n,), made once for each n."""
     return xp.ones(n, dtype)
 
 
@@ -19,7 +20,7 @@ def batch_sum(xp, x):
 
     x (N, M): any array    returns (M,)
     """
-    return _ones(xp, len(x), x.dtype) @ x
+    return ones(xp, len(x), x.dtype) @ x
 
 
 def batch_dot(xp, x, y):
@@ -43,3 +44,21 @@ def column_blocks(xp, a, n_rows, n_inner, width=64):
         width //= 2
     n_blocks = a.shape[1] // width if backend.is_host(xp) and a.shape[1] % width == 0 else 1
     return a.reshape(len(a), n_blocks, -1).transpose(1, 0, 2)
+
+
+def fuses(xp):
+    """Tells whether a chain of elementwise operations can be one kernel of `xp`, as with CuPy; else there is the plain form."""
+    return hasattr(xp, "ElementwiseKernel")
+
+
+@lru_cache(maxsize=64)
+def chain(xp, name, inputs, outputs, body):
+    """A kernel that runs `body` for every element: one launch, and every array is read and written once.
+
+    body: assignments between semicolons that are C and Python alike. All names are of one type T, arrays or numbers; a
+    number is as good as an array. What is in `outputs` may be read, too, and is then changed in place.
+    inputs, outputs: names, in the order in which the kernel takes its arguments
+    Plain form: the optimizer's `rule`, whose chains these are. In C a literal must be whole, or it makes a float a double.
+    """
+    declared = (", ".join(f"T {each}" for each in names) for names in (inputs, outputs))
+    return xp.ElementwiseKernel(*declared, body, name)

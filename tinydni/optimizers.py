@@ -3,17 +3,24 @@
 Every rule has a learning rate `lr`, a `factor` that a schedule sets (the step uses lr · factor), a
 `weight_decay` λ (adds λW to the gradient of weights, not of biases or normalisation scales), and `clip_norm`
 (scales the gradients of one layer tree down together where their common norm is larger).
+
+A rule is written twice: `rule` says it with arrays, one operation after the other; `fused` is the same chain as the
+body of one kernel, which a GPU runs in one launch. What changes from step to step enters both as `numbers`.
 """
 
 import numpy as np
 
-from tinydni import backend, checks
+from tinydni import backend, checks, kernels
 
 
 class Optimizer:
     """step(layer) applies the rule of the subclass to every parameter of `layer` and the layers inside it."""
 
     memory = ()         # names of the arrays that the rule keeps for each parameter
+    constants = ()      # names of its numbers that never change
+    numbers_of = ("rate",)      # names of those that change from step to step
+    fused = None        # the rule as the body of a kernel, see kernels.chain, over p, dp and these names; or None
+    scalars = None      # the numbers as arrays (), while a step is captured as a graph: see capture.py
 
     def __init__(self, lr, weight_decay=0.0, clip_norm=None):
         self.lr = float(checks.in_range(lr, "lr", 0, None))
@@ -36,11 +43,13 @@ class Optimizer:
         self.steps += 1
         if self.clip_norm is not None:
             gradients = clip_by_norm(layer.xp, gradients, self.clip_norm)
+        numbers = self.scalars or self.numbers(self.steps)
+        rule = self.rule if layer.xp is np or not (self.fused and kernels.fuses(layer.xp)) else self.in_one_launch
         for (path, owner, name), gradient in zip(slots, gradients):
             parameter = getattr(owner, name)
             if self.memory and path not in self.memories:
                 self.memories[path] = [layer.xp.zeros_like(parameter) for _ in self.memory]
-            self.rule(layer.xp, parameter, gradient, *self.memories.get(path, ()))
+            rule(layer.xp, parameter, gradient, *self.memories.get(path, ()), *numbers)
 
     def gradient(self, path, layer, name):
         """The gradient of one parameter, with its weight penalty."""
@@ -51,8 +60,20 @@ class Optimizer:
             return gradient + self.weight_decay * getattr(layer, name)
         return gradient
 
-    def rule(self, xp, p, dp, *memory):
+    def numbers(self, t):
+        """What changes from step to step, as Python floats, in step t, counted from 1."""
+        return (self.lr * self.factor,)
+
+    def rule(self, xp, p, dp, *memory_and_numbers):
+        """The step of one parameter p with its gradient dp, in place. The numbers are floats or arrays ()."""
         raise NotImplementedError(f"{type(self).__name__}.rule")
+
+    def in_one_launch(self, xp, p, dp, *memory_and_numbers):
+        """The same step as one kernel."""
+        memory, numbers = memory_and_numbers[:len(self.memory)], memory_and_numbers[len(self.memory):]
+        inputs = ("dp", *self.constants, *self.numbers_of)
+        kernel = kernels.chain(xp, type(self).__name__, inputs, ("p", *self.memory), self.fused)
+        kernel(dp, *(getattr(self, name) for name in self.constants), *numbers, p, *memory)
 
     def state(self):
         """What a continued run needs: the number of steps and the memory of each parameter, copied to the host."""
@@ -101,8 +122,10 @@ def clip_by_norm(xp, gradients, limit):
 class SGD(Optimizer):
     """p ← p - lr · dp."""
 
-    def rule(self, xp, p, dp):
-        p -= (self.lr * self.factor) * dp
+    fused = "p -= rate * dp"
+
+    def rule(self, xp, p, dp, rate):
+        p -= rate * dp
 
 
 class Momentum(Optimizer):
@@ -112,31 +135,36 @@ class Momentum(Optimizer):
     """
 
     memory = ("v",)
+    constants = ("mu",)
+    fused = "v = mu * v + dp; p -= rate * v"
 
     def __init__(self, lr, mu=0.9, **options):
         super().__init__(lr, **options)
         self.mu = float(checks.in_range(mu, "mu", 0, 1, include_high=False))
 
-    def rule(self, xp, p, dp, v):
+    def rule(self, xp, p, dp, v, rate):
         v *= self.mu
         v += dp
-        p -= (self.lr * self.factor) * v
+        p -= rate * v
 
 
 class RMSProp(Optimizer):
     """v ← rho v + (1 - rho) dp²,   p ← p - lr dp / (sqrt(v) + eps)  (Hinton 2012, lecture 6e)."""
 
     memory = ("v",)
+    constants = ("rho", "share", "eps")
+    fused = "v = rho * v + share * (dp * dp); p -= rate * dp / (sqrt(v) + eps)"
 
     def __init__(self, lr, rho=0.9, eps=1e-7, **options):
         super().__init__(lr, **options)
         self.rho = float(checks.in_range(rho, "rho", 0, 1, include_high=False))
+        self.share = 1 - self.rho
         self.eps = float(checks.in_range(eps, "eps", 0, None, include_low=False))
 
-    def rule(self, xp, p, dp, v):
+    def rule(self, xp, p, dp, v, rate):
         v *= self.rho
-        v += (1 - self.rho) * (dp * dp)
-        p -= (self.lr * self.factor) * dp / (xp.sqrt(v) + self.eps)
+        v += self.share * (dp * dp)
+        p -= rate * dp / (xp.sqrt(v) + self.eps)
 
 
 class Adam(Optimizer):
@@ -147,10 +175,13 @@ class Adam(Optimizer):
 
     Kept are M = m / (1 - b1) and V = v / (1 - b2), so that the constants leave the arrays and join lr and eps:
     with k = sqrt(c2 / (1 - b2)) the step is lr · k (1 - b1) / c1 · M / (sqrt(V) + k eps), in ten passes
-    without a temporary array but one.
+    without a temporary array but one. The two numbers that change are rate = lr k (1 - b1) / c1 and least = k eps.
     """
 
     memory = ("M", "V")
+    constants = ("b1", "b2")
+    numbers_of = ("rate", "least")
+    fused = "M = b1 * M + dp; V = b2 * V + dp * dp; p -= rate * (M / (sqrt(V) + least))"
 
     def __init__(self, lr, b1=0.9, b2=0.999, eps=1e-8, **options):
         super().__init__(lr, **options)
@@ -158,15 +189,18 @@ class Adam(Optimizer):
         self.b2 = float(checks.in_range(b2, "b2", 0, 1, include_high=False))
         self.eps = float(checks.in_range(eps, "eps", 0, None, include_low=False))
 
-    def rule(self, xp, p, dp, M, V):
-        k = ((1 - self.b2**self.steps) / (1 - self.b2))**0.5
+    def numbers(self, t):
+        k = ((1 - self.b2**t) / (1 - self.b2))**0.5
+        return self.lr * self.factor * k * (1 - self.b1) / (1 - self.b1**t), k * self.eps
+
+    def rule(self, xp, p, dp, M, V, rate, least):
         M *= self.b1
         M += dp
         u = dp * dp
         V *= self.b2
         V += u
         xp.sqrt(V, out=u)
-        u += k * self.eps
+        u += least
         xp.divide(M, u, out=u)
-        u *= self.lr * self.factor * k * (1 - self.b1) / (1 - self.b1**self.steps)
+        u *= rate
         p -= u

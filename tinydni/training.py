@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from tinydni import backend, checks
+from tinydni.capture import CapturedStep
 from tinydni.dni.quality import gradient_quality
 from tinydni.random import stream
 from tinydni.schedules import Constant
@@ -42,6 +43,7 @@ class Training:
     of every epoch, or a number k, before every k-th step; always on a batch that the synthesizers have yet to learn from
     synthesizer_schedule: of the synthesizers' learning rates, if it is not `schedule`
     augment: function (xp, x, rng) -> x that changes the inputs of every step at random, such as crop_and_flip, or None
+    capture: whether a GPU repeats the step as one CUDA graph, see CapturedStep, which says what it cannot be used for
 
     history: lists with one entry per epoch: `epoch`, `train_loss` (mean over the batches, each before its update),
     `test_error` (or `validation_error`), `synthesizer_loss` (of the last batch, one number per interface),
@@ -51,7 +53,7 @@ class Training:
     """
 
     def __init__(self, network, dataset, epochs, batch_size, seed, schedule=None, error=percent_wrong,
-                 context=None, measure_gradients=False, synthesizer_schedule=None, augment=None):
+                 context=None, measure_gradients=False, synthesizer_schedule=None, augment=None, capture=False):
         self.network, self.dataset, self.error = network, dataset, error
         self.epochs = checks.positive_int(epochs, "epochs")
         self.batch_size = checks.positive_int(batch_size, "batch_size")
@@ -60,6 +62,7 @@ class Training:
         self.n_batches = len(dataset.x) // batch_size
         self.seed, self.schedule = seed, schedule or Constant()
         self.synthesizer_schedule, self.augment = synthesizer_schedule, augment
+        self.captured = CapturedStep(network) if capture else None
         self.xp = network.modules[0].block.xp
         self.x, self.y = (backend.asarray(self.xp, array) for array in (dataset.x, dataset.y))
         self.context = None if context is None else backend.asarray(self.xp, context)
@@ -128,7 +131,8 @@ class Training:
         if self.measured_every and (self.step + 1) % self.measured_every == 0:
             self.measure(x, self.y[index], context)
         self.network.set_factor(self.schedule(self.step), self.synthesizer_schedule and self.synthesizer_schedule(self.step))
-        self.count(float(self.network.step(x, self.y[index], context)))  # the one wait for the device
+        step = self.captured or self.network.step
+        self.count(float(step(x, self.y[index], context)))      # the one wait for the device
         self.batch += 1
 
     def measure(self, x, target, context):

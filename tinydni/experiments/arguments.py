@@ -68,6 +68,8 @@ def add_training_arguments(parser, defaults):
     add("--batch-size", "examples per step", type=whole(2))
     add("--seed", "of all random numbers", type=whole(0))
     add("--backend", "where to compute", choices=backend.NAMES)
+    add("--capture", "with --backend cupy: repeat the step as one CUDA graph, for networks too small to keep a GPU busy; "
+        "not tried on a GPU yet", action="store_const", const=True)
     add("--validation", "hold out the end of the training data and report on it; the test set stays unseen",
         action="store_const", const=True)
     add("--quick", "one epoch on few examples, only to see that everything works", action="store_const", const=True)
@@ -120,6 +122,8 @@ def training_options(given, defaults):
     options |= workers.filled(options)
     if options["quick"]:
         options["epochs"] = 1
+    if options.get("capture") and options["backend"] != "cupy":
+        raise OptionError("--capture is about the launches of a GPU; give --backend cupy with it, or leave it out.")
     return options
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tinydni import backend, checkpoint
 from tinydni.callbacks import Checkpoints, Progress, stop_on_interrupt
+from tinydni.capture import check_can_be_captured
 from tinydni.experiments import arguments, methods, workers
 from tinydni.files import check_folder, write_json
 from tinydni.schedules import LinearDecay
@@ -137,6 +138,15 @@ def context(dataset, options):
     return {"labels": dataset.context, "input": lambda: dataset.x}.get(options.get("context"), lambda: None)()
 
 
+def capturing(network, *args):
+    """The Training of a network whose step is captured. Raises OptionError where it cannot be."""
+    try:
+        check_can_be_captured(network)
+    except ValueError as error:
+        raise arguments.OptionError(f"--capture: {error}") from None
+    return Training(network, *args, capture=True)
+
+
 class Run:
     """One run of a job with full options: network, training, result.
 
@@ -160,6 +170,8 @@ class Run:
         self.network = build(options)
         n_steps, task = max(1, options["epochs"] * (len(dataset.x) // options["batch_size"])), self.task
         make = partial(workers.training, options) if options.get("workers") else Training
+        if options.get("capture"):
+            make = capturing
         self.training = make(self.network, dataset, options["epochs"], options["batch_size"], options["seed"],
                              task.schedule(n_steps), task.error, context(dataset, options),
                              options.get("measure_gradients") or False,

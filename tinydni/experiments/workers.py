@@ -16,7 +16,7 @@ from tinydni.parallel.transports.threads import Threads
 RECORDED = (30, 180)                        # the batches of --timeline
 SHARED = ("seed", "backend", "quick", "workers", "transport", "cuts")       # what its runs share, with the job's own
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")    # where mpiexec says how many processes it has started
-NOT_APART = ("p_update", "lambda")          # options that run the modules in a way that workers do not
+NOT_APART = ("p_update", "lambda", "capture")     # options that run the modules in a way that workers do not
 
 
 @cache

@@ -1,0 +1,368 @@
+"""A step as a graph: it equals the ordinary step, launches once, and refuses what a graph would get wrong."""
+
+import re
+import types
+
+import fake_device
+import fake_graph
+import numpy as np
+import pytest
+from conftest import BACKENDS
+from fake_device import count_copies, count_launches, count_synchronisations
+
+from tinydni import (SGD, Adam, AvgPool, BatchNorm, BPLambda, Conv2D, ConvSynthesizer, DirectFeedback, Dropout,
+                     Embedding, GlobalAvgPool, InputSynthesizer, Linear, LinearDecay, LinearSynthesizer, MaxPool,
+                     MeanSquaredError, MLPSynthesizer, Momentum, ReLU, Residual, RMSProp, Sequential,
+                     SoftmaxCrossEntropy, Stochastic, VirtualLinear, VirtualNetwork, backend, backprop, cli, cublas,
+                     datasets, decouple, full_unlock, kernels, mlp, top_only)
+from tinydni.capture import CapturedStep
+from tinydni.dni import Readers, RecurrentNetwork
+from tinydni.synthesizers import Guess, GuessSynthesizer
+from tinydni.training import Training
+
+DEVICES = {name: module for name, module in BACKENDS.items() if name != "numpy"}
+N, D, H, K, STEPS = 16, 6, 7, 4, 8
+
+
+@pytest.fixture(autouse=True)
+def cublas_that_is_not_there(monkeypatch):
+    """The C library behind the fake device: every call succeeds. The list has their names."""
+    calls, real = [], cublas.library_of
+    names = ("cublasSetStream_v2", "cublasSetWorkspace_v2", "cublasGemmEx", "cublasGemmStridedBatchedEx")
+    library = types.SimpleNamespace(**{name: lambda *args, name=name: calls.append(name) or 0 for name in names})
+    monkeypatch.setattr(cublas, "library_of", lambda cupys: library if cupys is fake_graph.cublas else real(cupys))
+    return calls
+
+
+# Networks --------------------------------------------------------------------------------------------------------
+
+def dense(optimizer=lambda: Adam(3e-3, weight_decay=1e-3, clip_norm=1.0), loss=None, **options):
+    """A net of three blocks. synthesizer: function (width, rng)"""
+    rng = np.random.default_rng(0)
+    if "synthesizer" in options:
+        make = options.pop("synthesizer")
+        options |= {"synthesizer": lambda n: make(n, rng), "synthesizer_optimizer": lambda: Adam(2e-3)}
+    return decouple(mlp([D, H, H, K], rng), loss or SoftmaxCrossEntropy(), optimizer, **options)
+
+
+def linear(n, rng):
+    return LinearSynthesizer(n, K)
+
+
+def images(**options):
+    rng = np.random.default_rng(0)
+    blocks = [Sequential(Conv2D(3, 4, rng, bias=False), BatchNorm(4), ReLU(), MaxPool(2)),
+              Sequential(Residual(Conv2D(4, 4, rng), BatchNorm(4)), ReLU(), AvgPool(2)),
+              Sequential(GlobalAvgPool(), Linear(4, K, rng))]
+    if options.pop("guesses", False):
+        options |= {"synthesizer": lambda *shape: ConvSynthesizer(shape[-1], rng, K, kernel=3),
+                    "synthesizer_optimizer": lambda: Adam(1e-3)}
+    return decouple(blocks, SoftmaxCrossEntropy(), lambda: Momentum(0.01, clip_norm=1.0), input_shape=(8, 8, 3), **options)
+
+
+def unlock():
+    rng = np.random.default_rng(1)
+    return dense(schedule=full_unlock, synthesizer=linear, input_optimizer=lambda: Adam(1e-3),
+                 input_synthesizer=lambda n: InputSynthesizer(D, n, rng, hidden=(5,)))
+
+
+def guess():
+    shared = Guess(D, 3, np.random.default_rng(2), hidden=5)
+    return dense(synthesizer=lambda n, rng: GuessSynthesizer(VirtualLinear(n, 3, rng), shared))
+
+
+def symbols():
+    rng = np.random.default_rng(4)
+    return decouple([Sequential(Embedding(K, H, rng), ReLU()), Linear(H, K, rng)], SoftmaxCrossEntropy(), lambda: Adam(0.01),
+                    schedule=backprop, input_shape=())
+
+
+def virtual(n, rng):
+    return VirtualNetwork(Sequential(Linear(n, 5, rng), BatchNorm(5), ReLU(), Linear(5, K, rng)), K)
+
+
+CASES = {       # name: (the network, which of the batch it takes)
+    "backprop": (lambda: dense(schedule=backprop), "xt"),
+    "top only": (lambda: dense(schedule=top_only), "xt"),
+    "dni": (lambda: dense(synthesizer=lambda n, rng: LinearSynthesizer(n)), "xt"),
+    "cdni": (lambda: dense(synthesizer=linear), "xtc"),
+    "mlp": (lambda: dense(synthesizer=lambda n, rng: MLPSynthesizer(n, rng, K, hidden=(5,))), "xtc"),
+    "vfbn": (lambda: dense(synthesizer=lambda n, rng: VirtualLinear(n, K, rng)), "xtc"),
+    "virtual network": (lambda: dense(synthesizer=virtual), "xtc"),
+    "guess": (guess, "xtx"),
+    "unlock": (unlock, "xtc"),
+    "bp-lambda": (lambda: dense(schedule=BPLambda(0.5), synthesizer=linear), "xtc"),
+    "direct feedback": (lambda: dense(schedule=DirectFeedback(K, [H, H], 0)), "xt"),
+    "warm-up": (lambda: dense(synthesizer=linear, warm_up=3), "xtc"),
+    "symbols": (symbols, "tt"),
+    "images": (lambda: images(schedule=backprop), "xt"),
+    "images, conv synthesizer": (lambda: images(guesses=True), "xtc"),
+    "sgd": (lambda: dense(lambda: SGD(0.05), MeanSquaredError(), schedule=backprop), "xc"),
+    "momentum": (lambda: dense(lambda: Momentum(0.02), synthesizer=linear), "xtc"),
+    "rmsprop": (lambda: dense(lambda: RMSProp(3e-3), synthesizer=linear), "xtc"),
+    "adam": (lambda: dense(lambda: Adam(3e-3), synthesizer=linear), "xtc"),
+}
+
+
+def batches(xp, case, steps=STEPS):
+    """The arguments of so many steps, each another batch, on the device."""
+    rng, found = np.random.default_rng(3), []
+    for _ in range(steps):
+        labels = rng.integers(K, size=N)
+        x = rng.standard_normal((N, 8, 8, 3) if case.startswith("images") else (N, D), dtype=np.float32)
+        batch = {"x": x, "t": labels, "c": np.eye(K, dtype=np.float32)[labels]}
+        on_device = {name: backend.asarray(xp, array) for name, array in batch.items()}
+        found.append([on_device[name] for name in CASES[case][1]])
+    return found
+
+
+def placed(xp, case):
+    net = CASES[case][0]().to(xp)
+    if isinstance(net.schedule, DirectFeedback):
+        net.schedule.B = [backend.asarray(xp, B) for B in net.schedule.B]
+    return net
+
+
+def trained(net, step, batches, schedule=LinearDecay(2 * STEPS)):
+    """The losses of steps with a falling learning rate."""
+    losses = []
+    for batch in batches:
+        net.set_factor(schedule(net.steps))
+        losses.append(float(step(*batch)))
+    return losses
+
+
+def assert_same(xp, net, twin):
+    """Bit for bit on the fake device; nearly on a GPU, where other kernels may run."""
+    ours, theirs = net.state(), twin.state()
+    assert ours.keys() == theirs.keys()
+    for path, array in ours.items():
+        np.testing.assert_allclose(array, theirs[path], *((0, 0) if xp is fake_device.xp else (1e-3, 1e-4)), err_msg=path)
+
+
+def assert_same_losses(xp, net, twin):
+    """Those that the synthesizers report, of the last step."""
+    losses = [[float(synthesizer.loss()) for synthesizer in each.synthesizers()] for each in (net, twin)]
+    np.testing.assert_allclose(*losses, rtol=0 if xp is fake_device.xp else 1e-3)
+
+
+# The same as without -----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", DEVICES)
+def test_captured_steps_equal_ordinary_ones(name, case):
+    xp = DEVICES[name]
+    net, twin, data = placed(xp, case), placed(xp, case), batches(xp, case)
+    captured = CapturedStep(net)
+    losses, expected = trained(net, captured, data), trained(twin, twin.step, data)
+    assert captured.graph is not None and net.steps == twin.steps == STEPS
+    np.testing.assert_allclose(losses, expected, rtol=0 if xp is fake_device.xp else 1e-4)
+    assert_same(xp, net, twin)
+    assert_same_losses(xp, net, twin)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_captured_step_is_one_launch_and_a_few_copies_and_waits_only_for_the_loss(case):
+    xp = fake_device.xp
+    net, data = placed(xp, case), batches(xp, case)
+    captured = CapturedStep(net)
+    trained(net, captured, data[:-1])
+    with count_launches() as launches, count_copies() as copies, count_synchronisations() as waits:
+        trained(net, captured, data[-1:])
+    assert [line.partition(" in ")[0] for line in launches] == ["assign"] * len(data[0]) + ["graph"]
+    assert [line.partition(" in ")[0] for line in copies] == ["set()"]         # the numbers of the optimizers
+    assert [line.partition(" in ")[0] for line in waits] == ["float()"]
+
+
+def test_products_are_captured_by_calls_to_the_library_and_cupys_own_functions_come_back(cublas_that_is_not_there):
+    net, data = placed(fake_device.xp, "backprop"), batches(fake_device.xp, "backprop")
+    trained(net, CapturedStep(net), data)
+    assert cublas_that_is_not_there[:3] == ["cublasSetStream_v2", "cublasSetWorkspace_v2", "cublasGemmEx"]
+    assert fake_graph.cublas.gemmEx is fake_graph.cublas.gemmStridedBatchedEx is fake_graph.refusing
+
+
+class FrozenSGD(SGD):
+    """A rule that reads its rate on the host."""
+
+    fused = None
+
+    def rule(self, xp, p, dp, rate):
+        p -= (self.lr * self.factor) * dp
+
+
+def test_a_rate_of_the_host_freezes_in_a_capture():
+    """Otherwise the tests above could not fail."""
+    xp = fake_device.xp
+    nets = [dense(lambda: FrozenSGD(0.5), schedule=backprop).to(xp) for _ in range(2)]
+    data = batches(xp, "backprop")
+    losses = [trained(net, step, data) for net, step in zip(nets, (CapturedStep(nets[0]), nets[1].step))]
+    assert losses[0][:3] == losses[1][:3] and losses[0][-1] != losses[1][-1]
+
+
+@pytest.mark.parametrize("name", DEVICES)
+@pytest.mark.parametrize("event", ["load_state", "to", "somebody's step", "another factor", "prediction"])
+def test_a_run_may_be_disturbed(name, event):
+    xp = DEVICES[name]
+    net, twin, data = placed(xp, "cdni"), placed(xp, "cdni"), batches(xp, "cdni", 12)
+    captured = CapturedStep(net)
+    start = {path: array.copy() for path, array in net.state().items()}
+    trained(net, captured, data[:6])
+    trained(twin, twin.step, data[:6])
+    for each, step in ((net, captured), (twin, twin.step)):
+        if event == "load_state":
+            each.load_state(start)
+        elif event == "to":
+            each.to(np).to(xp)
+        elif event == "somebody's step":
+            each.step(*data[0])
+        elif event == "another factor":
+            each.set_factor(0.01, 0.02)
+        else:
+            each.predict(data[0][0])
+        trained(each, step, data[6:])
+    assert_same(xp, net, twin)
+    assert_same_losses(xp, net, twin)
+
+
+def test_a_graph_does_not_depend_on_what_the_kernels_keep():
+    """The row of ones may be thrown away, and its memory given to others, while a graph lives."""
+    xp = fake_device.xp
+    net, twin, data = placed(xp, "cdni"), placed(xp, "cdni"), batches(xp, "cdni")
+    captured = CapturedStep(net)
+    trained(net, captured, data[:2])
+    row = kernels.ones(xp, N, net.modules[0].block.layers[0].W.dtype)
+    trained(net, captured, data[2:3])
+    row.fill(np.nan)
+    trained(net, captured, data[3:])
+    trained(twin, twin.step, data)
+    assert_same(xp, net, twin)
+
+
+# What is refused ---------------------------------------------------------------------------------------------------
+
+def test_what_a_graph_would_get_wrong_is_refused():
+    xp, rng = fake_device.xp, np.random.default_rng(0)
+    readers = [Linear(H, K, rng), Linear(H, K, rng)]
+    dropout = mlp([D, H, K], rng, lambda n: [ReLU(), Dropout(0.1, rng)])
+    loss_and_rule = SoftmaxCrossEntropy(), lambda: SGD(0.1)
+    several = decouple([Linear(D, H, rng), readers], *loss_and_rule, schedule=backprop)
+    assert isinstance(several.modules[-1], Readers)
+    for net, message in (
+            (dense(schedule=backprop), "capture needs the cupy backend"),
+            (dense(schedule=Stochastic(0.5, 3, 0), synthesizer=linear).to(xp), r"Stochastic \(schedule\): draws random"),
+            (several.to(xp), r"Readers \(1\): draws random"),
+            (decouple(dropout, *loss_and_rule, schedule=backprop).to(xp), r"Dropout \(0.block.2.rng\): draws random"),
+            (RecurrentNetwork([placed(xp, "backprop").modules[0]]), "a RecurrentNetwork cannot be captured")):
+        with pytest.raises(ValueError, match=message):
+            CapturedStep(net)
+
+
+def test_another_batch_is_refused():
+    xp = fake_device.xp
+    net, data = placed(xp, "cdni"), batches(xp, "cdni")
+    captured = CapturedStep(net)
+    trained(net, captured, data[:4])
+    x, target, context = data[4]
+    for batch, message in (((x[:8], target[:8], context[:8]), r"x must be .* float32 \(16, 6\); got float32 \(8, 6\)"),
+                           ((x, target.astype(np.int32), context), "target must be .* int64 .*; got int32"),
+                           ((x, target), "context must be .*; got None")):
+        with pytest.raises(ValueError, match=message):
+            captured(*batch)
+    assert net.steps == 4
+
+
+def test_a_network_in_evaluation_mode_is_refused():
+    net, data = placed(fake_device.xp, "cdni"), batches(fake_device.xp, "cdni")
+    captured = CapturedStep(net)
+    trained(net, captured, data[:4])
+    net.eval()
+    with pytest.raises(RuntimeError, match="evaluation mode"):
+        captured(*data[4])
+
+
+class TwiceUpdated:
+    """A schedule in which the optimizer of the only module takes two steps."""
+
+    def __call__(self, modules, x, target, context=None):
+        backprop(modules, x, target, context)
+        modules[0].update()
+
+
+def test_two_updates_with_one_memory_are_refused():
+    net = dense(schedule=TwiceUpdated()).to(fake_device.xp)
+    captured, data = CapturedStep(net), batches(fake_device.xp, "backprop")
+    captured(*data[0])
+    with pytest.raises(ValueError, match="updates 2 times in a step"):
+        captured(*data[1])
+
+
+class Waiting(ReLU):
+    """A layer that waits for the device in its forward pass."""
+
+    def forward(self, x):
+        float(x.sum())
+        return super().forward(x)
+
+
+def test_a_failed_capture_says_why_and_counts_nothing():
+    xp, rng = fake_device.xp, np.random.default_rng(0)
+    blocks, data = mlp([D, H, K], rng, lambda n: [Waiting()]), batches(xp, "backprop")
+    net = decouple(blocks, SoftmaxCrossEntropy(), lambda: Adam(0.1), schedule=backprop).to(xp)
+    captured = CapturedStep(net)
+    trained(net, captured, data[:2])
+    before = net.state()
+    with pytest.raises(RuntimeError, match=r"cannot capture this step .*stream is capturing, so float\(\) is disallowed"):
+        captured(*data[2])
+    assert all(np.array_equal(array, before[path]) for path, array in net.state().items())
+    assert fake_device.recorder is None and fake_graph.cublas.gemmEx is fake_graph.refusing
+    assert all(optimizer.scalars is None for _, _, optimizer in net.learners())
+
+
+# Training ----------------------------------------------------------------------------------------------------------
+
+def training(xp, capture, **options):
+    data = datasets.addition(bits=3)
+    rng = np.random.default_rng(0)
+    net = decouple(mlp([data.n_in, H, H, data.n_out], rng), MeanSquaredError(), lambda: Adam(0.01),
+                   synthesizer=lambda n: LinearSynthesizer(n, data.n_out), synthesizer_optimizer=lambda: Adam(0.003)).to(xp)
+    return Training(net, data, 3, 8, 0, LinearDecay(18), context=data.context(), capture=capture,
+                    error=lambda prediction, target: float(((prediction > 0.5) != (target > 0.5)).mean()), **options)
+
+
+@pytest.mark.parametrize("name", DEVICES)
+@pytest.mark.parametrize("options", [{}, {"measure_gradients": 2}, {"synthesizer_schedule": lambda step: 0.5}], ids=str)
+def test_training_with_capture_is_training(name, options):
+    with_it, without = (training(DEVICES[name], capture, **options) for capture in (True, False))
+    with_it.run()
+    without.run()
+    assert with_it.captured.graph is not None
+    if name == "fake":
+        assert with_it.history == without.history
+    assert_same(DEVICES[name], with_it.network, without.network)
+
+
+def test_a_resumed_run_captures_anew():
+    whole, first, second = (training(fake_device.xp, True) for _ in range(3))
+    whole.run()
+    first.run([lambda run: setattr(run, "stopped", run.step >= 8)])
+    second.network.load_state(first.network.state())
+    second.go_to(first.position())
+    second.run()
+    assert second.history == whole.history
+    assert_same(fake_device.xp, second.network, whole.network)
+
+
+def test_the_command_captures_or_says_why_not(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    train = ["train", "addition", "--bits", "2", "--epochs", "4", "--width", "8", "--batch-size", "4", "--quiet"]
+    monkeypatch.setattr(backend, "get", lambda name: fake_device.xp)
+    for arguments, message in (([], "--capture is about the launches of a GPU; give --backend cupy"),
+                               (["--backend", "cupy", "--workers", "2"], "--capture is a way to run .* leave out --workers"),
+                               (["--backend", "cupy", "--p-update", "0.5"], "--capture: Stochastic")):
+        assert cli.main([*train, "--capture", *arguments]) != 0
+        assert re.search(message, capsys.readouterr().err)
+    outputs = []
+    for arguments in ([], ["--capture"]):
+        assert cli.main([*train, "--backend", "cupy", *arguments]) == 0
+        outputs.append([line for line in capsys.readouterr().out.splitlines() if re.match(r" +\d+ +\d+\.\d", line)])
+    assert outputs[0] == outputs[1] and len(outputs[0]) == 4
