@@ -29,7 +29,7 @@ from tinydni.plots import learning_curve
 # How far are they off? Put the series
 # $f(a \pm \varepsilon) = f \pm \varepsilon f' + \frac{\varepsilon^2}{2} f'' \pm \frac{\varepsilon^3}{6} f''' + \dots$
 # into both. In the one-sided form $\frac{\varepsilon}{2} f''$ is left over. In the central form the even
-# terms cancel, and what is left over is $\frac{\varepsilon^2}{6} f'''$: with ε = 0.001 that is a thousand
+# terms cancel, and what is left over is $\frac{\varepsilon^2}{6} f'''$: with ε = 0.001 that is thousands of
 # times less. Let's see, for f = tanh, whose derivative 1 - tanh² we know.
 
 # %%

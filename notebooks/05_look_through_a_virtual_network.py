@@ -334,9 +334,10 @@ gradient_quality({method: histories[method] for method in ("vfbn", "cdni", "loca
 # <details><summary>Hint</summary>
 #
 # Between kinks ReLU is straight: f'' is zero, and everything that bends sits in the kinks. With smaller steps
-# fewer and fewer examples cross a kink, and each crossing counts 1/ε: at 10⁻⁴ the gradient is several times
-# longer than at 10⁻¹ and points elsewhere. At 10⁻⁵ nobody crosses one any more, and the kinks are overlooked
-# altogether. A step of 0.03 to 0.1 times the size of h averages over many. The library's default is 0.1.
+# fewer and fewer examples cross a kink, and each crossing counts 1/ε: at 10⁻³ or 10⁻⁴, it depends on the
+# weights, the gradient is several times longer than at 10⁻¹ and points elsewhere. Below that nobody crosses one
+# any more, and the kinks are overlooked altogether. A step of 0.03 to 0.1 times the size of h averages over
+# many. The library's default is 0.1.
 # </details>
 #
 # **4.** Start V of every `VirtualLinear` at zero. Does it learn? And `VirtualMLP` with both A and V at zero?

@@ -223,8 +223,8 @@ cell_scatter(heaps, start, moved, np.random.default_rng(0), "Points that follow 
 
 # %% [markdown]
 # The heap divides itself, two thirds to the one and one third to the other, though nobody has told a single
-# point where to go. Now real cells: a thousand cells against a thousand. Two draws from *one* cloud do not give 0 either, because a point
-# is nearest to itself: that is the floor below which nothing can be read.
+# point where to go. Now real cells: a thousand cells against a thousand. Two draws from *one* cloud do not
+# give 0 either, because a point is nearest to itself: that is the floor below which nothing can be read.
 
 # %%
 def distance(cells):

@@ -463,10 +463,10 @@ learning_curve({method: (updates, longest[method]) for method in ("truncated", "
 #
 # <details><summary>Hint</summary>
 #
-# It rises well above 2 bits, worse than guessing, and gets stuck at about half a bit in the end. What M says at one boundary becomes
-# part of what M learns at the boundary before. With g = 1 its errors go round undiminished and are amplified
-# as the network changes; with g = 0.3 they fade after a few windows. So does the truth: with 20 distractors
-# there are seven boundaries to cross.
+# It rises well above 2 bits, worse than guessing, and gets stuck at about half a bit in the end. What M says
+# at one boundary becomes part of what M learns at the boundary before. With g = 1 its errors go round
+# undiminished and are amplified as the network changes; with g = 0.3 they fade after a few windows. So does
+# the truth: with 20 distractors there are seven boundaries to cross.
 # </details>
 #
 # **2.** How far does truncation reach by accident? Train `truncated` with windows of 3 and 2, 5, 10, 20

@@ -264,8 +264,8 @@ products = sum(amount for name, amount, _ in operations if name in ("matmul", "d
 assert products > 0.8 * sum(amount for _, amount, _ in operations)
 
 # %% [markdown]
-# Nearly all of the arithmetic is in a few matrix products, `dot` and `matmul`. Nearly all of the *launches* are something else:
-# normalisation, ReLU, and the many small lines of Adam.
+# Nearly all of the arithmetic is in a few matrix products, `dot` and `matmul`. Nearly all of the *launches* are
+# something else: normalisation, ReLU, and the many small lines of Adam.
 #
 # ## Where does the time go?
 #
@@ -393,9 +393,9 @@ else:
 #
 # <details><summary>Hint</summary>
 #
-# Make a `td.Linear(64, 256, rng).to(xp)`, run forward and backward, clear the book, update. Adam makes 20 launches, SGD 4: each line
-# of an optimizer is a launch for each of its arrays, W and b. Frameworks write *fused* kernels that do all lines at once, or lay all
-# arrays into one long buffer.
+# Make a `td.Linear(64, 256, rng).to(xp)`, run forward and backward, clear the book, update. Adam makes 20
+# launches, SGD 4: each line of an optimizer is a launch for each of its arrays, W and b. Frameworks write
+# *fused* kernels that do all lines at once, or lay all arrays into one long buffer.
 # </details>
 #
 # **2.** Which of these wait: `x[x > 0]`, `x[2:5]`, `len(x)`, `x.shape`, `print(x.sum())`,

@@ -35,7 +35,8 @@ def from_source(path):
 def execute(notebook):
     """Runs all cells from an empty kernel, in place. Raises nbclient's CellExecutionError where one fails."""
     from nbclient import NotebookClient
-    NotebookClient(notebook, timeout=1200, coalesce_streams=True, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    where = {"metadata": {"path": str(FOLDER)}}
+    NotebookClient(notebook, timeout=1200, coalesce_streams=True, resources=where).execute()
     notebook.metadata = nbformat.from_dict(METADATA)        # what the kernel says of itself differs between machines
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({})              # when it ran
@@ -57,7 +58,8 @@ def main():
     parser.add_argument("--text", action="store_true", help="take over changed text, execute nothing")
     given = parser.parse_args()
     if "TINYDNI_SHORT" in os.environ and not given.check:
-        parser.error("TINYDNI_SHORT is set, and a notebook of a short run is not worth keeping; unset it, or use --check.")
+        parser.error("TINYDNI_SHORT is set, and a notebook of a short run is not worth keeping; unset it, or use "
+                     "--check.")
     for path in sources():
         if given.names and not path.name.startswith(tuple(given.names)):
             continue

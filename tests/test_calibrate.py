@@ -130,7 +130,7 @@ def edited(here, row, column, value):
 def test_bad_files_are_refused_with_the_place(here):
     refused("bad.csv holds 1 entry that is not a number: the first is nan for cell 6, CD8", sample=edited(here, 5, 2, "nan"))
     refused("inf for cell 6, CD8", sample=edited(here, 5, 2, "inf"))
-    refused("could not convert string 'abc'", sample=edited(here, 5, 2, "abc"))
+    refused("'abc' in line 7, column 3", sample=edited(here, 5, 2, "abc"))
     refused("counts of at least 0; got -3 in row 6, column 3", sample=edited(here, 5, 2, -3))
     refused("bad.csv lacks CD3", sample=narrow(here, "bad.csv"))
     write(here / "one.csv", counts(1, 1))
@@ -143,7 +143,7 @@ def test_bad_files_are_refused_with_the_place(here):
     write(here / "twice.csv", counts(1), ["CD3", *NAMES[:5]])
     refused("two columns called 'CD3'", sample="twice.csv")
     (here / "ragged.csv").write_text("1,2,3\n4,5\n6,7,8\n")
-    refused("not a table of numbers", sample="ragged.csv")
+    refused("not a table of numbers: line 2 holds 2 fields, those above it 3", sample="ragged.csv")
     (here / "binary.csv").write_bytes(bytes(range(128, 256)))
     refused("cannot be read", sample="binary.csv")
     constant = counts(1)

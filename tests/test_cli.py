@@ -107,9 +107,13 @@ def test_wrong_use_is_one_sentence(capsys, monkeypatch, in_a_folder_of_its_own):
     assert "must be at least 2; got -3" in refused(capsys, "train", "addition", "--layers", -3)
     assert "must be a whole number; got 'many'" in refused(capsys, "train", "addition", "--epochs", "many")
     assert "must be above 0 and finite; got 0" in refused(capsys, "train", "addition", "--lr", 0)
-    assert "unrecognized arguments: --bits 4" in refused(capsys, "train", "digits", "--bits", 4)
+    assert "unrecognized arguments: --bits 4; see tinydni train digits --help" in refused(
+        capsys, "train", "digits", "--bits", 4)
+    assert refused(capsys, "bench", "workers", "--quick").endswith("--quick; see tinydni bench workers --help")
     assert "--synthesizer does nothing with --method backprop" in refused(
         capsys, "train", "addition", "--method", "backprop", "--synthesizer", "mlp")
+    assert "--measure-gradients does nothing with --method none" in refused(
+        capsys, "train", "addition", "--method", "none", "--measure-gradients")
     assert "label-only is a control with a fixed form" in refused(
         capsys, "train", "addition", "--method", "label-only", "--context", "none")
     assert "invalid choice: 'tpu'" in refused(capsys, "train", "addition", "--backend", "tpu")

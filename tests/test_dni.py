@@ -9,13 +9,15 @@ from oracle import tell, with_oracles
 
 from tinydni import backend
 from tinydni.dni import DNI, Network, backprop, decouple, top_only
+from tinydni.dni.summary import WIDTH
 from tinydni.gradcheck import assert_gradients
-from tinydni.layers import BatchNorm, Dropout, Flatten, Layer, Linear, ReLU, Residual, Sequential, Softplus, Tanh
+from tinydni.layers import (BatchNorm, Conv2D, Dropout, Flatten, Layer, Linear, ReLU, Residual, Sequential, Softplus,
+                            Subsample, Tanh)
 from tinydni.losses import MeanSquaredError, SoftmaxCrossEntropy
 from tinydni.models import mlp
 from tinydni.optimizers import SGD, Adam, Momentum
 from tinydni.random import stream
-from tinydni.synthesizers import LinearSynthesizer, MLPSynthesizer, Synthesizer
+from tinydni.synthesizers import LinearSynthesizer, MLPSynthesizer, Scaled, Synthesizer, VirtualNetwork
 
 D, H, K = 6, 5, 3
 
@@ -633,6 +635,22 @@ def test_the_summary_shows_blocks_shapes_parameters_and_interfaces():
     assert any("Linear(6 -> 5)" in line and "N x 5" in line and "35" in line for line in lines)
     assert any("loss: SoftmaxCrossEntropy()" in line for line in lines)
     assert f"{blocks} parameters, 4 blocks" in lines[-1]
+
+
+def test_the_summary_describes_long_layers_in_brief_and_within_its_width():
+    rng = np.random.default_rng(0)
+    branch = [Conv2D(8, 16, rng, stride=2, bias=False), BatchNorm(16), ReLU(), Conv2D(16, 16, rng), BatchNorm(16)]
+    blocks = [Residual(*branch, shortcut=Subsample(8, 16, 2)), Sequential(Flatten(), Linear(16384, K, rng))]
+    virtual = Sequential(Residual(Conv2D(16, 16, rng), ReLU()), Flatten(), Linear(16384, K, rng))
+    net = decouple(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), lambda *shape: Scaled(VirtualNetwork(virtual, K), 2),
+                   lambda: SGD(0.1), input_shape=(64, 64, 8))
+    lines = net.summary((64, 64, 8)).splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert lines[3].split("  ")[-1].strip() == f"{blocks[0].n_parameters():,}"
+    guessed = f"({virtual.n_parameters():,})"
+    layers = " ".join(line[7:].split("  N x ")[0].removesuffix(guessed).strip() for line in lines)
+    assert "Residual(Conv2D, BatchNorm, ReLU, Conv2D, BatchNorm, shortcut=Subsample)" in layers
+    assert "interface: Scaled(VirtualNetwork(Residual, Flatten, Linear, Softmax)), sees h and context" in layers
 
 
 def test_images_need_their_shape_to_build_the_interfaces():

@@ -6,20 +6,23 @@ import struct
 import subprocess
 import sys
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 
 import tinydni as td
 from tinydni.plots import (Picture, bit_predictions, check_path, draw_network, gradient_quality, learning_curve,
-                           markdown_table, misread_digits, picture, results_table, save)
+                           markdown_table, marker_histograms, misread_digits, picture, results_table, save)
 from tinydni.dni import Stochastic, full_unlock
 from tinydni.plots.diagram import box_text
 from tinydni.plots.learning_curve import apart, number
 from tinydni.plots.style import METHODS, OTHERS, ROLES, lines
+from tinydni.plots.timeline import COLORS
 
 DOCS = Path(__file__).parent.parent / "docs"
 ROWS = [{"row": "3 layers", "column": "backprop", "mean": 1.847, "std": 0.061, "seeds": 3, "paper": 2.0},
@@ -265,6 +268,19 @@ def test_equal_layers_are_counted_and_long_blocks_cut():
     assert box_text(deep) == ("Linear 2 → 4", "…", "Linear 8 → 9")
 
 
+def test_the_text_of_a_block_stays_in_its_box():
+    rng = np.random.default_rng(0)
+    residual = [layer for _ in range(4) for layer in (td.Residual(td.Linear(4, 4, rng)), td.ReLU())]
+    blocks = [td.Sequential(td.Linear(5, 4, rng), *residual), td.Linear(4, 3, rng)]
+    figure = draw_network(td.decouple(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(1e-3), schedule=td.backprop))
+    axes = figure.axes[0]
+    text = next(text for text in axes.texts if "Residual" in text.get_text())
+    box = next(patch for patch in axes.patches if patch.get_gid() == "block 0")
+    assert text.get_text() == "Linear 5 → 4\nResidual · ReLU · …"
+    inner, outer = text.get_window_extent(), box.get_window_extent()
+    assert outer.x0 < inner.x0 < inner.x1 < outer.x1
+
+
 def test_the_words_say_who_waits():
     assert "block 1 waits for 4 passes, block 2 waits for 2 passes, block 3 updates at once" in draw_network(
         network(td.backprop)).alt
@@ -343,6 +359,55 @@ def test_the_axis_fits_the_values(values, scale):
     assert low <= np.nanmin(values) and high >= np.nanmax(values)
 
 
+@pytest.mark.parametrize("values, wanted", [
+    ([100, 3], [5, 10, 20, 50, 100]), ([100, 0.5], [0.5, 1, 2, 5, 10, 20, 50, 100]),
+    ([100, 0.001], [0.001, 0.01, 0.1, 1, 10, 100])])
+def test_logarithmic_axes_have_plain_numbers(values, wanted):
+    figure = learning_curve({"cdni": (range(len(values)), values)})
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    low, high = axes.get_ylim()
+    shown = [label.get_text() for label, y in zip(axes.get_yticklabels(), axes.get_yticks()) if low <= y <= high]
+    assert shown == [f"{value:g}" for value in wanted]
+    assert not any(label.get_text() for label in axes.get_yticklabels(minor=True))
+
+
+@pytest.mark.parametrize("ratio", [0.8, 1.0, 3.0])
+def test_the_axis_of_lengths_has_numbers_even_where_they_are_all_alike(ratio):
+    one = history()
+    one["gradients"] = [[{"cosine": 0.5, "norm_ratio": ratio}]] * 3
+    axes = gradient_quality({"cdni": one}).axes[-1]
+    low, high = axes.get_ylim()
+    assert {0.5, 1, 2} <= {y for y in axes.get_yticks() if low <= y <= high}
+
+
+def test_who_confuses_red_and_green_can_tell_the_work_of_a_timeline_apart():
+    # Deuteranopia on linear RGB, Machado et al. 2009
+    deuteranopia = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
+    seen = [(deuteranopia @ np.power(to_rgb(color), 2.2)).clip(0, 1) ** (1 / 2.2) for color in COLORS.values()]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 0.2
+
+
+def test_only_a_spike_leaves_the_frame_of_a_histogram():
+    rng = np.random.default_rng(0)
+    cells = rng.standard_normal((2000, 1))
+    narrow, spike = 0.15 * cells, np.where(np.abs(cells) < 1.6, 0.0, cells)
+    for sample, inside in ((narrow, True), (spike, False)):
+        axes = marker_histograms(cells, sample, cells, ["a"]).axes[0]
+        heights = np.concatenate([patch.get_data().values for patch in axes.patches])
+        assert (heights.max() <= axes.get_ylim()[1]) == inside
+
+
+def test_counts_and_single_points_have_ticks_where_they_are():
+    def ticks(x, y):
+        axes = learning_curve({"cdni": (x, y)}).axes[0]
+        return axes.get_xticks(), axes.get_yticks()
+
+    assert all(tick == round(tick) for tick in ticks([1, 2, 3], [0, 1, 2])[1])
+    assert not all(tick == round(tick) for tick in ticks([1, 2, 3], [0, 1, 1.5])[1])
+    assert list(ticks([0.98], [0.5])[0]) == [0.98]
+
+
 @pytest.mark.parametrize("values", [[30.0], [3.0, 2.9], [50.0, 1.0], [9.0, 0.0], [-3.0, -2.9]])
 def test_a_label_stands_at_the_height_of_its_end(values):
     figure = learning_curve({"mine": (np.arange(len(values)), values)})
@@ -399,6 +464,17 @@ def test_results_table_shows_every_figure():
     assert {"A table", "backprop", "cdni", "3 layers", "6 layers", "1.85 ± 0.06", "paper 2.0", "1.60", "–",
             "1.90 ± 0.10", "paper 1.6", "Error [%]; mean ± standard deviation over 1 to 3 seeds"} == set(shown)
     assert "Error [%]; one seed" in texts(results_table(ROWS[1:2], unit="Error [%]"))
+
+
+def test_columns_hold_their_names_and_fill_the_width():
+    rows = [{"row": "p = 1", "column": name, "mean": 125.0, "std": 17.35, "seeds": 3, "paper": None}
+            for name in ("vfbn, one hidden layer", "vfbn, untrained at last")]
+    for title in ("", "A title that is a good deal longer than the table of two columns below it would be without it"):
+        figure = results_table(rows, title=title)
+        boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text().startswith("vfbn")]
+        assert boxes[0].x1 + 5 < boxes[1].x0
+        rule = figure.axes[0].lines[0].get_xdata()
+        assert rule[1] == pytest.approx(figure.get_size_inches()[0] - 0.2)
 
 
 @pytest.mark.parametrize("rows, message", [

@@ -1,6 +1,8 @@
 """`tinydni reproduce`: the tables as a whole, and the command that makes them all."""
 
 import argparse
+import subprocess
+import sys
 
 import pytest
 
@@ -15,7 +17,7 @@ def test_every_table_takes_the_options_for_all(tmp_path):
         made = everything.arguments_of(table, given)
         assert (made.seeds, made.quick) == (2, True) and made.out.startswith(str(tmp_path))
     names = [table.name for table in everything.TABLES]
-    assert len(set(names)) == len(names) == 14
+    assert len(set(names)) == len(names) == 15
 
 
 @pytest.mark.parametrize("table", [table for table in everything.TABLES if isinstance(table, Table)], ids=lambda table: table.name)
@@ -67,3 +69,28 @@ def test_the_first_seed_is_where_the_runs_begin(monkeypatch, tmp_path):
     assert asked == [4, 4, 5, 5, 6, 6]
     text = (tmp_path / "small.md").read_text()
     assert "5.00 ± 1.00" in text and "10.00 ± 2.00" in text and "seeds 4, 5, 6" in text
+
+
+JOB = """
+import time
+from types import SimpleNamespace
+from tqdm import tqdm
+from tinydni.experiments.reproduce import run_all
+
+class JOB:
+    def run(seconds):
+        def train(quiet):
+            list(tqdm([1], disable=quiet))
+            time.sleep(seconds)
+            return SimpleNamespace(training=SimpleNamespace(finished=True))
+        return SimpleNamespace(train=train, result=lambda: seconds)
+
+if __name__ == "__main__":
+    print(next(run_all([("job", "slow", 60), ("job", "fast", 0)], jobs=2)))      # leaves while a process is at work
+"""
+
+
+def test_processes_that_are_ended_leave_no_semaphore_behind(tmp_path):
+    (tmp_path / "job.py").write_text(JOB)
+    done = subprocess.run([sys.executable, "job.py"], cwd=tmp_path, capture_output=True, text=True, timeout=50)
+    assert (done.stdout, done.stderr) == ("('fast', 0)\n", "")

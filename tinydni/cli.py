@@ -21,7 +21,8 @@ from tinydni.gradcheck import command as check
 
 # A sentence for the user; anything else is a bug and shows where.
 EXPECTED = (OptionError, AssignmentError, backend.BackendError, checkpoint.CheckpointError, datasets.DataError,
-            training.DivergedError, FileNotFoundError, FileExistsError, PermissionError)
+            training.DivergedError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
+            PermissionError)
 
 OWN_BENCHMARKS = (bench_workers, bench_simulate)        # those with options of their own, beside the workloads of bench
 
@@ -34,7 +35,8 @@ def parser():
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     jobs = commands.add_parser("train", help="train a network").add_subparsers(required=True, metavar="JOB")
-    for job in (addition.JOB, digits.JOB, mnist.JOB, cifar10.JOB, recall.JOB, copy_task.JOB, repeat_copy.JOB, text.JOB, two_rnn.JOB):
+    for job in (addition.JOB, digits.JOB, mnist.JOB, cifar10.JOB, recall.JOB, copy_task.JOB, repeat_copy.JOB, text.JOB,
+                two_rnn.JOB):
         add(jobs, job.name, job.meaning, job)
     add(jobs, cytometry.name, cytometry.meaning, cytometry)
 
@@ -60,7 +62,7 @@ def add(commands, name, meaning, target):
     """Adds one command: `target` has add_arguments(parser) and main(arguments) -> exit code."""
     command = commands.add_parser(name, help=meaning, description=meaning)
     target.add_arguments(command)
-    command.set_defaults(main=target.main)
+    command.set_defaults(main=target.main, parser=command)
 
 
 def two_words_joined(words):
@@ -71,7 +73,10 @@ def two_words_joined(words):
 
 def main(argv=None):
     """Runs the command line. Returns the exit code: 0 done, 1 a failed check, 2 wrong use, 130 interrupted."""
-    arguments = parser().parse_args(two_words_joined(sys.argv[1:] if argv is None else argv))
+    arguments, unknown = parser().parse_known_args(two_words_joined(sys.argv[1:] if argv is None else argv))
+    command = vars(arguments).pop("parser")
+    if unknown:                         # argparse itself would show the usage of `tinydni`, which names no option
+        command.error(f"unrecognized arguments: {' '.join(unknown)}; see {command.prog} --help")
     try:
         # Two threads that share one busy core wait for each other: small products then take many times as long.
         with threadpool_limits(getattr(arguments, "threads", 1)):

@@ -25,9 +25,9 @@ PACKAGES = (        # distribution, what it is for, how to get it
     ("flowio", "FCS files of cytometers", 'pip install "tinydni[fcs]"'),
     ("jupyterlab", "notebooks", 'pip install "tinydni[notebooks]"'),
     ("mpi4py", "workers in several processes", 'pip install "tinydni[mpi]"'),
-    ("nbgrader", "assignments", 'pip install "tinydni[classroom]"'),
+    ("nbgrader", "assignments in nbgrader's form", 'pip install "tinydni[classroom]"'),
     ("pytest", "tests", 'pip install "tinydni[test]"'),
-    ("torch", "benchmarks", "pip install torch"),
+    ("torch", "PyTorch's times in benchmarks", "pip install torch"),
 )
 
 DATA_SETS = {       # folder in $TINYDNI_DATA: the files that belong there, packed with gzip or not

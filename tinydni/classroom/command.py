@@ -62,10 +62,12 @@ class Grade:
     def add_arguments(parser):
         from tinydni.classroom.process import CPU, MEMORY, WALL
         parser.add_argument("assignment", metavar="NAME", help="such as A1")
-        parser.add_argument("submissions", metavar="SUBMISSIONS", help="a folder that holds a folder or a zip per student")
+        parser.add_argument("submissions", metavar="SUBMISSIONS",
+                            help="a folder that holds a folder or a zip per student")
         parser.add_argument("--out", required=True, metavar="FILE.csv", help="the table of grades")
-        parser.add_argument("--secret", metavar="FILE", help="a text that only you know, from which all values are drawn "
-                            "(default: FILE.secret beside the table, made when it is not there)")
+        parser.add_argument("--secret", metavar="FILE",
+                            help="a text that only you know, from which all values are drawn (default: FILE.secret "
+                            "beside the table, made when it is not there)")
         parser.add_argument("--report", metavar="FOLDER", help="write a page per student and a summary here")
         parser.add_argument("--gradescope", metavar="FILE.json",
                             help="write the result of the one submission for Gradescope")
@@ -88,7 +90,8 @@ class Grade:
         secret = (grade.secret_of(arguments.secret) if arguments.secret
                   else grade.own_secret(Path(arguments.out).with_suffix(".secret")))
         graded = grade.grade(found, arguments.submissions, arguments.out, secret, arguments.jobs,
-                             not arguments.ignore_checks, cpu=arguments.cpu, wall=arguments.wall, memory=arguments.memory)
+                             not arguments.ignore_checks,
+                             cpu=arguments.cpu, wall=arguments.wall, memory=arguments.memory)
         print(f"wrote {arguments.out}")
         if arguments.report:
             pages.write_pages(found, graded, arguments.report)

@@ -19,7 +19,8 @@ MODULES = {"numpy", "math", "cmath", "numbers", "itertools", "functools", "opera
            "typing", "abc", "enum", "copy", "__future__"}
 UNSEEN = ("tinydni", "ctypes", "_ctypes", "subprocess", "socket")      # modules that nothing in this process may load
 REFUSED = ("os.", "subprocess.", "socket.", "ctypes.", "shutil.", "pty.", "gc.", "signal.", "tempfile.", "glob.",
-           "fcntl.", "mmap.", "resource.", "sys.settrace", "sys.setprofile", "sys.addaudithook", "webbrowser.", "urllib.")
+           "fcntl.", "mmap.", "resource.", "sys.settrace", "sys.setprofile", "sys.addaudithook", "webbrowser.",
+           "urllib.")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 NUMPY = np.__path__[0] + os.sep
 PYTHON = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib")})
@@ -50,7 +51,7 @@ class Fence:
             return
         if event == "import" and arguments[0].partition(".")[0] in UNSEEN:
             self.refuse(f"it imports {arguments[0]}")
-        if event in ("open", "os.listdir", "os.scandir"):       # Python and NumPy load parts of their own when first used
+        if event in ("open", "os.listdir", "os.scandir"):       # Python and NumPy load parts of their own at first use
             if not is_part_of_python(arguments[0]) or event == "open" and arguments[2] & WRITING:
                 self.refuse("it opens a file")
         elif event.startswith(REFUSED):

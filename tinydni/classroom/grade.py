@@ -111,7 +111,8 @@ def read(keeper):
 
 def outcomes(kept):
     """The outcomes of one student, from what was kept."""
-    return [Outcome(**{**raw, "findings": [Finding(**finding) for finding in raw["findings"]]}) for raw in kept["outcomes"]]
+    return [Outcome(**{**raw, "findings": [Finding(**finding) for finding in raw["findings"]]})
+            for raw in kept["outcomes"]]
 
 
 def write_table(assignment, found, out):

@@ -39,7 +39,8 @@ def same(name, got, expected, mistakes=None, sizes=None, tolerance=1e-9):
     if np.all(np.abs(got - expected) <= tolerance * (np.abs(expected) + np.abs(expected).max(initial=0))):
         return
     differ = ~np.isclose(got, expected, rtol=1e-9, atol=0)
-    at = tuple(int(i) for i in np.unravel_index(np.argmax(np.nan_to_num(np.abs(got - expected), nan=np.inf)), got.shape))
+    worst = np.argmax(np.nan_to_num(np.abs(got - expected), nan=np.inf))
+    at = tuple(int(i) for i in np.unravel_index(worst, got.shape))
     values = f"got {got[at]:.6g}, expected {expected[at]:.6g}" + (
         f" at {at}; {differ.sum()} of {differ.size} entries differ" if at else "")
     raise Wrong(f"{name} is wrong", hint(name, got, expected, mistakes or {}, sizes or {}), values)

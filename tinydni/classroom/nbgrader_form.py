@@ -1,4 +1,4 @@
-"""An assignment as a course folder for nbgrader: a notebook with a cell to fill and a cell that checks for every task."""
+"""An assignment as a course folder for nbgrader: a notebook with a cell to fill and a cell that checks per task."""
 
 import shutil
 
@@ -6,7 +6,7 @@ from tinydni import files
 from tinydni.classroom import cells, stubs
 from tinydni.classroom.release import as_json, empty_folder, statement
 
-CONFIG = """# The notebooks in source/ hold no solutions (those are in tinydni itself), so nbgrader has none to take out.
+CONFIG = """# The notebooks in source/ hold no solutions (those are in tinydni itself), so there are none to take out.
 c = get_config()
 c.CourseDirectory.course_id = "tinydni"
 c.ClearSolutions.enabled = False

@@ -51,8 +51,8 @@ def student_page(assignment, student, outcomes):
     body = [f"<p><strong>{points(outcomes)} of {assignment.points} points.</strong></p>",
             f"<table><tr><th>task<th><th class=n>points<th>remarks\n{rows}\n</table>"]
     body += [lost(outcome) for outcome in outcomes if outcome.findings]
-    body.append("<p>Every check ran on values that nobody has seen before; they are not shown. The same checks, with other "
-                f"values: <code>tinydni assignment check {escape(assignment.name)}</code> in your folder.</p>")
+    body.append("<p>Every check ran on values that nobody has seen before; they are not shown. The same checks, with "
+                f"other values: <code>tinydni assignment check {escape(assignment.name)}</code> in your folder.</p>")
     return PAGE.format(title=escape(f"{assignment.name} {assignment.title}: {student}"), body="\n".join(body))
 
 

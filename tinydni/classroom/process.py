@@ -83,7 +83,7 @@ class SolutionProcess:
             pass                            # it has ended by itself
 
     def request(self, header, name, buffers=()):
-        """Sends a request and waits for the answer. Raises SolutionError where the answer is an error, or none comes."""
+        """Sends a request and waits for the answer. Raises SolutionError where it is an error, or none comes."""
         if self.end:
             raise self.end
         try:

@@ -1,4 +1,4 @@
-"""What students get: stubs, statements, the visible checks, a notebook and a README, made from the instructor's files."""
+"""What students get: stubs, statements, visible checks, a notebook and a README, made from the instructor's files."""
 
 import json
 import shutil
@@ -9,8 +9,8 @@ from tinydni.classroom import cells, stubs
 
 README = """# {name} {title}
 
-1. Write your solutions into `{name}.py`. The text of each task is the docstring there; `{name}.ipynb` has the same texts
-   with the story around them.
+1. Write your solutions into `{name}.py`. The text of each task is the docstring there; `{name}.ipynb` has the same
+   texts with the story around them.
 2. Check a task, from this folder: `tinydni assignment check {task}`. It takes seconds and says what is wrong, and how.
    `tinydni assignment check {name}` checks all. What a check asks is in `checks.py`.
 3. Hand in the whole folder.
@@ -71,8 +71,8 @@ def readme(assignment):
 def story(assignment):
     """The cells of the notebook: story, statements, and a check after each task."""
     name = assignment.name
-    found = [("markdown", f"# {name} {assignment.title}\n\n{assignment.story.strip()}\n\nWrite into `{name}.py`; the cells "
-                          "here check it."),
+    found = [("markdown", f"# {name} {assignment.title}\n\n{assignment.story.strip()}\n\n"
+                          f"Write into `{name}.py`; the cells here check it."),
              ("code", "from tinydni.classroom import check")]
     for task in assignment.tasks:
         found += [("markdown", statement(task)), ("code", f'check("{task.name}")')]

@@ -165,7 +165,7 @@ def all_in(folder):
 
 @contextmanager
 def opened(path):
-    """Yields the folder of a submission; a zip is unpacked into a temporary one. Raises SolutionError for a broken zip."""
+    """Yields the folder of a submission; a zip is unpacked into a temporary one. SolutionError for a broken zip."""
     if path.is_dir():
         yield path
         return

@@ -1,7 +1,7 @@
 """The process in which one solution runs. It computes what it is asked for and knows nothing of what is expected.
 
-Started as a file, so that tinydni is not loaded here. Requests come over standard input, answers go over standard output;
-what the solution prints goes to standard error.
+Started as a file, so that tinydni is not loaded here. Requests come over standard input, answers go over standard
+output; what the solution prints goes to standard error.
 """
 
 import os
@@ -37,7 +37,8 @@ class Room:
 
     def run_reference(self, setup):
         names = {"__name__": "reference"}
-        sys.modules["tinydni.classroom"] = sys.modules["tinydni"] = types.SimpleNamespace(use_reference=self.use_reference)
+        stand_in = types.SimpleNamespace(use_reference=self.use_reference)
+        sys.modules["tinydni.classroom"] = sys.modules["tinydni"] = stand_in
         for source in setup["reference"]:
             exec(compile(source, "reference", "exec"), names)
         del sys.modules["tinydni.classroom"], sys.modules["tinydni"]

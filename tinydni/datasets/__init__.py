@@ -10,4 +10,5 @@ from tinydni.datasets.download import DataError
 from tinydni.datasets.mnist import mnist
 from tinydni.datasets.text import Text, tinyshakespeare
 
-__all__ = ["Cells", "DataError", "Dataset", "Text", "addition", "cifar10", "crop_and_flip", "cytometry", "digits", "mnist", "tinyshakespeare"]
+__all__ = ["Cells", "DataError", "Dataset", "Text", "addition", "cifar10", "crop_and_flip", "cytometry", "digits",
+           "mnist", "tinyshakespeare"]

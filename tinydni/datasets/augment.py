@@ -17,5 +17,6 @@ def crop_and_flip(xp, x, rng, pad=4):
     rows = rng.integers(0, 2 * pad + 1, (N, 1)) + np.arange(H)
     columns = rng.integers(0, 2 * pad + 1, (N, 1)) + np.arange(W)
     columns = np.where(rng.random((N, 1)) < 0.5, columns[:, ::-1], columns)
-    n, rows, columns = (backend.asarray(xp, index) for index in (np.arange(N)[:, None, None], rows[:, :, None], columns[:, None, :]))
+    indices = (np.arange(N)[:, None, None], rows[:, :, None], columns[:, None, :])
+    n, rows, columns = (backend.asarray(xp, index) for index in indices)
     return xp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))[n, rows, columns]

@@ -48,7 +48,8 @@ def read_files():
         with tarfile.open(path) as archive:
             return {name: archive.extractfile(f"{FOLDER}/{name}").read() for name in (*TRAINING, TEST)}
     except (tarfile.TarError, KeyError, EOFError) as error:
-        raise DataError(f"{path} is not the archive of CIFAR-10 ({error}). Delete it, and it is downloaded again.") from error
+        raise DataError(f"{path} is not the archive of CIFAR-10 ({error}). Delete it, and it is downloaded again."
+                        ) from error
 
 
 def records(name, data):

@@ -102,4 +102,5 @@ def read(name, dtype, ndmin):
 
 def broken(name, what):
     """The error for a file that is there and is not what it should be."""
-    return DataError(f"{find(FILES[name])} {what}. Put the official file in its place, or unset {VARIABLE} to download it.")
+    return DataError(f"{find(FILES[name])} {what}. Put the official file in its place, or unset {VARIABLE} to download "
+                     "it.")

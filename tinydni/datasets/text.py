@@ -45,11 +45,11 @@ def tinyshakespeare():
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not text in UTF-8 ({error}). Put the official file in its place, or unset {VARIABLE} "
-                        "to download it.") from error
+        raise DataError(f"{path} is not text in UTF-8 ({error}). Put the official file in its place, or unset "
+                        f"{VARIABLE} to download it.") from error
     if len(text) < 1000 or len(text) > OFFICIAL:
-        raise DataError(f"{path} holds {len(text):,} characters; it must hold 1,000 to {OFFICIAL:,}. Put the official file "
-                        f"in its place, or unset {VARIABLE} to download it.")
+        raise DataError(f"{path} holds {len(text):,} characters; it must hold 1,000 to {OFFICIAL:,}. Put the official "
+                        f"file in its place, or unset {VARIABLE} to download it.")
     alphabet = "".join(sorted(set(text)))
     symbols = np.searchsorted(np.array(list(alphabet)), np.array(list(text)))
     source = "the official file" if data_folder() is None else "a local file ($TINYDNI_DATA/tinyshakespeare)"

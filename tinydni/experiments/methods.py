@@ -112,7 +112,8 @@ def recipe(options):
         raise OptionError(" and ".join("--" + option.replace("_", "-") for option in given)
                          + " are different ways to run the modules; choose one.")
     if method.synthesizer is None:
-        for option in ("synthesizer", "context", "synthesizer_lr", "warm_up", "untrained", "cuts", "scale", "supervised", *SCHEDULES):
+        for option in ("synthesizer", "context", "synthesizer_lr", "warm_up", "untrained", "cuts", "scale",
+                       "supervised", "measure_gradients", *SCHEDULES):
             if options.get(option) is not None and not (option == "cuts" and (name in ("none", "dfa")
                                                                               or options.get("workers"))):
                 raise OptionError(f"--{option.replace('_', '-')} does nothing with --method {name}, which has no "

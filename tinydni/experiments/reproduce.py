@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import statistics
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -168,13 +169,18 @@ def run_all(tasks, jobs):
         yield from map(run_one, tasks)
         return
     os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1", MKL_NUM_THREADS="1")     # read by the new processes
-    with multiprocessing.get_context("spawn").Pool(jobs, ignore_interrupt) as pool:
+    with multiprocessing.get_context("spawn").Pool(jobs, prepare_process) as pool:
         yield from pool.imap_unordered(run_one, tasks)
 
 
-def ignore_interrupt():
-    """Leaves Ctrl-C to the process that started this one."""
+def prepare_process():
+    """Leaves Ctrl-C to the process that started this one, and gives tqdm a lock of this process only.
+
+    Its own is a semaphore of the system, which stays behind when the pool ends a process.
+    """
+    from tqdm import tqdm
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tqdm.set_lock(threading.RLock())
 
 
 def run_one(task):

@@ -7,7 +7,7 @@ from tinydni.plots.picture import Picture
 from tinydni.plots.style import BLUE, INK, LARGE, NORMAL, QUIET, RULE, SMALL, VERMILION
 
 PANEL, GAP, LEFT, BOTTOM, TOP = 2.75, 0.22, 0.62, 0.55, 0.72        # sizes [inches]
-SHOWN = 3000                        # cells per sample
+SHOWN, SIZE = 3000, 2.2             # cells per sample, and the size of their points when there are as many
 COLORS = {"reference": QUIET, "before": VERMILION, "after": BLUE}
 
 
@@ -37,9 +37,9 @@ def cell_scatter(reference, before, after, rng, title="", names=("reference", "s
         axes.set_title(name, loc="left", fontsize=NORMAL, color=COLORS[role] if i else INK, pad=5)
         axes.tick_params(labelsize=SMALL, colors=INK, length=3, labelleft=i == 0)
         axes.spines[:].set_color(RULE)
-        axes.set_xlabel(f"component 1 ({share[0]:.0%})", fontsize=SMALL + 0.5, color=INK)
+        axes.set_xlabel(f"component 1, {100 * share[0]:.0f} % of the variance", fontsize=SMALL + 0.5, color=INK)
         if i == 0:
-            axes.set_ylabel(f"component 2 ({share[1]:.0%})", fontsize=SMALL + 0.5, color=INK)
+            axes.set_ylabel(f"component 2, {100 * share[1]:.0f} % of the variance", fontsize=SMALL + 0.5, color=INK)
     return picture
 
 
@@ -66,7 +66,9 @@ def limits(points):
 
 
 def draw_points(axes, points, color, alpha):
-    axes.scatter(*points.T, s=2.2, color=color, alpha=alpha, linewidths=0, rasterized=True)
+    """A sample as points; those of a small sample are larger."""
+    size = SIZE * min(4, SHOWN / len(points))
+    axes.scatter(*points.T, s=size, color=color, alpha=alpha, linewidths=0, rasterized=True)
 
 
 def describe(points, names):

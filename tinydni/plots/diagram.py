@@ -1,5 +1,6 @@
 """What a network is made of, as boxes and arrows: the facts of its drawing, without any drawing."""
 
+import textwrap
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -8,7 +9,7 @@ from tinydni.dni.schedules import backprop, top_only, update_decoupled
 from tinydni.dni.stochastic import Stochastic
 from tinydni.dni.summary import leaves
 
-MAX_LINES = 3           # of text in a box
+MAX_LINES, MAX_CHARACTERS = 3, 23           # of text in a box, and of each line
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,7 @@ def box_text(block):
     names = [name if n == 1 else f"{n} × {name}" for name, n in counted]
     lines = [line for has_size, group in groupby(names, key=lambda name: "→" in name)
              for line in (group if has_size else [" · ".join(group)])]
+    lines = [textwrap.shorten(line, MAX_CHARACTERS, placeholder=" …") for line in lines]
     return tuple(lines if len(lines) <= MAX_LINES else [lines[0], "…", lines[-1]])
 
 

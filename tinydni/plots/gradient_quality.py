@@ -1,14 +1,14 @@
 """How good the synthetic gradients were in training: a column per interface, a row for direction and one for length."""
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullLocator
 
 from tinydni.plots.picture import Picture
-from tinydni.plots.style import INK, LARGE, NORMAL, QUIET, SMALL, lines, plain_axes
+from tinydni.plots.style import INK, LARGE, NORMAL, QUIET, SMALL, lines, log_axis, plain_axes
 
 WIDTH, HEIGHT = 1.45, 1.35                      # of a panel [inches]
 LEFT, BOTTOM, TOP, GAP = 0.85, 0.6, 1.15, 0.25  # margins, and the room between panels
 KEY = 1.55                                      # width of an entry of the key
+TICKS = 7                                       # that the axis of lengths has room for
 ROWS = {"cosine": ("cosine", "cosine {:.2f}"),
         "norm_ratio": ("length, guess / truth", "length {:.2f} of the true one")}
 
@@ -40,10 +40,7 @@ def gradient_quality(histories, title=""):
             if not row:
                 axes.set_title(f"interface {i + 1}", fontsize=NORMAL, color=INK, loc="left")
         if name == "norm_ratio":
-            first.set_yscale("log")
-            first.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            first.yaxis.set_major_formatter(lambda value, position: f"{value:g}")
-            first.yaxis.set_minor_locator(NullLocator())
+            log_axis(first, TICKS, shown=(0.5, 2))
         else:
             first.set_ylim(min(0, first.get_ylim()[0]), 1.05)
     return picture

@@ -5,12 +5,13 @@ import math
 import numpy as np
 
 from tinydni.plots.picture import Picture
-from tinydni.plots.style import INK, QUIET, SMALL, Line, lines, plain_axes
+from tinydni.plots.style import INK, QUIET, SMALL, Line, lines, log_axis, plain_axes
 
 LOG_ABOVE = 30                          # ratio of the largest to the smallest value from which an axis is logarithmic
 MAX_MARKED = 25                         # points of a curve up to which each gets its marker
 LEFT, BOTTOM, TOP = 0.85, 0.62, 0.55    # margins [inches]; the one at the right fits the labels
 WIDTH, HEIGHT, LABEL = 5.0, 3.1, 0.185  # of the axes, and the height of a label [inches]
+TICKS = 10                              # that a logarithmic axis has room for
 PAPER = Line(QUIET, (0, (5, 3)), "")
 
 
@@ -71,13 +72,23 @@ def set_scales(axes, curves, reference):
     """A logarithmic axis for values over more than a factor of LOG_ABOVE, else one that shows them all."""
     values = np.concatenate([*(y[np.isfinite(y)] for _, y, _ in curves.values()), list(reference.values())])
     if values.min() > 0 and values.max() / values.min() > LOG_ABOVE:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, position: f"{value:g}")
-    elif values.min() >= 0 and (values.min() < 0.5 * values.max() or values.min() == values.max()):
-        axes.set_ylim(bottom=0)
-    if all(np.array_equal(x, np.round(x)) for x, _, _ in curves.values()):
+        log_axis(axes, TICKS)
+    else:
+        if values.min() >= 0 and (values.min() < 0.5 * values.max() or values.min() == values.max()):
+            axes.set_ylim(bottom=0)
+        if whole(values):
+            axes.yaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    places = np.concatenate([x for x, _, _ in curves.values()])
+    if len(set(places)) == 1:
+        axes.set_xticks(places[:1], [f"{places[0]:.3g}"])
+    elif whole(places):
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.set(xlim=axes.get_xlim(), ylim=axes.get_ylim())        # Matplotlib puts its scaling off until it is asked
+
+
+def whole(values):
+    """Whether all are whole numbers."""
+    return np.array_equal(values, np.round(values))
 
 
 def label_ends(axes, ends, labels, styles, gap):

@@ -35,6 +35,7 @@ def marker_histograms(reference, before, after, markers, title="", xlabel=""):
                                  (PANEL_WIDTH - 0.2) / width, (PANEL_HEIGHT - 0.5) / height))
         draw_marker(axes, [cells[:, i] for cells in samples])
         axes.set_title(str(marker), loc="left", fontsize=SMALL + 0.5, color=INK, pad=3)
+        axes.set_ylabel("" if column else "density", fontsize=SMALL - 1, color=INK, labelpad=2)
     picture.text(0.5, 0.12 / height, xlabel, fontsize=SMALL + 0.5, color=INK, ha="center", va="bottom")
     return picture
 
@@ -48,7 +49,8 @@ def draw_marker(axes, columns):
     axes.stairs(reference, edges, color=QUIET, fill=True, alpha=0.35, linewidth=0)
     axes.stairs(before, edges, color=VERMILION, linewidth=1, linestyle=(0, (3, 1.5)))
     axes.stairs(after, edges, color=BLUE, linewidth=1.2)
-    top = np.sort(np.concatenate([reference, before, after]))[-4]       # a peak of zeros may leave the frame
+    heights = np.sort(np.concatenate([reference, before, after]))
+    top = min(heights[-1], 1.5 * heights[-4])                           # a peak of zeros may leave the frame
     axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1.1 * top if top > 0 else 1), yticks=[])
     axes.tick_params(labelsize=SMALL - 1, colors=INK, length=2, pad=2)
     axes.spines[["top", "right", "left"]].set_visible(False)

@@ -4,10 +4,14 @@ The colours are those of Okabe and Ito (2008), which colour-blind readers tell a
 on white. Lines also differ in dash and marker, so that a picture printed in grey keeps its meaning.
 """
 
+import math
 from typing import NamedTuple
+
+from matplotlib.ticker import LogLocator, NullFormatter
 
 BLACK, GREY, ORANGE, SKY, GREEN = "#1b1f27", "#6b7280", "#c97b00", "#3a9bd9", "#00805c"
 BLUE, VERMILION, PURPLE = "#0064a8", "#c94f00", "#a8528a"
+YELLOW = "#f0e442"                              # for surfaces: too light for lines
 
 INK, QUIET, RULE = BLACK, GREY, "#dfe3e8"      # text, text that steps back, grid lines and rules
 SMALL, NORMAL, LARGE = 8.5, 10, 12             # font sizes [points]
@@ -68,3 +72,16 @@ def plain_axes(axes, title="", xlabel="", ylabel=""):
     axes.spines[["left", "bottom"]].set_color(QUIET)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
+
+
+def log_axis(axes, room, shown=()):
+    """Makes the axis of values logarithmic, with plain numbers at 1, 2, 5, 10, or over many decades at powers of ten.
+
+    room: number of ticks that the height of the axes has room for    shown: values that it reaches in any case
+    """
+    axes.set_yscale("log")
+    low, high = min(*axes.get_ylim(), *shown), max(*axes.get_ylim(), *shown)
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if 3 * math.log10(high / low) <= room else (1,)))
+    axes.yaxis.set_major_formatter(lambda value, position: f"{value:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())

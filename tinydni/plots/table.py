@@ -3,7 +3,7 @@
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import INK, LARGE, NORMAL, QUIET, RULE, SMALL
 
-FIRST, COLUMN, ROW = 1.15, 1.25, 0.46       # width of short row names, of a column, height of a row [inches]
+FIRST, COLUMN, ROW = 1.15, 1.25, 0.46       # width of short row names, of a narrow column, height of a row [inches]
 
 
 def results_table(rows, title="", unit=""):
@@ -15,9 +15,11 @@ def results_table(rows, title="", unit=""):
     """
     names, columns, cells = layout(rows)
     first = max(FIRST, 0.4 + 0.085 * max(map(len, names)))
-    width, height = first + COLUMN * len(columns) + 0.3, ROW * len(names) + 1.45
     below = explanation(rows, unit)
-    picture = Picture(max(width, 4.2, 0.4 + 0.105 * len(title), 0.4 + 0.073 * len(below)), height, describe(cells, title, unit))
+    widest = max(COLUMN, 0.15 + 0.09 * max(map(len, [*columns, *map(ours, cells.values())])))
+    width = max(first + widest * len(columns) + 0.3, 4.2, 0.4 + 0.105 * len(title), 0.4 + 0.073 * len(below))
+    column_width, height = (width - first - 0.3) / len(columns), ROW * len(names) + 1.45
+    picture = Picture(width, height, describe(cells, title, unit))
     axes = picture.blank_axes()
     axes.text(0.2, height - 0.22, title, fontsize=LARGE, fontweight="bold", color=INK, va="top")
     axes.text(0.2, height - 0.52, below, fontsize=SMALL, color=QUIET, va="top")
@@ -25,7 +27,7 @@ def results_table(rows, title="", unit=""):
     for y, weight in ((top, 1.3), (top - 0.36, 0.7), (top - 0.36 - ROW * len(names), 1.3)):
         axes.plot([0.2, width - 0.2], [y, y], color=INK, linewidth=weight)
     for j, column in enumerate(columns):
-        axes.text(first + COLUMN * (j + 0.5), top - 0.18, column, fontsize=NORMAL, fontweight="bold", color=INK,
+        axes.text(first + column_width * (j + 0.5), top - 0.18, column, fontsize=NORMAL, fontweight="bold", color=INK,
                   ha="center", va="center")
     for i, name in enumerate(names):
         y = top - 0.36 - ROW * (i + 0.5)
@@ -33,7 +35,7 @@ def results_table(rows, title="", unit=""):
         if i:
             axes.plot([0.2, width - 0.2], [y + ROW / 2] * 2, color=RULE, linewidth=0.7)
         for j, column in enumerate(columns):
-            draw_cell(axes, cells.get((name, column)), first + COLUMN * (j + 0.5), y)
+            draw_cell(axes, cells.get((name, column)), first + column_width * (j + 0.5), y)
     return picture
 
 

@@ -4,9 +4,9 @@ import numpy as np
 
 from tinydni.parallel.recorder import WHAT
 from tinydni.plots.picture import Picture
-from tinydni.plots.style import BLUE, GREEN, INK, LARGE, NORMAL, ORANGE, QUIET, RULE, SMALL, VERMILION
+from tinydni.plots.style import BLUE, GREEN, INK, LARGE, NORMAL, QUIET, RULE, SMALL, VERMILION, YELLOW
 
-COLORS = dict(zip(WHAT, (BLUE, VERMILION, ORANGE, GREEN, RULE)))
+COLORS = dict(zip(WHAT, (BLUE, VERMILION, YELLOW, GREEN, RULE)))
 WORDS = dict(zip(WHAT, ("forward", "backward", "update", "synthesizer: guess and learn", "waiting")))
 WIDTH, LANE, GAP, LEFT, TOP, BOTTOM = 9.0, 0.34, 0.62, 1.0, 0.75, 0.6         # [inches]
 

@@ -77,11 +77,29 @@ def read_csv(path):
             values = np.loadtxt(path, delimiter=separator, skiprows=int(header), ndmin=2, encoding="utf-8-sig",
                                 comments=None)
     except ValueError as error:
-        raise DataError(f"{path} is not a table of numbers: {str(error).rstrip('.')}. Every line below the names must hold "
-                        "one number per column.") from None
+        trouble = first_trouble(path, separator, header) or error
+        raise DataError(f"{path} is not a table of numbers: {trouble}. Every line below the names must hold one number "
+                        "per column.") from None
     if header and len(values) and values.shape[1] != len(names):
         raise DataError(f"{path} names {len(names)} columns, but its rows hold {values.shape[1]} numbers.")
     return Table(values, names if header else [f"column {i + 1}" for i in range(values.shape[1])], header, separator)
+
+
+def first_trouble(path, separator, header):
+    """The first line that does not hold as many numbers as the lines above it, in words, or None."""
+    width = None
+    with open(path, encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            if number <= header or not line.strip():
+                continue
+            fields = line.strip("\r\n").split(separator)
+            width = width or len(fields)
+            if len(fields) != width:
+                return f"line {number} holds {len(fields)} fields, those above it {width}"
+            for column, field in enumerate(fields, 1):
+                if not is_number(field):
+                    return f"{field!r} in line {number}, column {column}"
+    return None
 
 
 def is_number(text):

@@ -107,7 +107,8 @@ def check_A1_4_rows(student, reference, draw):
     loss.forward(draw.normal(N, K), draw.labels(N, K))
     dprediction = loss.backward()
     if np.abs(dprediction.sum(axis=1)).max() > 1e-9:
-        raise Wrong("a row of dprediction does not sum to zero", "Softmax does not change when all K numbers grow alike.")
+        raise Wrong("a row of dprediction does not sum to zero",
+                    "Softmax does not change when all K numbers grow alike.")
     same("dprediction of a second backward", loss.backward(), dprediction.copy())
 
 

@@ -103,7 +103,8 @@ def check_A2_3_forward(student, reference, draw):
           "eps is added after the root, not under it": gamma * z / (np.sqrt(own) + 0.1) + beta,
           "it is divided by the variance, and the root is forgotten": gamma * z / (own + 0.1) + beta,
           "the variance is divided by N - 1, where it should be N": gamma * z / np.sqrt(own * N / (N - 1) + 0.1) + beta,
-          "the running mean and variance are used, which are for predict": gamma * (x - mean) / np.sqrt(var + 0.1) + beta,
+          "the running mean and variance are used, which are for predict":
+              gamma * (x - mean) / np.sqrt(var + 0.1) + beta,
           "mean and variance run over the features (axis 1), not over the batch": gamma * across + beta})
 
 

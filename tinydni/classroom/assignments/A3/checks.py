@@ -90,7 +90,8 @@ def check_A3_2_start(student, reference, draw):
     if np.abs(hidden @ B).max() > 0:
         raise Wrong("the first guess is not zero", "Only the last layer, B, may and must start at zero.")
     if not hidden.any():
-        raise Wrong("the gradient of B is zero", "A is zero, so the hidden layer says nothing; only B may start at zero.")
+        raise Wrong("the gradient of B is zero",
+                    "A is zero, so the hidden layer says nothing; only B may start at zero.")
     same("A", A, reference.start(random)[0], {
         "the standard deviation is 1, not sqrt(2 / H)": random,
         "the variance is used for the standard deviation": random * 2 / H,
@@ -105,7 +106,7 @@ def pair(found):
 
 
 def make_module(names, reference, values):
-    """A module of the solution or the reference with the given weights; its block and synthesizer are the reference's."""
+    """A module of the solution or the reference with given weights; its block and synthesizer are the reference's."""
     W, b, A, C, c, lr, synthesizer_lr = values
     return names.DNI(reference.Block(W.copy(), b.copy()), lr,
                      reference.Synthesizer(A.copy(), C.copy(), c.copy()), synthesizer_lr)
@@ -128,8 +129,9 @@ def check_A3_3_messages(student, reference, draw):
     delta_hat = reference.Synthesizer(*values[2:5]).forward(h, context)
     dz = delta_hat / N * (1 - h ** 2)
     same("h", found[1], h, {"h is made once more after the update": np.tanh(x @ own.block.W + own.block.b)})
-    same("dx", found[0], dx, {"the message is made after the update: it needs the weights that made h": dz @ own.block.W.T,
-                              "it is the guess at h, not yet sent through the block": delta_hat / N},
+    same("dx", found[0], dx, {
+        "the message is made after the update: it needs the weights that made h": dz @ own.block.W.T,
+        "it is the guess at h, not yet sent through the block": delta_hat / N},
          {"the batch size N": N, "the number of features H": H})
 
 

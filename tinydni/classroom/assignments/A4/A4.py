@@ -251,8 +251,8 @@ class MMD:
 #
 # `python A4.py` shows a recurrent layer one of four symbols, then 11 steps of noise, and asks which symbol it was. It
 # learns in windows of four steps, so the symbol lies two boundaries back. Without a word from the future (scale 0) it
-# still gets 29 % wrong after 1500 batches, with the guess of a virtual network 0.2 %. (With other seeds: 10 and 5.5 %, 21
-# and 0.1 %. A guess can mislead, too, above all in the beginning.) Nothing of this is graded.
+# still gets 29 % wrong after 1500 batches, with the guess of a virtual network 0.2 %. (With other seeds: 10 and 5.5 %,
+# 21 and 0.1 %. A guess can mislead, too, above all in the beginning.) Nothing of this is graded.
 
 # %%
 def recall(scale, batches=1500, N=32, T=4, n_windows=3, H=24, K=4, seed=0):

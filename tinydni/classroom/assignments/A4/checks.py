@@ -28,7 +28,8 @@ def check_A4_1_backward(student, reference, draw):
     p = own.forward(z)
     same("dz", layer.backward(dp), own.backward(dp),
          {"only the diagonal, p (1 - p), is there: each p depends on all z of its row": dp * p * (1 - p),
-          "the sum over the row is forgotten": p * dp, "the sum runs over the batch (axis 0)": p * (dp - (p * dp).sum(axis=0)),
+          "the sum over the row is forgotten": p * dp,
+          "the sum runs over the batch (axis 0)": p * (dp - (p * dp).sum(axis=0)),
           "p is missing inside the sum": p * (dp - dp.sum(axis=1, keepdims=True)),
           "p is missing in front": dp - (p * dp).sum(axis=1, keepdims=True),
           "the mean stands where the sum over the row belongs": p * (dp - (p * dp).mean(axis=1, keepdims=True))})
@@ -41,7 +42,8 @@ def check_A4_1_rows(student, reference, draw):
     layer = student.Softmax()
     layer.forward(draw.normal(N, K))
     if np.abs(np.sum(layer.backward(draw.normal(N, K)), axis=1)).max() > 1e-9:
-        raise Wrong("a row of dz does not sum to zero", "Softmax does not change when all K numbers of a row grow alike.")
+        raise Wrong("a row of dz does not sum to zero",
+                    "Softmax does not change when all K numbers of a row grow alike.")
 
 
 def virtual_values(draw):
@@ -84,13 +86,15 @@ def check_A4_2_second_order(student, reference, draw):
         "only the V of u Vᵀ is heard, and that of z is forgotten: u depends on V, too": direct,
         "only the V of z is heard, and that of u Vᵀ is forgotten": through,
         "the derivative of softmax is missing on the way from u to z": direct + h.T @ du,
-        "u stands where p belongs in the derivative of softmax (was the label subtracted in place?)": direct + h.T @ spoilt,
+        "u stands where p belongs in the derivative of softmax (was the label subtracted in place?)":
+            direct + h.T @ spoilt,
         "the gradient of u is p - context once more, not e V": direct + h.T @ u,
         "the two terms are subtracted, not added": direct - through}, sizes)
-    same("dc", mine.dc, own.dc, {"the derivative of softmax is missing on the way from u to z": du.sum(axis=0),
-                                 "it is the sum of u, the gradient of the loss, not that of delta_hat": u.sum(axis=0),
-                                 "u stands where p belongs in the derivative of softmax (was the label subtracted in place?)":
-                                 spoilt.sum(axis=0)}, sizes)
+    same("dc", mine.dc, own.dc, {
+        "the derivative of softmax is missing on the way from u to z": du.sum(axis=0),
+        "it is the sum of u, the gradient of the loss, not that of delta_hat": u.sum(axis=0),
+        "u stands where p belongs in the derivative of softmax (was the label subtracted in place?)":
+            spoilt.sum(axis=0)}, sizes)
     right_gradients(student.VirtualLinear(V, c), h, context, draw=draw)
 
 
@@ -157,10 +161,12 @@ def check_A4_3_parts(student, reference, draw):
     dz = dz_of(own, dy, dend)
     sizes = {"the batch size N": len(x), "the number of steps T": x.shape[1]}
     same("dWx", mine.dWx, own.dWx, {}, sizes)
-    same("db", mine.db, own.db, {"only the first step of the window is there: = where += belongs": dz[0].sum(axis=0)}, sizes)
+    same("db", mine.db, own.db,
+         {"only the first step of the window is there: = where += belongs": dz[0].sum(axis=0)}, sizes)
     same("dx", found[0], dx)
-    same("dstate", found[1], dstate, {"it is the gradient with respect to z of the first step, not yet sent through Wh": dz[0],
-                                      "it is the gradient of h after the first step": dh_of_first(own, dy, dend)})
+    same("dstate", found[1], dstate, {
+        "it is the gradient with respect to z of the first step, not yet sent through Wh": dz[0],
+        "it is the gradient of h after the first step": dh_of_first(own, dy, dend)})
 
 
 def dz_of(rnn, dy, dend):
@@ -190,7 +196,7 @@ def check_A4_3_gradients(student, reference, draw):
 
 
 def check_A4_3_cut(student, reference, draw):
-    """A window may be cut in two: the dstate of the second half is the dend of the first, and their gradients add up."""
+    """A window may be cut in two: dstate of the second half is dend of the first, and their gradients add up."""
     (x, state), weights = rnn_values(draw, T=4)
     whole, first, second = (student.RNN(*weights) for _ in range(3))
     y, end = whole.forward(x, state)
@@ -211,11 +217,11 @@ def copy_of(names, net):
     return getattr(names, type(net).__name__)(*(getattr(net, name).copy() for name in net.parameters))
 
 
-SEQUENCE = ((True, False), (False, False), (False, True), (True, False), (False, True))      # (first, last) of each window
+SEQUENCE = ((True, False), (False, False), (False, True), (True, False), (False, True))     # (first, last) per window
 
 
 def check_A4_4_windows(student, reference, draw):
-    """The states, the gradient at the end of each window, and what the synthesizer learns are right, window by window."""
+    """The states, the gradient at a window's end, and what the synthesizer learns are right, window by window."""
     N, D, H, K = draw.sizes(4)
     T, context = draw.size(2, 3), draw.one_hot(N, K)
     rnn = reference.RNN(draw.normal(D, H), 0.7 * draw.normal(H, H), draw.normal(H))
@@ -339,7 +345,8 @@ def check_A4_5_loss(student, reference, draw):
         "the mean of k(x, y) is taken once, not twice": xx.mean() + yy.mean() - xy.mean(),
         "the mean of k(x, y) is a sum": xx.mean() + yy.mean() - 2 * xy.sum(),
         "all three means are sums": xx.sum() + yy.sum() - 2 * xy.sum(),
-        "a point with itself is left out": (xx.sum() - N) / (N * (N - 1)) + (yy.sum() - M) / (M * (M - 1)) - 2 * xy.mean(),
+        "a point with itself is left out":
+            (xx.sum() - N) / (N * (N - 1)) + (yy.sum() - M) / (M * (M - 1)) - 2 * xy.mean(),
         "k(y, y) is forgotten; it has no gradient, but belongs to the loss": xx.mean() - 2 * xy.mean(),
         "k(x, y) is added, not taken away": xx.mean() + yy.mean() + 2 * xy.mean(),
         "the square root is taken": np.sqrt(loss)})
@@ -361,7 +368,8 @@ def check_A4_5_gradient(student, reference, draw):
     same("dprediction", mine.backward(), own.backward(), {
         "the own sample is missing: only the pull of the target is there": pulled,
         "the target is missing: only the push of the own sample is there": -push,
-        "x[i] stands twice in the double sum of k(x, x), as i and as j: its part is 2 times too small": pulled - push / 2,
+        "x[i] stands twice in the double sum of k(x, x), as i and as j: its part is 2 times too small":
+            pulled - push / 2,
         "the 2 in front of the mean of k(x, y) is forgotten": pulled / 2 - push,
         "the push and the pull are added": pulled + push,
         "the pull is a sum over the target, not a mean": M * pulled - push,
