@@ -72,6 +72,9 @@ WRONG = {
     "another dtype": (
         lambda: checks.features(np.ones((2, 3)), 3, f32, "Linear"),
         TypeError, "Linear: x has dtype float64"),
+    "whole numbers": (
+        lambda: checks.features(np.ones((2, 3), np.int64), 3, np.dtype("float32"), "Linear"),
+        TypeError, "Linear: x has dtype int64, but the parameters are float32. Convert the data once, with x.astype('float32')."),
     "another shape": (lambda: checks.same_shape(np.ones((2, 3)), np.ones(2), "h", "target", "Turn it."), ValueError,
                       "h has shape (2, 3), but target has shape (2,). Turn it."),
     "labels as floats": (lambda: checks.labels(np.ones(3), 5, 3), TypeError,

@@ -280,10 +280,12 @@ def test_grade_writes_a_table_pages_and_a_summary_and_resumes(class_of_four, tmp
     edited = class_of_four / "Bo =1+1 <b>" / "A1.py"
     edited.write_text(edited.read_text().replace('raise NotImplementedError("A1.1: double is not written yet")',
                                                  "return 2 * x"))
+    (class_of_four / "eve.py").write_text(edited.read_text())
     started = time.perf_counter()
     assert cli.main(command) == 0
     said = capsys.readouterr().out
     assert "3 of 4 were graded before" in said and "Bo =1+1 <b>: 1 of 10" in said and time.perf_counter() - started < 20
+    assert "Not graded, since a submission is a folder or a zip named after its student: eve.py." in said
     assert out.read_text().splitlines()[2:] == table.splitlines()[2:]
 
     (tmp_path / "grades.json").unlink()                        # the same submission, the same grade

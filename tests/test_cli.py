@@ -104,6 +104,8 @@ def test_a_finished_run_can_be_read_again_but_not_changed(in_a_folder_of_its_own
 
 def test_wrong_use_is_one_sentence(capsys, monkeypatch, in_a_folder_of_its_own):
     assert "invalid choice: 'adition'" in refused(capsys, "train", "adition")
+    assert "at most the number of training examples, 12; got 13" in refused(
+        capsys, "train", "addition", "--bits", 2, "--batch-size", 13)
     assert "must be at least 2; got -3" in refused(capsys, "train", "addition", "--layers", -3)
     assert "must be a whole number; got 'many'" in refused(capsys, "train", "addition", "--epochs", "many")
     assert "must be above 0 and finite; got 0" in refused(capsys, "train", "addition", "--lr", 0)

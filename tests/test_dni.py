@@ -722,6 +722,11 @@ WRONG = {
     "an optimizer in place of a function": (
         lambda: decouple(make_blocks(), SoftmaxCrossEntropy(), SGD(0.1), schedule=backprop),
         TypeError, "optimizer must be a function"),
+    "a synthesizer in place of a function": (
+        lambda: decouple(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1), LinearSynthesizer(2), lambda: SGD(0.1)),
+        TypeError, "synthesizer must be a function"),
+    "a loss that was not made": (
+        lambda: decouple(make_blocks(), SoftmaxCrossEntropy, lambda: SGD(0.1)), TypeError, r"such as SoftmaxCrossEntropy\(\)"),
     "one optimizer for all blocks": (
         lambda: (lambda shared: make("backprop", optimizer=lambda: shared).step(x, target))(Adam(0.1)),
         RuntimeError, "keeps the memory of another layer; make one optimizer for each"),

@@ -56,8 +56,9 @@ def features(x, n, dtype, owner):
     if x.shape[-1:] != (n,) or x.ndim < 2:
         raise ValueError(f"{owner}: x must have shape (N, {n}); got {tuple(x.shape)}.")
     if x.dtype != dtype:
+        or_the_layer = f", or the layer, with layer.to(dtype='{x.dtype}')" if x.dtype.kind == "f" else ""
         raise TypeError(f"{owner}: x has dtype {x.dtype}, but the parameters are {dtype}. "
-                        f"Convert the data once, with x.astype('{dtype}'), or the layer, with layer.to(dtype='{x.dtype}').")
+                        f"Convert the data once, with x.astype('{dtype}'){or_the_layer}.")
 
 
 def rows(x, n, dtype, owner):

@@ -71,7 +71,10 @@ def check_outputs(arguments, names):
         check_folder(arguments.json)
     if arguments.figure:
         from tinydni.plots.picture import check_path
-        check_path(arguments.figure)
+        try:
+            check_path(arguments.figure)
+        except ValueError as error:
+            raise OptionError(f"--figure: {error}") from None
         if "curves" not in names or not conditions.installed("torch"):
             raise OptionError("--figure draws the rows of curves beside PyTorch: it needs curves among the names, "
                               "and torch.")

@@ -12,7 +12,7 @@ from tinydni import __version__, files
 from tinydni.classroom.assignment import AssignmentError
 from tinydni.classroom.examine import ROUNDS, Finding, Outcome, examine
 from tinydni.classroom.process import SolutionError
-from tinydni.classroom.submission import Submission, all_in, opened
+from tinydni.classroom.submission import Submission, all_in, loose_in, opened
 
 CHECKS = "the visible checks"       # the name of a finding about them
 
@@ -29,6 +29,9 @@ def grade(assignment, folder, out, secret, jobs=2, same_checks=True, say=print, 
     """
     out, students = files.check_folder(out), all_in(folder)
     keeper = out.with_suffix(".json")
+    loose = [name for name in loose_in(folder) if name not in (out.name, keeper.name)]
+    if loose:
+        say(f"Not graded, since a submission is a folder or a zip named after its student: {', '.join(loose)}.")
     terms = "\n".join(map(str, (__version__, secret, assignment.source, assignment.checks_source, same_checks,
                                 sorted(limits.items()))))
     keys, kept = {student: fingerprint(terms, path) for student, path in students.items()}, read(keeper)

@@ -163,6 +163,12 @@ def all_in(folder):
     return found
 
 
+def loose_in(folder):
+    """The names in a folder of submissions that `all_in` passes over, such as a file that was handed in without its folder."""
+    taken = set(all_in(folder).values())
+    return sorted(path.name for path in Path(folder).iterdir() if path not in taken and not path.name.startswith((".", "__")))
+
+
 @contextmanager
 def opened(path):
     """Yields the folder of a submission; a zip is unpacked into a temporary one. SolutionError for a broken zip."""

@@ -42,6 +42,10 @@ def decouple(blocks, loss, optimizer, synthesizer=None, synthesizer_optimizer=No
     tops = list(top) if several else [top]
     checks.distinct([layer for block in (*blocks, *tops) for _, layer in block.walk()], "blocks")
     checks.function(optimizer, "optimizer", "lambda: Adam(1e-3)")
+    if synthesizer is not None:
+        checks.function(synthesizer, "synthesizer", "lambda n_h: LinearSynthesizer(n_h)")
+    if not hasattr(loss, "backward") or isinstance(loss, type):
+        raise TypeError(f"loss must be a loss, such as SoftmaxCrossEntropy(); got {loss!r}.")
     for name, pair in (("synthesizer", (synthesizer, synthesizer_optimizer)),
                        ("input", (input_synthesizer, input_optimizer))):
         if (pair[0] is None) != (pair[1] is None):

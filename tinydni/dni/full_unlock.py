@@ -2,7 +2,7 @@
 
 
 def full_unlock(modules, x, target, context=None):
-    """Every module runs on a synthetic input, made from the network's own  (Jaderberg et al. 2016, section 3.1).
+    """Every module runs on a synthetic input, made from the network's own input x  (Jaderberg et al. 2016, section 3.1).
 
     h_k = f_k(I_k(x)),   I_{k+1} learns from h_k,   M_k learns from the message of module k + 1.
 

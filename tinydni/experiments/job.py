@@ -164,6 +164,9 @@ class Run:
             n, m = QUICK
             dataset = replace(dataset, x=dataset.x[:n], y=dataset.y[:n], x_test=dataset.x_test[:m],
                               y_test=dataset.y_test[:m])
+        if options["batch_size"] > len(dataset.x):
+            raise arguments.OptionError(f"--batch-size must be at most the number of training examples, {len(dataset.x)}; "
+                                        f"got {options['batch_size']}.")
         build = lambda options: methods.build(self.task, dataset, options).to(xp)
         if options.get("workers"):
             options = self.options = workers.with_cuts(options, build, dataset, context(dataset, options))
@@ -220,7 +223,7 @@ class Run:
         return "\n".join([*self.training.dataset.notes, "", self.network.summary(self.training.dataset.x.shape[1:]), "",
                           f"{self.job.name}, {options['method']}: {methods.METHODS[options['method']].meaning}"
                           + (f". In training the synthesizers see {sees}; in use they are gone." if sees else "."),
-                          f"{options['epochs']} epochs of batches of {options['batch_size']}, seed {options['seed']}, "
+                          f"{options['epochs']} epoch{'s' * (options['epochs'] > 1)} of batches of {options['batch_size']}, seed {options['seed']}, "
                           f"{options['backend']}."])
 
     def table(self, result):
