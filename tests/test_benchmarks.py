@@ -166,7 +166,9 @@ def short(make, *peers):
 def test_rows_of_a_short_run():
     rows = json.loads(json.dumps(compare.compare(short(MAKERS["W4 dni"], "literal"), blocks=3, threads=1)))
     rows += compare.compare(short(MAKERS["W8 3 hidden"], "tinydni-backprop"), blocks=3, threads=1)
-    assert [(row["row"], row["peer"]) for row in rows] == [("W4 dni", "literal"), ("W8 3 hidden", "tinydni-backprop")]
+    rows += compare.compare(short(MAKERS["W4 backprop"], "bare"), blocks=3, threads=1)
+    assert [(row["row"], row["peer"]) for row in rows] == [
+        ("W4 dni", "literal"), ("W8 3 hidden", "tinydni-backprop"), ("W4 backprop", "bare")]
     for row in rows:
         assert 0 < row["q1"] <= row["ratio"] <= row["q3"] and row["floor_ratio"] > 0 and row["memory_mb"] > 0
         assert row["peer"] in command.line(row)

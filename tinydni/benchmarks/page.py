@@ -11,7 +11,7 @@ from tinydni.files import write_text
 
 BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 PEERS = {"torch-eager": "PyTorch eager", "torch-channels-last": "PyTorch, channels last", "jax-jit": "JAX, jit",
-         "literal": "the literal tutorial", "tinydni-backprop": "our own backpropagation"}
+         "literal": "the literal tutorial", "bare": "the same without layers", "tinydni-backprop": "our own backpropagation"}
 
 
 def page(text, reports):

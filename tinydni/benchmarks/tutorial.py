@@ -8,6 +8,7 @@ from tinydni.layers import Linear, Sequential, Sigmoid
 from tinydni.random import stream
 
 CONTENDERS = {"tinydni": "ours.step", "torch-eager": "torch_dense.step", "literal": "literal.step"}
+BARE = {"bare": "bare.step"}        # backpropagation only
 
 
 def w4(method, dtype=np.float32):
@@ -22,9 +23,9 @@ def w4(method, dtype=np.float32):
     rng = stream(0, "weights")
     blocks = [Sequential(Linear(n_in, n_out, rng, std=0.2, bias=False, dtype=dtype), Sigmoid())
               for n_in, n_out in ((24, 128), (128, 64), (64, 12))]
-    products, guess = products_of(blocks, (10, 24)), {}
+    products, guess, contenders = products_of(blocks, (10, 24)), {}, CONTENDERS | BARE
     if method == "dni":
-        guess = {"synthesizer": "linear", "synthesizer_lr": 0.01}
+        guess, contenders = {"synthesizer": "linear", "synthesizer_lr": 0.01}, CONTENDERS
         products += [shape for n in (128, 64) for shape in ((10, n, n), (n, 10, n))]
-    return Workload(f"W4 {method}", 300, CONTENDERS, products, [(*batch, None) for batch in zip(x, target)],
+    return Workload(f"W4 {method}", 300, contenders, products, [(*batch, None) for batch in zip(x, target)],
                     blocks, MeanSquaredError(), SGD, lr=1.0, **guess)
