@@ -105,8 +105,10 @@ class Table:
         from tinydni.plots import markdown_table
         has_paper = any(row["paper"] is not None for row in report["rows"])
         settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in report["settings"].items())
-        return "\n".join([f"# {self.title}", "", f"{self.unit}. Ours: mean ± standard deviation over "
-                          f"{report['rows'][0]['seeds']} seeds" + "; the paper's figure in brackets" * has_paper + ".", "",
+        n_seeds = report["rows"][0]["seeds"]
+        ours = "one seed" if n_seeds == 1 else f"mean ± standard deviation over {n_seeds} seeds"
+        return "\n".join([f"# {self.title}", "", f"{self.unit}. Ours: {ours}"
+                          + "; the paper's figure in brackets" * has_paper + ".", "",
                           markdown_table(report["rows"]), "", f"Settings: {settings}.", "",
                           "What differs from the paper:", "", *[f"- {text}" for text in report["differences"]], "",
                           f"{report['seconds']:.0f} seconds of training in all."])
