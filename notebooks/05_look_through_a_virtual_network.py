@@ -25,8 +25,8 @@ from tinydni.random import stream
 from tinydni.synthesizers import LocalHead, Untrained, VirtualLinear, VirtualMLP, VirtualNetwork
 from tinydni.training import Training
 
-SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
 threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
+SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
 
 # %% [markdown]
 # ## What a gradient looks like
