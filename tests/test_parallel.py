@@ -658,6 +658,17 @@ exec ip netns exec {there} unshare -u bash -c "hostname {there}; $*"
 """
 
 
+def wait_for_the_cable(*names):
+    """Until both ends are up, which Linux notices up to a second after it was told."""
+    for name in names:
+        for _ in range(100):
+            if "state UP" in subprocess.run(["ip", "-n", name, "link", "show", "v0"], capture_output=True, text=True).stdout:
+                break
+            time.sleep(0.05)
+        else:
+            pytest.fail(f"the cable of {name} was not up after 5 seconds")
+
+
 @pytest.fixture
 def two_hosts(tmp_path):
     """The first words of a command that runs one process on each of two hosts."""
@@ -672,6 +683,7 @@ def two_hosts(tmp_path):
         for words in ip:
             if subprocess.run(["ip", *words.split()], capture_output=True).returncode:
                 pytest.skip(f"this machine does not allow network namespaces: 'ip {words}' failed")
+        wait_for_the_cable(here, there)
         yield ["ip", "netns", "exec", here, MPIEXEC, "-launcher", "ssh", "-launcher-exec", str(launch),
                "-hosts", "10.9.0.1,10.9.0.2", "-genv", "UCX_TLS", "tcp,self", "-n", "2"]
     finally:
