@@ -110,7 +110,7 @@ def train(*options):
 
 
 @pytest.mark.parametrize("options", [[], ["--method", "cdni"], ["--method", "dni"], ["--method", "backprop"], ["--method", "local"],
-                                     ["--method", "bottom"], ["--method", "none"], ["--untrained"], ["--supervised", "1"],
+                                     ["--method", "bottom"], ["--method", "none"], ["--untrained"], ["--supervised", "4"],
                                      ["--model", "cnn", "--layers", "3"], ["--model", "fcn", "--layers", "3"]], ids=" ".join)
 def test_every_method_of_the_table_trains(files, options):
     result = train(*options)

@@ -35,7 +35,7 @@ def number(text, holds, wanted):
 
 
 def rate(text):
-    """An argparse type: a learning rate, a finite number above zero."""
+    """An argparse type: a learning rate or another factor, a finite number above zero."""
     return number(text, lambda value: 0 < value < float("inf"), "above 0 and finite")
 
 
@@ -79,7 +79,7 @@ def add_training_arguments(parser, defaults):
     add("--context", "what the synthesizers see beside h (default: the method's)", choices=CONTEXTS)
     add("--scale", "synthetic gradients are multiplied by this before they enter a block (default: the method's)", type=rate)
     add("--supervised", "virtual networks on images also descend their own loss, with this many times the norm of the "
-        "gradient matching (default 0)", type=share)
+        "gradient matching (default: not)", type=rate)
     add("--untrained", "freeze the synthesizers as they start", action="store_const", const=True)
     add("--readers", "so many copies of the top block, each with its own weights and loss, read the output below; in use "
         "their mean counts", type=whole(2), metavar="K")
