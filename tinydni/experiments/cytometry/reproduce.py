@@ -122,13 +122,13 @@ def markdown(report):
         texts = [figure(cells.get((row, column)), digits[column]) for column in head[1:]]
         lines.append("| " + " | ".join([row, *texts]) + " |")
     times, settings = report["times"], report["settings"]
+    over = "one seed" if settings["seeds"] == 1 else f"mean ± standard deviation over {settings['seeds']} seeds"
     paper = ["| Haninčík 2018, table 1 | backpropagation | synthetic gradients |", "| --- | --- | --- |",
              *["| " + " | ".join(line) + " |" for line in PAPER]]
     return "\n".join([
         "# MMD-ResNet on blood cells (Haninčík 2018)", "",
-        f"Each source calibrated to sample 2. {settings['updates']} updates of {settings['batch_size']} cells; mean ± "
-        f"standard deviation over {settings['seeds']} seeds (of everything: denoiser, classifier, network). MMD: square root "
-        "of the biased estimate, kernels of weight 1, 1,000 source cells against 1,000 gated reference cells, mean of 10 "
+        f"Each source calibrated to sample 2. {settings['updates']} updates of {settings['batch_size']} cells; {over} "
+        "(of everything: denoiser, classifier, network). MMD: square root of the biased estimate, kernels of weight 1, 1,000 source cells against 1,000 gated reference cells, mean of 10 "
         "draws; two samples of one distribution give 0.077. 'Updates to': until the mean of 15 training values is there; a "
         "dash says that not every seed arrived. A warning comes without labels, where populations look torn, squashed or "
         "exchanged.", "", *lines, "",
