@@ -128,8 +128,8 @@ def markdown(report):
     return "\n".join([
         "# MMD-ResNet on blood cells (Haninčík 2018)", "",
         f"Each source calibrated to sample 2. {settings['updates']} updates of {settings['batch_size']} cells; {over} "
-        "(of everything: denoiser, classifier, network). MMD: square root of the biased estimate, kernels of weight 1, 1,000 source cells against 1,000 gated reference cells, mean of 10 "
-        "draws; two samples of one distribution give 0.077. 'Updates to': until the mean of 15 training values is there; a "
+        "(of everything: denoiser, classifier, network). MMD: square root of the biased estimate, kernels of "
+        "weight 1, 1,000 source cells against 1,000 gated reference cells, mean of 10 draws; two samples of one distribution give 0.077. 'Updates to': until the mean of 15 training values is there; a "
         "dash says that not every seed arrived. A warning comes without labels, where populations look torn, squashed or "
         "exchanged.", "", *lines, "",
         f"Processor time of one update in one process, minimum of {times['repeats']} alternated: backprop "
