@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import tinydni as td
-from tinydni.experiments import mnist
+from tinydni.lab.jobs import mnist
 from tinydni.files import write_json
 from tinydni.random import stream
 from tinydni.synthesizers import Guess, GuessSynthesizer, MLPSynthesizer, VirtualLinear

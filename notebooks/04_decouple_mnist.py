@@ -18,7 +18,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
-from tinydni.experiments.tables.mnist_fcn import PAPER
+from tinydni.lab.tables.mnist_fcn import PAPER
 from tinydni.plots import gradient_quality, learning_curve, misread_digits, results_table
 from tinydni.random import stream
 from tinydni.training import Training

@@ -19,10 +19,10 @@ from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.dni import Stochastic, full_unlock
-from tinydni.parallel import ParallelTraining, Plan, simulator
-from tinydni.parallel.costs import measure
-from tinydni.parallel.simulator import Link, scaled, throughput
-from tinydni.parallel.transports.threads import Threads
+from tinydni.lab.workers import ParallelTraining, Plan, simulator
+from tinydni.lab.workers.costs import measure
+from tinydni.lab.workers.simulator import Link, scaled, throughput
+from tinydni.lab.workers.transports.threads import Threads
 from tinydni.plots import draw_network, learning_curve, results_table, timeline
 from tinydni.random import stream
 from tinydni.synthesizers import InputSynthesizer, VirtualLinear
@@ -366,7 +366,7 @@ learning_curve(curves, title="Speed-up over one worker, computed from costs", xl
 # - Threads are enough for NumPy, which computes outside of Python's lock; `tinydni train mnist --workers 2`
 #   uses them. Across computers it is MPI: `mpiexec -n 2 tinydni train mnist --transport mpi`.
 # - Give each worker one BLAS thread. Two workers with two threads each on two cores get in each other's way.
-# - Cut where the work is halved and h is small. `tinydni.parallel.balance` finds the place from measured
+# - Cut where the work is halved and h is small. `tinydni.lab.workers.balance` finds the place from measured
 #   costs.
 #
 # ## Further reading

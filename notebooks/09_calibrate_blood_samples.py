@@ -20,15 +20,15 @@ from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.datasets import Cells, DataError, cytometry
-from tinydni.experiments.cytometry.classifier import f1_scores, gate, train_classifier
-from tinydni.experiments.cytometry.discrepancy import discrepancy
-from tinydni.experiments.cytometry.fit import fit, running_mean
-from tinydni.experiments.cytometry.methods import METHODS
-from tinydni.experiments.cytometry.pipeline import Pipeline
-from tinydni.experiments.cytometry.populations import warnings
-from tinydni.experiments.cytometry.resnet import mmd_resnet, reestimate_statistics
-from tinydni.experiments.cytometry.synthesizer import StandardisedSynthesizer
-from tinydni.experiments.cytometry.transform import Standardisation
+from tinydni.lab.cytometry.classifier import f1_scores, gate, train_classifier
+from tinydni.lab.cytometry.discrepancy import discrepancy
+from tinydni.lab.cytometry.fit import fit, running_mean
+from tinydni.lab.cytometry.methods import METHODS
+from tinydni.lab.cytometry.pipeline import Pipeline
+from tinydni.lab.cytometry.populations import warnings
+from tinydni.lab.cytometry.resnet import mmd_resnet, reestimate_statistics
+from tinydni.lab.cytometry.synthesizer import StandardisedSynthesizer
+from tinydni.lab.cytometry.transform import Standardisation
 from tinydni.gradcheck import check_loss
 from tinydni.losses.mmd import kernel_width
 from tinydni.plots import cell_scatter, learning_curve
@@ -517,7 +517,7 @@ cell_scatter(target, before[11], after[11, PAPER, worst], stream(0, "sample", 4)
 # why m is measured: `kernel_width` takes the distance to the nearest neighbours.
 # </details>
 #
-# **3.** Drop the shortcut's part of the message: `from tinydni.experiments.cytometry.resnet import
+# **3.** Drop the shortcut's part of the message: `from tinydni.lab.cytometry.resnet import
 # without_shortcut_gradient`, and put it around `mmd_resnet(...)`. Train `dni` on sample 15. Worse?
 #
 # <details><summary>Hint</summary>

@@ -22,8 +22,8 @@ from tinydni.dni.boundary import Boundary
 from tinydni.dni.gradient_sum import GradientSum
 from tinydni.dni.recurrent import RecurrentModule, RecurrentNetwork
 from tinydni.dni.windows import cut
-from tinydni.experiments.copy_task import JOB as COPY
-from tinydni.experiments.recall import JOB as RECALL
+from tinydni.lab.jobs.copy_task import JOB as COPY
+from tinydni.lab.jobs.recall import JOB as RECALL
 from tinydni.gradcheck import check_layer
 from tinydni.plots import learning_curve
 from tinydni.random import stream

@@ -22,7 +22,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
-from tinydni import backend, doctor
+from tinydni import backend
+from tinydni.lab import doctor
 from tinydni.plots import learning_curve
 from tinydni.random import stream
 

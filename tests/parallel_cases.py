@@ -12,7 +12,7 @@ import tinydni as td
 from tinydni import checkpoint
 from tinydni.dni import backprop, full_unlock
 from tinydni.layers.layer import Layer
-from tinydni.parallel import ParallelTraining, Plan
+from tinydni.lab.workers import ParallelTraining, Plan
 from tinydni.synthesizers import InputSynthesizer
 from tinydni.training import Training, percent_bits_wrong
 
@@ -89,7 +89,7 @@ def apart(case, transport, xp=np, **plan):
 
 def main(folder, *cases):
     """Runs cases over MPI; worker 0 writes what came of them."""
-    from tinydni.parallel.transports.mpi import Processes, world
+    from tinydni.lab.workers.transports.mpi import Processes, world
     for case in cases:
         processes = Processes(world())
         training = apart(case, processes)

@@ -2,7 +2,7 @@
 
 import sys
 
-from tinydni.cli import main
+from tinydni.lab.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

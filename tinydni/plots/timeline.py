@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinydni.parallel.recorder import WHAT
+from tinydni.lab.workers.recorder import WHAT
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import BLUE, GREEN, INK, LARGE, NORMAL, QUIET, RULE, SMALL, VERMILION, YELLOW
 
