@@ -1,47 +1,106 @@
 """The checks of a layer, a loss and a synthesizer."""
 
-import inspect
+from typing import Any
 
 import numpy as np
 
-from tinydni.gradcheck import conduct, contract
-from tinydni.gradcheck.calls import LayerCall, LossCall, RecurrentCall, SynthesizerCall
+from tinydni.gradcheck import contract, contract_violations
+from tinydni.gradcheck.calls import LayerCall, LossCall, SynthesizerCall
+from tinydni.gradcheck.compare import check_gradient, other_batch_size
 from tinydni.gradcheck.contract import ContractError
-from tinydni.gradcheck.differences import Settings
-from tinydni.gradcheck.gradient import check_gradient
-from tinydni.gradcheck.report import GradientError, Report
-from tinydni.gradcheck.subject import Subject, TransposedError, parameters
+from tinydni.gradcheck.gradient_report import GradientError, Report
+from tinydni.gradcheck.numerical_gradient import Settings
+from tinydni.gradcheck.parameters import declaration
+from tinydni.gradcheck.subject import Subject, TransposedError
 
 
-def check_layer(layer, x, state=None, rng=None, **settings):
-    """Checks dx and the gradient of every parameter of a layer.
+def check_layer(layer: Any, *inputs: Any, state: Any = None,
+                rng: np.random.Generator | None = None, **settings: Any) -> Report:
+    """Check dx and the gradient of every parameter of a layer.
 
-    s = sum(dy · forward(x)) for a random dy;   <gradient, v> = (s(a + step v) - s(a - step v)) / (2 step) for each
-    array a and three random directions v, in float64, to a relative error of 1e-6. Copies are checked; the layer
-    stays as it is. Parameters that are all zero or all one are moved to random values near.
+    s = sum(dy · forward(x)) for a random dy, and for each array a and three random directions v
+    <gradient, v> = (s(a + step v) - s(a - step v)) / (2 step), in float64, to a relative 1e-6.
 
-    x (N, ...): the input, or its shape as a tuple; then x is drawn from `rng` (default: a fixed seed)
-    state (N, S): of a recurrent layer, likewise; its gradient and that at the state after the last step take part
-    settings: step, directions, tolerance, most_entries (see Settings)
+    Copies are checked; the layer stays as it is. Their parameters are moved a little, so that a
+    zero or an old copy of a weight hides nothing.
 
-    Returns a Report. Raises ContractError where the class lacks something, ValueError for NaN in x.
+    Parameters
+    ----------
+    layer : object
+        It has `forward(x, ...)` and `backward(dy, ...)`, with one or several inputs and outputs.
+    *inputs : array or tuple of int
+        x (N, ...), or its shape; then x is drawn. Whole numbers have no gradient.
+    state : array or tuple of int, optional
+        One more input, of a recurrent layer: y, end = forward(x, state).
+    rng : numpy.random.Generator, optional
+        Draws everything; by default from a fixed seed.
+    **settings : step, directions, tolerance, most_entries
+        As in `Settings`.
+
+    Returns
+    -------
+    Report
+        It is true of `report.ok`, and `print(report)` says the rest.
+
+    Raises
+    ------
+    ContractError
+        The class lacks something.
+    TypeError, ValueError
+        An input is no array of finite numbers.
+
+    Examples
+    --------
+    >>> class Square:
+    ...     def forward(self, x):
+    ...         self.x = x
+    ...         return x ** 2
+    ...     def backward(self, dy):
+    ...         return self.x * dy
+    >>> print(str(check_layer(Square(), (3, 2))).splitlines()[0][-80:])
+    dx is 2 times too small everywhere: looks like a constant factor that is missing.
     """
+    contract.require(layer)
     rng = rng or np.random.default_rng(0)
-    x = as_input(x, "x", rng)
-    call = LayerCall(x) if state is None else RecurrentCall(x, as_input(state, "state", rng))
+    inputs = inputs if state is None else (*inputs, state)
+    needed, named, more = contract.arguments_of(layer.forward)
+    if not inputs or not len(needed) <= len(inputs) or len(inputs) > len(named) and not more:
+        takes = ", ".join(named) or "nothing"
+        raise TypeError(f"{type(layer).__name__}.forward takes {takes}; got {len(inputs)} "
+                        f"input{'s' * (len(inputs) != 1)}. (The backward of a loss takes no "
+                        "argument.)")
+    names = named + [f"x{i + 1}" for i in range(len(named), len(inputs))]
+    call = LayerCall(**{name: as_input(value, name, rng)
+                        for name, value in zip(names, inputs, strict=False)})
     return run(layer, call, rng, Settings(**settings))
 
 
-def check_loss(loss, prediction, target, rng=None, **settings):
-    """Checks dprediction of a loss, and that the loss is a mean over the batch.
+def check_loss(loss: Any, prediction: Any, target: Any, rng: np.random.Generator | None = None,
+               **settings: Any) -> Report:
+    """Check dprediction of a loss, and that the loss is a mean over the batch.
 
-    prediction (N, ...), target: arrays, or their shapes; the target is not differentiated
-    Otherwise as `check_layer`.
+    Parameters
+    ----------
+    loss : object
+        It has `forward(prediction, target)` and `backward()`.
+    prediction, target : array or tuple of int
+        (N, ...), or their shapes. The target is not differentiated.
+    rng, **settings
+        As for `check_layer`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ContractError, TypeError, ValueError
+        As `check_layer`; also where backward takes an argument.
     """
     contract.require(loss)
-    if not takes_no_argument(loss.backward):
-        raise ContractError(f"{type(loss).__name__}.backward takes an argument; that of a loss takes none and returns "
-                            "the gradient at what forward saw last.")
+    if not contract.takes_no_argument(loss.backward):
+        raise ContractError(f"{type(loss).__name__}.backward takes an argument; that of a loss "
+                            "takes none and returns the gradient at what forward saw last.")
     rng = rng or np.random.default_rng(0)
     call = LossCall(as_input(prediction, "prediction", rng), as_input(target, "target", rng))
     if call.inputs["prediction"].dtype.kind != "f":
@@ -49,11 +108,27 @@ def check_loss(loss, prediction, target, rng=None, **settings):
     return run(loss, call, rng, Settings(**settings))
 
 
-def check_synthesizer(synthesizer, h, context=None, rng=None, **settings):
-    """Checks the gradients of a synthesizer's own parameters; nothing flows from it into h or the context.
+def check_synthesizer(synthesizer: Any, h: Any, context: Any = None,
+                      rng: np.random.Generator | None = None, **settings: Any) -> Report:
+    """Check the gradients of a synthesizer's own parameters; nothing flows from it into h.
 
-    h (N, H), context (N, C): arrays, or their shapes; context may be None
-    Otherwise as `check_layer`.
+    Parameters
+    ----------
+    synthesizer : object
+        It has `forward(h, context)` and `backward(ddelta_hat)`.
+    h, context : array or tuple of int
+        (N, H) and (N, C), or their shapes; the context may be None.
+    rng, **settings
+        As for `check_layer`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ContractError, TypeError, ValueError
+        As `check_layer`.
     """
     rng = rng or np.random.default_rng(0)
     context = None if context is None else as_input(context, "context", rng)
@@ -61,45 +136,78 @@ def check_synthesizer(synthesizer, h, context=None, rng=None, **settings):
     return run(synthesizer, call, rng, Settings(**settings))
 
 
-def check(thing, *inputs, rng=None, **settings):
-    """Checks a layer (inputs: x; a recurrent one: x, state), a loss (prediction, target) or a synthesizer (h, context).
+def check(thing: Any, *inputs: Any, rng: np.random.Generator | None = None,
+          **settings: Any) -> Report:
+    """Check a layer (x, ...), a loss (prediction, target) or a synthesizer (h, context).
 
-    A loss is known by a backward without argument, a synthesizer by its method `learn`, a recurrent layer by a second
-    argument of its backward.
+    A loss is known by a backward without argument, a synthesizer by its method `learn`.
+
+    Parameters
+    ----------
+    thing : object
+        What is checked.
+    *inputs : array or tuple of int
+        What forward takes, or shapes.
+    rng, **settings
+        As for `check_layer`.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ContractError, TypeError, ValueError
+        As `check_layer`.
     """
     contract.require(thing)
     name, n = type(thing).__name__, len(inputs)
-    if takes_no_argument(thing.backward):
+    if contract.takes_no_argument(thing.backward):
         if n != 2:
-            raise TypeError(f"{name}.backward takes no argument, as that of a loss, and a loss is checked with a "
-                            f"prediction and a target; got {n} inputs. (The backward of a layer takes dy.)")
+            raise TypeError(f"{name}.backward takes no argument, as that of a loss, and a loss is "
+                            f"checked with a prediction and a target; got {n} inputs. (The "
+                            "backward of a layer takes dy.)")
         return check_loss(thing, *inputs, rng=rng, **settings)
     if hasattr(thing, "learn"):
         if n not in (1, 2):
-            raise TypeError(f"{name} is a synthesizer, checked with h and a context (or None); got {n} inputs.")
+            raise TypeError(f"{name} is a synthesizer, checked with h and a context (or None); got "
+                            f"{n} inputs.")
         return check_synthesizer(thing, *inputs, rng=rng, **settings)
-    if n == 2 and len(inspect.signature(thing.backward).parameters) == 2:
-        return check_layer(thing, *inputs, rng=rng, **settings)
-    if n != 1:
-        raise TypeError(f"{name} is a layer, checked with one input x; got {n} inputs. "
-                        "(The backward of a loss takes no argument.)")
     return check_layer(thing, *inputs, rng=rng, **settings)
 
 
-def assert_gradients(thing, *inputs, rng=None, **settings):
-    """Raises GradientError, with the whole report as its message, unless `check` finds all gradients right."""
+def assert_gradients(thing: Any, *inputs: Any, rng: np.random.Generator | None = None,
+                     **settings: Any) -> None:
+    """Raise GradientError unless all gradients are found right.
+
+    Parameters
+    ----------
+    thing, *inputs, rng, **settings
+        As for `check`.
+
+    Raises
+    ------
+    GradientError
+        With the whole report as its message.
+    ContractError, TypeError, ValueError
+        As `check_layer`.
+
+    Examples
+    --------
+    >>> class Double:
+    ...     def forward(self, x):
+    ...         return 2 * x
+    ...     def backward(self, dy):
+    ...         return 2 * dy
+    >>> assert_gradients(Double(), (3, 2))
+    """
     report = check(thing, *inputs, rng=rng, **settings)
     if not report.ok:
         raise GradientError(report)
 
 
-def takes_no_argument(method):
-    return all(p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-               for p in inspect.signature(method).parameters.values())
-
-
 def as_input(value, name, rng):
-    """An array in float64 (whole numbers stay as they are), or one drawn at random for a shape."""
+    """Return an array in float64 (whole numbers stay), or one drawn at random for a shape."""
     if isinstance(value, tuple) and value and all(isinstance(n, (int, np.integer)) for n in value):
         if min(value) < 1:
             raise ValueError(f"the shape of {name} must hold positive numbers; got {value}.")
@@ -108,15 +216,14 @@ def as_input(value, name, rng):
     if array.dtype.kind not in "fiub" or array.size == 0:
         raise TypeError(f"{name} must be an array of numbers, or a shape as a tuple; got {value!r}.")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite; got {conduct.first_not_finite(name, array)}.")
+        raise ValueError(f"{name} must be finite; got "
+                         f"{contract_violations.first_not_finite(name, array)}.")
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
 def run(thing, call, rng, settings):
-    """The whole check of one object, called in one way."""
+    """Check one object that is called in one way."""
     contract.require(thing)
-    if not isinstance(call, LossCall):
-        contract.require_parameter_names(thing)
     with np.errstate(all="ignore"):         # what is not finite is reported by name
         try:
             subject = Subject(thing, call, rng, settings)
@@ -126,34 +233,47 @@ def run(thing, call, rng, settings):
 
 
 def examine(subject):
-    """Looks at the conduct of forward and backward, then at one gradient after the other."""
+    """Look for contract violations, then at one gradient after the other."""
     if not subject.names():
-        raise ContractError(f"{subject.name} has no parameters, so there is nothing to check. Name its learned "
-                            'arrays: parameters = ("W", "b").')
-    report = Report(subject.name, notes=notes(subject))
-    obstacle = conduct.obstacle(subject)
+        raise ContractError(f"{subject.name} has no parameters, so there is nothing to check. Name "
+                            'its learned arrays: parameters = ("W", "b").')
+    unregistered, idle = contract_violations.unregistered(subject)
+    report = Report(subject.name, notes=notes(subject, idle))
+    obstacle = contract_violations.obstacle(subject)
     if obstacle:
         report.problems.append(obstacle)
         return report
-    report.problems += conduct.misconduct(subject)
+    report.problems += contract_violations.changed_arrays(subject) + unregistered
     if isinstance(subject.call, LossCall):
-        report.problems += conduct.not_a_mean(subject)
-    report.arrays = [check_gradient(subject, name, subject.claimed[name]) for name in subject.names()]
-    if subject.moved and not report.ok:
-        report.notes.append("parameters that start all zero or all one are checked at random values nearby: "
-                            f"{', '.join(subject.moved)}.")
+        report.problems += contract_violations.not_a_mean(subject)
+    report.arrays = [check_gradient(subject, name, subject.claimed[name])
+                     for name in subject.names()]
+    if report.ok:
+        report.problems += (contract_violations.memory_order(subject)
+                            or other_batch_size(subject))
+    elif subject.moved:
+        report.notes.append("parameters that start all zero or all one are checked at random "
+                            f"values nearby: {', '.join(subject.moved)}.")
     return report
 
 
-def notes(subject):
-    """What a reader should know about the check, though nothing of it is wrong."""
-    found, call, idle = [], subject.call, subject.idle_arrays()
-    if isinstance(call, LayerCall) and not parameters(subject.fresh):
-        found.append("it has no parameters, so only dx is checked.")
-    if isinstance(call, LayerCall) and not call.differentiated:
-        found.append("x holds whole numbers, so dx is not checked.")
+def notes(subject, idle):
+    """List what a reader should know about the check, though nothing of it is wrong."""
+    found, call, inputs = [], subject.call, subject.inputs
+    whole = [name for name in inputs if inputs[name] is not None and inputs[name].dtype.kind != "f"]
+    if isinstance(call, LayerCall):
+        if not subject.slots:
+            found.append("it has no parameters, so only "
+                         f"{', '.join(map(subject.gradient_name, call.differentiated))} is checked.")
+        found += [f"{name} holds whole numbers, so d{name} is not checked." for name in whole]
     if isinstance(call, SynthesizerCall) and call.passed_down:
         found.append("backward returned something; a synthesizer passes nothing down.")
+    own = [slot.name for slot in subject.slots.values() if len(slot.steps) == 1]
+    if own and declaration(subject.fresh)[0] is None:
+        names = "".join(f'"{name}", ' for name in own)
+        found.append("its parameters are taken to be those that backward sets a gradient of. Name "
+                     f"them in the class: parameters = ({names.rstrip(', ' if own[1:] else ' ')}).")
     if idle:
-        found.append(f"kept, but not named in `parameters`, so neither learned nor checked: {', '.join(idle)}.")
+        found.append("kept, but not named in `parameters`, so neither learned nor checked: "
+                     f"{', '.join(idle)}.")
     return found

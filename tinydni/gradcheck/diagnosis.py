@@ -3,159 +3,230 @@
 import numpy as np
 
 from tinydni.gradcheck import proportional
-from tinydni.gradcheck.contract import gradient_name
-from tinydni.gradcheck.copies import copied
+from tinydni.gradcheck.float64_copies import copied
+from tinydni.gradcheck.numerical_gradient import RIGHT
+from tinydni.gradcheck.parameters import attributes, is_floats, objects
 from tinydni.gradcheck.proportional import close
-from tinydni.gradcheck.subject import kept_gradients
 
 
-def diagnose(subject, name, gradient, comparison):
-    """The first explanation that fits a gradient of the right shape with wrong entries, or "".
+def diagnose(subject, name, analytic, found):
+    """Return the first explanation that fits a gradient of the right shape, or "".
 
     What re-running the class decides comes first; what only the numbers suggest comes last.
     """
-    g = gradient_name(name)
-    if fits(gradient, comparison):          # nothing but a small term can be missing; re-running would tell nothing
-        return (kink(subject, name, comparison) or float32_inside(subject, name)
-                or f"As a whole {g} agrees to 1e-4: a small term is missing, or the input is so far from zero that "
-                   "rounding disturbs the differences.")
-    return (kink(subject, name, comparison)
-            or never_set(subject, name, gradient)
+    g = subject.gradient_name(name)
+    if fits(analytic, found):           # nothing but a small term can be missing
+        return (float32_inside(subject, name)
+                or f"As a whole {g} agrees to 1e-4: a small term is missing, or rounding disturbs "
+                   "the differences.")
+    return (never_set(subject, name, analytic)
+            or backward_draws(subject)
+            or old_copy(subject, name)
             or forward_remembers(subject)
-            or kept_too_long(subject, name, comparison)
-            or ignores_upstream(subject, name, gradient)
-            or parameter_transposed(subject, name, comparison)
+            or kept_too_long(subject, name, analytic, found)
+            or wrong_axis(subject, name, analytic, found)
+            or ignores_upstream(subject, name, analytic)
+            or parameter_transposed(subject, name, found)
             or float32_inside(subject, name)
-            or unused(subject, name, gradient, comparison)
-            or all_zero(name, gradient)
-            or same_as_upstream(subject, name, gradient)
-            or proportional.explain(g, gradient, comparison, subject.call.sizes(subject.y))
+            or unused(subject, name, analytic, found)
+            or (f"{g} is zero everywhere: is it ever computed?" if not analytic.any() else "")
+            or same_as_upstream(subject, name, analytic)
+            or proportional.explain(g, analytic, found, subject.call.sizes(subject.y))
             or "")
 
 
-def wrong_shape(name, gradient, value):
-    """The sentence for a gradient that has another shape than its array."""
-    got, expected = gradient.shape, value.shape
+def wrong_shape(name, g, analytic, value):
+    """Return the sentences for a gradient that has another shape than its array."""
+    got, expected = analytic.shape, value.shape
     if got == expected[::-1] and len(got) == 2:
         hint = "Looks transposed."
+    elif analytic.size == value.size:
+        hint = "The number of entries is right: is there an axis of size 1 too many or too few?"
     elif got[1:] == expected and len(got) == len(expected) + 1:
         hint = "Looks as if it still had the axis of the batch: sum over it, with .sum(axis=0)."
-    elif gradient.size == value.size:
-        hint = "The number of entries is right: is there an axis of size 1 too many or too few (keepdims)?"
     elif got == ():
         hint = "Looks like a sum over all axes: sum over the batch only, with .sum(axis=0)."
     else:
         hint = "A gradient has the shape of its array."
-    return f"{gradient_name(name)} has shape {got}, expected {expected}, the shape of {name}.", hint
+    return f"{g} has shape {got}, expected {expected}, the shape of {name}.", hint
 
 
-def kink(subject, name, comparison):
-    if not comparison.wrong.any() or comparison.smooth[comparison.wrong].any():
+def kink(subject, name, found):
+    """Name a kink, if all that disagrees lies at kinks."""
+    if found.smooth[found.wrong].any():
         return None
-    k = np.flatnonzero(comparison.wrong)[0]
-    value = subject.value(name)
-    index = tuple(int(i) for i in np.unravel_index(comparison.indices[k], value.shape))
-    return (f"There is a kink near the input: at {name}{list(index)} = {value[index]:.4g} the slope is "
-            f"{comparison.left[k]:.4g} on one side and {comparison.right[k]:.4g} on the other, so differences cannot "
-            "tell which is meant. Move the input away from the kink (for ReLU away from 0) and check again.")
+    k, value = np.flatnonzero(found.wrong)[0], subject.value(name)
+    index = tuple(int(i) for i in np.unravel_index(found.indices[k], value.shape))
+    return (f"There is a kink near the input: at {name}{list(index)} = {value[index]:.4g} the slope "
+            f"is {found.left[k]:.4g} on one side and {found.right[k]:.4g} on the other, so "
+            "differences cannot tell which is meant. Move the input away from the kink (for ReLU "
+            "away from 0) and check again.")
 
 
-def never_set(subject, name, gradient):
-    left = None if name in subject.call.differentiated else kept_gradients(subject.fresh)[name]
-    if left is not None and np.array_equal(left, gradient):
-        g = gradient_name(name)
-        return f"Looks as if backward never sets {g}: it still holds what it held before the first backward pass."
+def never_set(subject, name, analytic):
+    """Compare with what was there before any pass."""
+    slot = subject.slots.get(name)
+    left = slot and slot.gradient(subject.fresh)
+    if left is not None and np.array_equal(left, analytic):
+        g = subject.gradient_name(name)
+        return (f"Looks as if backward never sets {g}: it still holds what it held before the "
+                "first backward pass.")
     return None
+
+
+def backward_draws(subject):
+    """Tell whether backward moves a random generator on."""
+    thing = copied(subject.start)
+    subject.forward(thing, subject.inputs)
+    before = subject.generators(thing)
+    subject.backward(thing, subject.call.on_device(thing, subject.dy, "C"))
+    if subject.generators(thing) == before:
+        return None
+    return ("backward draws random numbers, so its mask is another than that of forward: keep that "
+            "of forward (self.mask = ...) and use it.")
+
+
+def old_copy(subject, name):
+    """Tell whether the gradient is right at the first parameters and not at moved ones."""
+    start = subject.moved_on(subject.start, subject.first)
+    claimed = subject.gradients(start=start)[name]
+    if close(claimed.ravel(), subject.claimed[name].ravel()):
+        pass        # it does not feel the parameters: forward may use a copy
+    elif subject.numerical(name, start=start).along_directions(claimed, subject.rng)[0] != RIGHT:
+        return None
+    for parameter, value in subject.first.items():
+        where = kept_values(subject, value)
+        if where:
+            return (f"self.{where} is an old copy of {parameter}, made in the constructor or in an "
+                    f"earlier pass: it does not follow when {parameter} is updated. Use "
+                    f"{parameter} itself.")
+    if close(claimed.ravel(), subject.claimed[name].ravel()):
+        return None
+    return (f"{subject.gradient_name(name)} is right as long as no parameter changes: something "
+            "computed from a parameter is kept from the constructor or from an earlier pass.")
+
+
+def kept_values(subject, value):
+    """Return the attribute that still holds all these values, or None."""
+    own = [slot.array(subject.start) for slot in subject.slots.values()]
+    return next((label + name for label, _, item in objects(subject.start)
+                 for name, kept in attributes(item).items()
+                 if is_floats(kept) and kept.size >= value.size > 1 and np.ptp(value)
+                 and not any(kept is array for array in own)
+                 and np.isin(value.ravel(), kept.ravel()).all()), None)
 
 
 def forward_remembers(subject):
-    """Compares the first forward pass of a fresh copy with the same pass after another one."""
-    first, second = subject.forward_from(subject.fresh), subject.forward_from(subject.forwarded)
-    if subject.keeps_generator() or close(second.ravel(), first.ravel()):
+    """Compare the first forward pass of a fresh copy with the same pass after another one."""
+    first = subject.forward_from(subject.moved_on(subject.fresh))
+    second = subject.forward_from(subject.moved_on(subject.forwarded))
+    if subject.generators(subject.fresh)[0] or close(second.ravel(), first.ravel()):
         return None
-    return (f"forward returns another {subject.call.output} for the same input once it has seen another one: "
-            "it keeps something from the earlier pass that it should compute anew.")
+    return (f"forward returns another {subject.call.output} for the same input once it has seen "
+            "another one: it keeps something from the earlier pass that it should compute anew.")
 
 
-def kept_too_long(subject, name, comparison):
-    """Runs backward with less and less history; the first history that makes it right tells what was kept."""
-    g = gradient_name(name)
+def kept_too_long(subject, name, analytic, found):
+    """Run backward with less history; the first history that makes it right tells what was kept."""
+    g = subject.gradient_name(name)
 
-    def right(start):
+    def claim(start):
         try:
-            return fits(subject.gradients(start=start, beside=False)[name], comparison)
-        except Exception:       # a class that needs the history that is left out here is not right without it
-            return False
+            return subject.gradients(start=subject.moved_on(start), beside=False)[name]
+        except Exception:       # it needs the history that is left out here
+            return None
 
-    if right(subject.warmed):
-        return (f"{g} is right as long as no other object of the class runs in between: two objects share one cache. "
-                "Keep what backward needs on self, not on the class or in a global variable.")
-    if right(subject.forwarded):
-        return (f"{g} is right in the first backward pass and wrong in the second: it is added to what was there. "
-                f"Set it (self.{g.rpartition('.')[2]} = ...) instead of adding to it.")
-    if right(subject.fresh):
-        return (f"{g} is right for the first input and wrong for the next: looks like a stale cache. backward must "
-                "use what the last forward saved, so save it in every call.")
+    if fits(claim(subject.warmed), found):
+        return (f"{g} is right as long as no other object of the class runs in between: two objects "
+                "share one cache. Keep what backward needs on self, not on the class or in a "
+                "global variable.")
+    without, slot = claim(subject.forwarded), subject.slots.get(name)
+    if slot and fits(without, found):
+        kept = slot.gradient(subject.warmed)
+        if np.shape(kept) == analytic.shape and close((analytic - kept).ravel(), without.ravel()):
+            where = "self." + g if "." not in g else g
+            return (f"{g} is right in the first backward pass and wrong in the second: it is added "
+                    f"to what was there. Set it ({where} = ...) instead of adding to it.")
+    if fits(claim(subject.fresh), found):
+        return (f"{g} is right for the first input and wrong for the next: looks like a stale "
+                "cache. backward must use what the last forward saved, so save it in every call.")
     return None
 
 
-def fits(gradient, comparison):
-    """Tells whether another claim for the same gradient is what the differences say, away from kinks."""
-    if gradient is None or gradient.size <= comparison.indices[-1] or not comparison.smooth.any():
+def fits(claimed, found):
+    """Tell whether another claim for the same gradient is the numerical one, away from kinks."""
+    if claimed is None or claimed.size <= found.indices[-1] or not found.smooth.any():
         return False
-    return close(gradient.reshape(-1)[comparison.indices][comparison.smooth], comparison.expected[comparison.smooth])
+    return close(claimed.reshape(-1)[found.indices][found.smooth], found.numerical[found.smooth])
 
 
-def ignores_upstream(subject, name, gradient):
-    upstream, g = subject.call.upstream, gradient_name(name)
+def wrong_axis(subject, name, analytic, found):
+    """Tell whether a bias is the sum of dy over another axis than it should be."""
+    dy, g = subject.dy, subject.gradient_name(name)
+    if analytic.ndim != 1 or dy.ndim < 2 or analytic.shape == dy.shape:
+        return None
+    sums = {axis: dy.sum(axis=tuple(i for i in range(dy.ndim) if i != axis))
+            for axis in range(dy.ndim) if dy.shape[axis] == analytic.size}
+    right = next((axis for axis, value in sums.items() if fits(value, found)), None)
+    wrong = next((axis for axis, value in sums.items() if close(value, analytic)), None)
+    if None in (right, wrong):
+        return None
+    axes = {axis: ", ".join(str(i) for i in range(dy.ndim) if i != axis) for axis in sums}
+    return (f"{g} is {subject.call.upstream} summed over the wrong axis: over axis {axes[wrong]}, "
+            f"where axis {axes[right]} belongs.")
+
+
+def ignores_upstream(subject, name, analytic):
+    """Tell whether the gradient is the same for every upstream gradient."""
+    upstream, g = subject.call.upstream, subject.gradient_name(name)
     if upstream is None:
         return None
-    ones = np.ones_like(subject.dy)         # with dy = 1 everywhere, a backward that forgot dy is right
-    claimed = subject.gradients(dy=ones)[name]
-    if np.abs(claimed).max() <= 1e-9 * np.abs(gradient).max():     # as below a normalisation: it tells nothing
+    ones = np.ones_like(subject.dy)         # with dy = 1 everywhere, one that forgot dy is right
+    if not np.array_equal(subject.gradients(dy=ones)[name], analytic) or not analytic.any():
         return None
-    if subject.differences(name, ones).directional_error(claimed, subject.rng) <= subject.settings.tolerance:
-        return f"{g} is right for {upstream} = 1 only: looks as if backward ignores {upstream}. Multiply by it."
-    if np.array_equal(claimed, gradient):
-        return f"{g} is the same for every {upstream}: backward ignores {upstream}. Multiply by it."
-    return None
+    if subject.numerical(name, ones).along_directions(analytic, subject.rng)[0] == RIGHT:
+        return (f"{g} is right for {upstream} = 1 only: looks as if backward ignores {upstream}. "
+                "Multiply by it.")
+    return f"{g} is the same for every {upstream}: backward ignores {upstream}. Multiply by it."
 
 
-def parameter_transposed(subject, name, comparison):
-    """Transposes one parameter after another between forward and backward."""
-    forwarded = copied(subject.warmed)
+def parameter_transposed(subject, name, found):
+    """Transpose one parameter after another between forward and backward."""
+    forwarded = copied(subject.start)
     subject.forward(forwarded, subject.inputs)
     for parameter, claimed in subject.transposed_gradients(forwarded, subject.dy):
-        if fits(claimed[name], comparison):
-            return (f"Looks transposed: {gradient_name(name)} is right once {parameter} is transposed in backward "
-                    f"({parameter} where {parameter}.T belongs, or the other way round).")
+        if fits(claimed[name], found):
+            return (f"Looks transposed: {subject.gradient_name(name)} is right once {parameter} is "
+                    f"transposed in backward ({parameter} where {parameter}.T belongs, or the "
+                    "other way round).")
     return None
 
 
 def float32_inside(subject, name):
-    """Moves the array a hair: float64 sees 1e-10, float32 does not."""
+    """Move the array a hair: float64 sees 1e-10, float32 does not."""
     output, value = subject.output_of(name), subject.value(name)
     v = np.sqrt(np.mean(value ** 2)) * subject.rng.standard_normal(value.shape)
-    seen = output(value + 1e-3 * v) != subject.y
+    change = abs(output(value + 1e-3 * v) - subject.y)
     lost = output(value + 1e-10 * v) == subject.y
+    seen = 1e-7 * change > 1e-14 * abs(subject.y)       # what float64 would show
     if seen.any() and (seen & lost).sum() > seen.sum() / 2:
-        return (f"Looks like float32 used inside: {subject.call.output} does not feel a change of {name} by 1e-10. "
-                "Look for astype, dtype= or np.float32, and compute in the dtype of the input.")
+        return (f"Looks like float32 used inside: {subject.call.output} does not feel a change of "
+                f"{name} by 1e-10. Look for astype, dtype= or np.float32, and compute in the dtype "
+                "of the input.")
     return None
 
 
-def unused(subject, name, gradient, comparison):
-    if gradient.any() and (np.abs(comparison.expected) <= 1e-6 * comparison.smallest).all():
+def unused(subject, name, analytic, found):
+    """Tell whether the output does not depend on the array."""
+    if analytic.any() and (np.abs(found.numerical) <= 1e-6 * found.smallest).all():
         return f"{subject.call.output} does not change with {name}: does forward use it?"
     return None
 
 
-def all_zero(name, gradient):
-    return None if gradient.any() else f"{gradient_name(name)} is zero everywhere: is it ever computed?"
-
-
-def same_as_upstream(subject, name, gradient):
+def same_as_upstream(subject, name, analytic):
+    """Tell whether dx is dy."""
     dy = subject.call.upstream
-    if dy and name in subject.call.differentiated and np.array_equal(gradient, subject.dy):
-        return f"{gradient_name(name)} is {dy} unchanged: the layer's own derivative is missing."
+    if dy and name in subject.call.differentiated and np.array_equal(analytic, subject.dy):
+        return f"{subject.gradient_name(name)} is {dy} unchanged: the layer's own derivative is " \
+               "missing."
     return None

@@ -18,7 +18,7 @@ from tinydni.lab.jobs.arguments import OptionError
 from tinydni.lab.cytometry import calibrate
 from tinydni.lab.cytometry import train as cytometry
 from tinydni.lab.tables import everything
-from tinydni.gradcheck import command as check
+from tinydni.gradcheck import check_command as check
 
 # A sentence for the user; anything else is a bug and shows where.
 EXPECTED = (OptionError, AssignmentError, backend.BackendError, checkpoint.CheckpointError, datasets.DataError,

@@ -9,36 +9,43 @@ from pathlib import Path
 
 import numpy as np
 
+from tinydni.gradcheck.contract import ContractError
+
+NOT_THEIRS = (str(Path(__file__).parent), str(Path(np.__file__).parent), "<frozen")
+
 
 class UsageError(ValueError):
-    """The check could not be made: a wrong argument, or an error raised by the student's own code."""
+    """The check could not be made: a wrong argument, or an error in the student's own code."""
 
 
 @contextmanager
 def own_errors_named(path, doing):
-    """Turns an exception that comes out of the student's file into a UsageError that names file and line.
+    """Turn an error of the student's file, or of one that it imports, into a UsageError.
 
-    While it is open, the file may import its neighbours.
+    It names file and line. While it is open, the file may import its neighbours.
     """
     sys.path.insert(0, str(path.parent))
     try:
         yield
     except SyntaxError as error:
-        raise UsageError(f"{doing} failed: {error.msg} ({error.filename}, line {error.lineno}).") from error
+        raise UsageError(f"{doing} failed: {error.msg} ({error.filename}, line "
+                         f"{error.lineno}).") from error
     except (Exception, SystemExit) as error:
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-        if not frames:
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__)
+                  if not frame.filename.startswith(NOT_THEIRS)]
+        if not frames or isinstance(error, ContractError):
             raise
         first, last = frames[0], frames[-1]
         where = doing if first.name in ("<module>", "__init__") else first.name
         raise UsageError(f"{where} failed: {type(error).__name__}: {error}\n"
-                         f"  {path.name}, line {last.lineno}: {last.line}") from error
+                         f"  {Path(last.filename).name}, line {last.lineno}: {last.line}"
+                         ) from error
     finally:
         sys.path.remove(str(path.parent))
 
 
 def load(target):
-    """Loads the class named by "FILE.py:ClassName". Returns (path, class)."""
+    """Load the class named by "FILE.py:ClassName". Return (path, class)."""
     file, colon, name = target.rpartition(":")
     if not colon or not file or not name:
         raise UsageError(f"say what to check as FILE.py:ClassName; got {target!r}.")
@@ -49,12 +56,13 @@ def load(target):
     if not callable(getattr(module, name, None)):
         classes = [key for key, value in vars(module).items()
                    if inspect.isclass(value) and value.__module__ == module.__name__]
-        raise UsageError(f"{path.name} has no class {name}; it has {', '.join(classes) or 'no class at all'}.")
+        raise UsageError(f"{path.name} has no class {name}; it has "
+                         f"{', '.join(classes) or 'no class at all'}.")
     return path, getattr(module, name)
 
 
 def run_file(path):
-    """Imports a file under a name of its own, so that a numpy.py beside it takes nobody's place."""
+    """Import a file under a name of its own, so that a numpy.py beside it takes nobody's place."""
     spec = importlib.util.spec_from_file_location(f"checked_{path.stem}", path)
     if spec is None:
         raise UsageError(f"{path.name} is no Python file (its name must end in .py).")
@@ -65,7 +73,7 @@ def run_file(path):
 
 
 def construct(path, cls, arguments, rng):
-    """Makes an object. A constructor that asks for `rng` gets one, unless the arguments name it."""
+    """Make an object. A constructor that asks for `rng` gets one, unless the arguments name it."""
     name, accepted = cls.__name__, inspect.signature(cls).parameters
     if "rng" in accepted and "rng" not in arguments:
         arguments = {**arguments, "rng": rng}
@@ -73,6 +81,7 @@ def construct(path, cls, arguments, rng):
         inspect.signature(cls).bind(**arguments)
     except TypeError as error:
         takes = ", ".join(map(str, accepted.values())) or "nothing"
-        raise UsageError(f"{name} cannot be made: {error}. It takes {takes}; give these with --args.") from error
+        raise UsageError(f"{name} cannot be made: {error}. It takes {takes}; give these with "
+                         "--args.") from error
     with own_errors_named(path, f"making {name}"):
         return cls(**arguments)
