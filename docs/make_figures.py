@@ -19,8 +19,8 @@ def adam():
 def decoupled():
     """One network of three layers under backpropagation, and decoupled by two label-conditioned synthesizers."""
     blocks = td.mlp((784, 256, 256, 10), np.random.default_rng(0))
-    locked = td.decouple(blocks, td.SoftmaxCrossEntropy(), adam, schedule=td.backprop)
-    free = td.decouple(blocks, td.SoftmaxCrossEntropy(), adam, lambda n: td.LinearSynthesizer(n, n_context=10), adam)
+    locked = td.build(blocks, td.SoftmaxCrossEntropy(), adam, algorithm=td.backprop)
+    free = td.build(blocks, td.SoftmaxCrossEntropy(), adam, lambda n: td.LinearSynthesizer(n, n_context=10), adam)
     return draw_network(locked, free)
 
 

@@ -10,9 +10,11 @@ import numpy as np
 
 import tinydni as td
 from tinydni.lab.jobs import mnist
-from tinydni.files import write_json
+from tinydni.lab.files import write_json
 from tinydni.random import stream
-from tinydni.synthesizers import Guess, GuessSynthesizer, MLPSynthesizer, VirtualLinear
+from tinydni.synthesizers import mlp_synthesizer
+from tinydni.variants.guess import Guess, GuessSynthesizer
+from tinydni.virtual import VirtualLinear
 from tinydni.training import Training
 
 RESULT = Path(__file__).parent / "results" / "from-h-alone.json"
@@ -31,7 +33,7 @@ def run(epochs, **options):
 def synthesizers(kind, rng):
     """A fresh synthesizer of one of KINDS for every interface. Each guess from h is the interface's own."""
     guess = Guess(28 * 28, CODES, rng) if kind == "guess from x" else None
-    make = {"h": lambda: MLPSynthesizer(WIDTH, rng),
+    make = {"h": lambda: mlp_synthesizer(WIDTH, rng),
             "guess from h": lambda: GuessSynthesizer(VirtualLinear(WIDTH, CODES, rng), Guess(WIDTH, CODES, rng)),
             "guess from x": lambda: GuessSynthesizer(VirtualLinear(WIDTH, CODES, rng), guess),
             "h and the label": lambda: VirtualLinear(WIDTH, K, rng)}[kind]
@@ -68,7 +70,7 @@ def explained(network, dataset, kind, seed=0):
         index = order[step * BATCH:(step + 1) * BATCH]
         x, y = dataset.x[index], dataset.y[index]
         for synthesizer, optimizer, h, delta in zip(found, optimizers, *true_gradients(modules, x, y)):
-            optimizer.factor = decay(step)
+            optimizer.scale = decay(step)
             synthesizer.learn(h, seen(x, y), delta, optimizer)
     missed, size = np.zeros((2, len(found)))
     for start in range(0, len(dataset.x_test), 500):

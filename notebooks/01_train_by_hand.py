@@ -300,7 +300,7 @@ print(inspect.getsource(td.Sigmoid.backward))
 # row, so its gradient is the sum over the batch. And the first layer may skip its `dx`, for nobody asks how
 # the *data* should change.
 #
-# `td.decouple` puts blocks and loss together into a network that can run in several ways. The way of this
+# `td.build` puts blocks and loss together into a network that can run in several ways. The way of this
 # notebook is called `backprop`. What "decouple" means is the story of notebook 3.
 
 # %%
@@ -308,7 +308,7 @@ rng = np.random.default_rng(0)                  # the same draws in the same ord
 sizes = ((10, 64), (64, 32), (32, 6))
 blocks = [td.Sequential(td.Linear(n_in, n_out, rng, std=1 / np.sqrt(n_in), bias=False, dtype=np.float64), td.Sigmoid())
           for n_in, n_out in sizes]
-net = td.decouple(blocks, td.MeanSquaredError(), optimizer=lambda: td.SGD(lr), schedule=td.backprop)
+net = td.build(blocks, td.MeanSquaredError(), optimizer=lambda: td.SGD(lr), algorithm=td.backprop)
 
 losses = [net.step(x[start:start + batch], t[start:start + batch])
           for epoch in range(epochs) for start in range(0, len(x), batch)]

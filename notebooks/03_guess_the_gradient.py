@@ -19,7 +19,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
-from tinydni.dni.quality import gradient_quality
+from tinydni.lab.gradient_quality import gradient_quality
 from tinydni.plots import draw_network, learning_curve
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
@@ -44,7 +44,7 @@ def initial_blocks():
     return [td.Sequential(td.Linear(n_in, n_out, rng, std=1 / np.sqrt(n_in), bias=False, dtype=np.float64), td.Sigmoid())
             for n_in, n_out in sizes]
 
-locked = td.decouple(initial_blocks(), td.MeanSquaredError(), optimizer=lambda: td.SGD(lr), schedule=td.backprop)
+locked = td.build(initial_blocks(), td.MeanSquaredError(), optimizer=lambda: td.SGD(lr), algorithm=td.backprop)
 draw_network(locked)
 
 # %% [markdown]
@@ -373,9 +373,9 @@ for seed in (1, 2):
 # synthesizer, and the green dots go down by one block at most. Every block updates at once.
 
 # %%
-free = td.decouple(initial_blocks(), td.MeanSquaredError(), optimizer=lambda: td.SGD(lr),
+free = td.build(initial_blocks(), td.MeanSquaredError(), optimizer=lambda: td.SGD(lr),
                    synthesizer=lambda n: td.LinearSynthesizer(n, n_context=6, dtype=np.float64),
-                   synthesizer_optimizer=lambda: td.SGD(0.05))
+                   synthesizer_lr=lambda: td.SGD(0.05))
 draw_network(free)
 
 # %% [markdown]

@@ -42,14 +42,14 @@ print(f"{data.name}: {len(data.x):,} images to train on, {len(data.x_test):,} to
 # A hidden block is `Linear`, `BatchNorm`, `ReLU`: a matrix of weights, outputs brought to mean 0 and variance
 # 1 over the batch, and max(·, 0). The last block is a `Linear` alone, whose ten outputs the loss turns into
 # probabilities. "Six layers" means six matrices of weights and so five interfaces, as in the papers. `td.mlp`
-# makes the list of blocks, and `summary` shows what we get from `td.decouple`:
+# makes the list of blocks, and `summary` shows what we get from `td.build`:
 
 # %%
 def blocks(layers, seed=0):
     return td.mlp([data.n_in] + [256] * (layers - 1) + [10], stream(seed, "weights"))
 
-net = td.decouple(blocks(3), td.SoftmaxCrossEntropy(), optimizer=lambda: td.Adam(5e-3),
-                  synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10), synthesizer_optimizer=lambda: td.Adam(1e-3))
+net = td.build(blocks(3), td.SoftmaxCrossEntropy(), optimizer=lambda: td.Adam(5e-3),
+                  synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10), synthesizer_lr=lambda: td.Adam(1e-3))
 print(net.summary((data.n_in,)))
 
 # %% [markdown]
@@ -77,19 +77,19 @@ def adam(lr, eps=1e-8):
 def recipe(method, seed=0):
     rng = stream(seed, "synthesizer")
     return {
-        "backprop": dict(schedule=td.backprop, optimizer=adam(2e-3)),
+        "backprop": dict(algorithm=td.backprop, optimizer=adam(2e-3)),
         "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10),
-                     optimizer=adam(5e-3, eps=1e-5), top_optimizer=adam(1e-3), synthesizer_optimizer=adam(1e-3)),
+                     optimizer=adam(5e-3, eps=1e-5), top_lr=adam(1e-3), synthesizer_lr=adam(1e-3)),
         "label-only": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10, reads_h=False),
-                           optimizer=adam(5e-3, eps=1e-5), top_optimizer=adam(1e-3), synthesizer_optimizer=adam(1e-3)),
-        "dni": dict(synthesizer=lambda n: td.MLPSynthesizer(n, rng),
-                    optimizer=adam(1e-3, eps=3e-3), top_optimizer=adam(3e-4), synthesizer_optimizer=adam(3e-3)),
-        "none": dict(schedule=td.top_only, optimizer=adam(3e-3)),
+                           optimizer=adam(5e-3, eps=1e-5), top_lr=adam(1e-3), synthesizer_lr=adam(1e-3)),
+        "dni": dict(synthesizer=lambda n: td.mlp_synthesizer(n, rng),
+                    optimizer=adam(1e-3, eps=3e-3), top_lr=adam(3e-4), synthesizer_lr=adam(3e-3)),
+        "none": dict(algorithm=td.no_backprop, optimizer=adam(3e-3)),
     }[method]
 
 def train(method, layers, epochs=epochs, seed=0):
     """Trains one network. Returns it and its history."""
-    net = td.decouple(blocks(layers, seed), td.SoftmaxCrossEntropy(), **recipe(method, seed))
+    net = td.build(blocks(layers, seed), td.SoftmaxCrossEntropy(), **recipe(method, seed))
     training = Training(net, data, epochs, batch_size=64, seed=seed,
                         schedule=td.LinearDecay(epochs * (len(data.x) // 64)),      # all rates fall to zero
                         context=data.context() if method in ("cdni", "label-only") else None,
@@ -213,7 +213,7 @@ def share_explained(inputs, delta):
     fit = np.linalg.lstsq(features[:half], delta[:half], rcond=1e-6)[0]
     return 1 - np.sum((features[half:] @ fit - delta[half:])**2) / np.sum(delta[half:]**2)
 
-fresh = td.decouple(blocks(3), td.SoftmaxCrossEntropy(), **recipe("backprop"))
+fresh = td.build(blocks(3), td.SoftmaxCrossEntropy(), **recipe("backprop"))
 after_one, _ = train("backprop", 3, epochs=1)
 explained = {}
 print("share of δ that is explained by    h      label  both     size of δ")

@@ -22,7 +22,8 @@ import tinydni as td
 from tinydni.gradcheck import check_synthesizer
 from tinydni.plots import gradient_quality, learning_curve
 from tinydni.random import stream
-from tinydni.synthesizers import LocalHead, Untrained, VirtualLinear, VirtualMLP, VirtualNetwork
+from tinydni.variants.controls import Frozen, LocalHead
+from tinydni.virtual import VirtualLinear, VirtualMLP, VirtualNetwork
 from tinydni.training import Training
 
 threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
@@ -251,22 +252,22 @@ def adam(lr, eps=1e-8):
 def recipe(method, seed=0):
     rng = stream(seed, "synthesizer")
     return {
-        "backprop": dict(schedule=td.backprop, optimizer=adam(2e-3)),
+        "backprop": dict(algorithm=td.backprop, optimizer=adam(2e-3)),
         "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10),
-                     optimizer=adam(5e-3, eps=1e-5), top_optimizer=adam(1e-3), synthesizer_optimizer=adam(1e-3)),
-        "vfbn": dict(synthesizer=lambda n: VirtualLinear(n, 10, rng), optimizer=adam(3e-3), synthesizer_optimizer=adam(1e-3)),
+                     optimizer=adam(5e-3, eps=1e-5), top_lr=adam(1e-3), synthesizer_lr=adam(1e-3)),
+        "vfbn": dict(synthesizer=lambda n: VirtualLinear(n, 10, rng), optimizer=adam(3e-3), synthesizer_lr=adam(1e-3)),
         "vfbn, one hidden": dict(synthesizer=lambda n: VirtualMLP(n, 10, rng, hidden=256), optimizer=adam(3e-3),
-                                 synthesizer_optimizer=adam(1e-3)),
-        "vfbn, untrained": dict(synthesizer=lambda n: Untrained(VirtualLinear(n, 10, rng)), optimizer=adam(1e-3),
-                                synthesizer_optimizer=adam(1e-3)),
+                                 synthesizer_lr=adam(1e-3)),
+        "vfbn, untrained": dict(synthesizer=lambda n: Frozen(VirtualLinear(n, 10, rng)), optimizer=adam(1e-3),
+                                synthesizer_lr=adam(1e-3)),
         "local": dict(synthesizer=lambda n: LocalHead(td.Linear(n, 10, rng, std=n**-0.5), 10), optimizer=adam(1e-3),
-                      synthesizer_optimizer=adam(1e-3)),
+                      synthesizer_lr=adam(1e-3)),
     }[method]
 
 def train(method, layers=6, seed=0):
     """Trains one network. Returns its history."""
     blocks = td.mlp([data.n_in] + [256] * (layers - 1) + [10], stream(seed, "weights"))
-    net = td.decouple(blocks, td.SoftmaxCrossEntropy(), **recipe(method, seed))
+    net = td.build(blocks, td.SoftmaxCrossEntropy(), **recipe(method, seed))
     training = Training(net, data, epochs, batch_size=64, seed=seed, schedule=td.LinearDecay(epochs * (len(data.x) // 64)),
                         context=None if method == "backprop" else data.context(), measure_gradients=method != "backprop")
     return training.run()
@@ -291,7 +292,7 @@ gradient_quality({method: histories[method] for method in ("vfbn", "cdni", "loca
 # - **The virtual network is close to backpropagation from the first epoch on**: its guesses have the right
 #   direction early, nearly the truth at interface 5, and clearly better than those of cDNI all the way down.
 #   No chain has to fill first: a random V already knows that an example that is right needs no change.
-# - **Untrained it works, too**, though worse. The blocks below learn to be read by fixed random weights,
+# - **Frozen it works, too**, though worse. The blocks below learn to be read by fixed random weights,
 #   which is a classifier like any other.
 # - **And the local classifier** comes close to all of them without listening to any message, though its
 #   cosine is lower. A lesson in modesty: on a task as easy as this, layers that work each for themselves go
@@ -355,7 +356,7 @@ gradient_quality({method: histories[method] for method in ("vfbn", "cdni", "loca
 #
 # <details><summary>Hint</summary>
 #
-# `Untrained` never learns either, so the difference is the learning rate of the blocks, 3e-3 and 1e-3. When a
+# `Frozen` never learns either, so the difference is the learning rate of the blocks, 3e-3 and 1e-3. When a
 # comparison hides such a thing, it measures the recipe.
 # </details>
 

@@ -18,14 +18,16 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
-from tinydni.dni import Stochastic, full_unlock
+from tinydni.variants.full_unlock import full_unlock
+from tinydni.variants.stochastic import Stochastic
 from tinydni.lab.workers import ParallelTraining, Plan, simulator
 from tinydni.lab.workers.costs import measure
 from tinydni.lab.workers.simulator import Link, scaled, throughput
 from tinydni.lab.workers.transports.threads import Threads
 from tinydni.plots import draw_network, learning_curve, results_table, timeline
 from tinydni.random import stream
-from tinydni.synthesizers import InputSynthesizer, VirtualLinear
+from tinydni.variants.input_synthesizers import input_synthesizer
+from tinydni.virtual import VirtualLinear
 from tinydni.training import Training
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
@@ -46,16 +48,16 @@ print(f"{data.name}: {len(data.x):,} images to train on, {len(data.x_test):,} to
 def adam(lr, eps=1e-8):
     return lambda: td.Adam(lr, eps=eps)
 
-def network(method="cdni", blocks=None, schedule=td.update_decoupled, **options):
+def network(method="cdni", blocks=None, algorithm=td.update_decoupled, **options):
     """Three layers, or other blocks, with the recipes of notebooks 4 and 5."""
     rng = stream(0, "synthesizer")
     recipe = {"backprop": dict(optimizer=adam(2e-3)),
               "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10), optimizer=adam(5e-3, eps=1e-5),
-                           top_optimizer=adam(1e-3), synthesizer_optimizer=adam(1e-3)),
+                           top_lr=adam(1e-3), synthesizer_lr=adam(1e-3)),
               "vfbn": dict(synthesizer=lambda n: VirtualLinear(n, 10, rng), optimizer=adam(3e-3),
-                           synthesizer_optimizer=adam(1e-3))}[method]
+                           synthesizer_lr=adam(1e-3))}[method]
     blocks = blocks or td.mlp([data.n_in, 256, 256, 10], stream(0, "weights"))
-    return td.decouple(blocks, td.SoftmaxCrossEntropy(), schedule=schedule, **{**recipe, **options})
+    return td.build(blocks, td.SoftmaxCrossEntropy(), algorithm=schedule, **{**recipe, **options})
 
 def train(net):
     """Trains a network on the data. Returns the history."""
@@ -71,7 +73,7 @@ def train(net):
 
 # %%
 def bottom_after_one_step(schedule, method, poisoned):
-    net = network(method, schedule=schedule)
+    net = network(method, algorithm=schedule)
     for start in range(0, 10 * 64, 64):                         # first some ordinary steps
         net.step(data.x[start:start + 64], data.y[start:start + 64], context[start:start + 64])
     if poisoned:
@@ -98,7 +100,7 @@ for schedule, method in ((td.backprop, "backprop"), (td.update_decoupled, "cdni"
 # runs forward. The blocks do not even act in the same steps.
 
 # %%
-draw_network(network(schedule=Stochastic(0.2, n_modules=3, seed=0)))
+draw_network(network(algorithm=Stochastic(0.2, n_modules=3, seed=0)))
 
 # %% [markdown]
 # How rare may updates be?
@@ -107,7 +109,7 @@ draw_network(network(schedule=Stochastic(0.2, n_modules=3, seed=0)))
 rows = []
 for p in (1.0, 0.5, 0.2, 0.1):
     for method in ("cdni", "vfbn"):
-        history = train(network(method, schedule=Stochastic(p, n_modules=3, seed=0)))
+        history = train(network(method, algorithm=Stochastic(p, n_modules=3, seed=0)))
         rows.append({"row": f"p = {p:g}", "column": method, "mean": history["test_error"][-1], "std": None, "seeds": 1, "paper": None})
     if p == 1:          # every block in every step: nothing but update_decoupled
         np.testing.assert_allclose(history["train_loss"], train(network(method))["train_loss"], rtol=1e-3)
@@ -139,8 +141,8 @@ print(inspect.getsource(full_unlock))
 # %%
 def unlocked_network():
     rng = stream(0, "synthesizer", 1)
-    return network(schedule=full_unlock, optimizer=adam(1e-3), synthesizer_optimizer=adam(1e-3),
-                   input_synthesizer=lambda n_h: InputSynthesizer(data.n_in, n_h, rng), input_optimizer=adam(1e-3))
+    return network(algorithm=full_unlock, optimizer=adam(1e-3), synthesizer_lr=adam(1e-3),
+                   input_synthesizer=lambda n_h: input_synthesizer(data.n_in, n_h, rng), input_optimizer=adam(1e-3))
 
 draw_network(unlocked_network())
 
@@ -247,7 +249,7 @@ timeline(ideal, title="Who does what when, computed from costs")
 
 # %%
 n_steps, unlock_rng = 200 if SHORT else 800, stream(0, "synthesizer", 1)
-unlock = dict(input_synthesizer=lambda n_h: InputSynthesizer(data.n_in, n_h, unlock_rng), input_optimizer=adam(1e-3))
+unlock = dict(input_synthesizer=lambda n_h: input_synthesizer(data.n_in, n_h, unlock_rng), input_optimizer=adam(1e-3))
 runs = {"locked": on_two_workers(network("backprop", two_halves(), td.backprop), "locked", n_steps, recorded=(30, n_steps)),
         "decoupled": on_two_workers(network(blocks=two_halves()), "free", n_steps, recorded=(30, n_steps)),
         "fully unlocked": on_two_workers(network(blocks=two_halves(), **unlock), "free", n_steps, unlock=True,
@@ -331,7 +333,7 @@ learning_curve(curves, title="Speed-up over one worker, computed from costs", xl
 # second step it guesses NaN, and the lowest block updates to NaN. A failure travels down one block per step.
 # </details>
 #
-# **3.** BP(λ) mixes the two gradients: `from tinydni.dni import BPLambda`, `schedule=BPLambda(0.5)`. Train
+# **3.** BP(λ) mixes the two gradients: `from tinydni.dni import BPLambda`, `algorithm=BPLambda(0.5)`. Train
 # with λ = 0, 0.5 and 1 for `cdni`. Which of them is backpropagation, and which locks are back for λ > 0?
 #
 # <details><summary>Hint</summary>

@@ -22,10 +22,14 @@ from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.gradcheck import check_layer
-from tinydni.layers.conv_kernels import correlate, correlate_by_rows, input_gradient, kernel_gradient
+from tinydni.convolution import correlate, input_gradient, kernel_gradient
+from tinydni.layers.conv_kernels import correlate_by_rows
 from tinydni.plots import Picture, gradient_quality, learning_curve
 from tinydni.random import stream
-from tinydni.synthesizers import ConvSynthesizer, Flattened, LinearSynthesizer, VirtualNetwork
+from tinydni.synthesizers import LinearSynthesizer
+from tinydni.variants.controls import Flattened
+from tinydni.variants.conv_synthesizer import conv_synthesizer
+from tinydni.virtual import VirtualNetwork
 from tinydni.training import Training
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
@@ -427,7 +431,7 @@ for block in blocks():
 # %% [markdown]
 # What crosses an interface is now an image, and a synthesizer has to guess an image of gradients. The obvious
 # thing to guess with is a convolution. The label goes in as *maps*: ten more channels, of which one is 1
-# everywhere and the others 0. `ConvSynthesizer` in its linear form is one convolution of `[h, label maps]`.
+# everywhere and the others 0. `conv_synthesizer` in its linear form is one convolution of `[h, label maps]`.
 #
 # The arms are those of notebooks 4 and 5: `cdni` guesses with that convolution; `vfbn` imagines a linear classifier
 # on the whole image; `label-only` sees nothing but the label; and of `none` only the last layer learns. All
@@ -447,19 +451,19 @@ def adam(lr, eps=1e-8):
 def recipe(method, seed=0):
     rng = stream(seed, "synthesizer")
     return {
-        "backprop": dict(schedule=td.backprop, optimizer=adam(1e-2)),
-        "cdni": dict(synthesizer=lambda *shape: ConvSynthesizer(shape[-1], rng, n_context=10), optimizer=adam(5e-3),
-                     top_optimizer=adam(1e-2), synthesizer_optimizer=adam(3e-3)),
+        "backprop": dict(algorithm=td.backprop, optimizer=adam(1e-2)),
+        "cdni": dict(synthesizer=lambda *shape: conv_synthesizer(shape[-1], rng, n_context=10), optimizer=adam(5e-3),
+                     top_lr=adam(1e-2), synthesizer_lr=adam(3e-3)),
         "vfbn": dict(synthesizer=lambda *shape: VirtualNetwork(linear_on(shape), 10, step=1e-3), optimizer=adam(5e-3),
-                     top_optimizer=adam(1e-2), synthesizer_optimizer=adam(3e-2)),
+                     top_lr=adam(1e-2), synthesizer_lr=adam(3e-2)),
         "label-only": dict(synthesizer=lambda *shape: Flattened(LinearSynthesizer(int(np.prod(shape)), n_context=10, reads_h=False)),
-                           optimizer=adam(1e-3), top_optimizer=adam(3e-2), synthesizer_optimizer=adam(1e-3)),
-        "none": dict(schedule=td.top_only, optimizer=adam(3e-1)),
+                           optimizer=adam(1e-3), top_lr=adam(3e-2), synthesizer_lr=adam(1e-3)),
+        "none": dict(algorithm=td.no_backprop, optimizer=adam(3e-1)),
     }[method]
 
 def train(method, seed=0):
     """Trains the network with one of the recipes. Returns it and its history."""
-    net = td.decouple(blocks(seed), td.SoftmaxCrossEntropy(), input_shape=image_shape, **recipe(method, seed))
+    net = td.build(blocks(seed), td.SoftmaxCrossEntropy(), input_shape=image_shape, **recipe(method, seed))
     guesses = method not in ("backprop", "none")
     training = Training(net, data, epochs, batch_size=64, seed=seed, schedule=td.LinearDecay(epochs * (n_train // 64)),
                         context=data.context() if guesses else None, measure_gradients=guesses)
@@ -472,7 +476,7 @@ for method in METHODS:
     print(f"{method:10s} {histories[method]['test_error'][-1]:5.2f} % of the test images misread")
 
 # %% [markdown]
-# Is there no more in a `ConvSynthesizer` than one convolution? Ask the lowest of the trained ones, and the
+# Is there no more in a `conv_synthesizer` than one convolution? Ask the lowest of the trained ones, and the
 # convolution of our own:
 
 # %%
@@ -546,7 +550,7 @@ assert not MNIST or explained["one for all places"] < 0.5 * explained["a mean fo
 
 # %%
 rows = replace(data, x=data.x.reshape(n_train, -1), x_test=data.x_test.reshape(n_test, -1))
-flat = td.decouple(td.mlp([rows.n_in, 256, 10], stream(0, "weights")), td.SoftmaxCrossEntropy(), adam(2e-3), schedule=td.backprop)
+flat = td.build(td.mlp([rows.n_in, 256, 10], stream(0, "weights")), td.SoftmaxCrossEntropy(), adam(2e-3), algorithm=td.backprop)
 Training(flat, rows, epochs, batch_size=64, seed=0, schedule=td.LinearDecay(epochs * (n_train // 64))).run()
 
 def errors_when_moved(net, pixels):
@@ -600,8 +604,8 @@ learning_curve(curves, title="Digits, moved to the right", xlabel="pixels", ylab
 # three places. Nothing else changes. Pixels that no window meets get dx = 0.
 # </details>
 #
-# **4.** Take away the label: `ConvSynthesizer(shape[-1], rng)`, no context, with `optimizer=adam(1e-3, eps=3e-3)`,
-# `top_optimizer=adam(3e-2)`, `synthesizer_optimizer=adam(1e-3)`. Where does it end, and why there?
+# **4.** Take away the label: `conv_synthesizer(shape[-1], rng)`, no context, with `optimizer=adam(1e-3, eps=3e-3)`,
+# `top_lr=adam(3e-2)`, `synthesizer_lr=adam(1e-3)`. Where does it end, and why there?
 #
 # <details><summary>Hint</summary>
 #

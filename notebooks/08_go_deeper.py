@@ -24,8 +24,11 @@ import tinydni as td
 from tinydni.gradcheck import check_layer
 from tinydni.plots import learning_curve
 from tinydni.random import stream
-from tinydni.schedules import CosineDecay
-from tinydni.synthesizers import ConvSynthesizer, Flattened, LinearSynthesizer, Scaled, VirtualLinear, VirtualNetwork
+from tinydni.optimizers import CosineDecay
+from tinydni.synthesizers import LinearSynthesizer
+from tinydni.variants.controls import Flattened, Scaled
+from tinydni.variants.conv_synthesizer import conv_synthesizer
+from tinydni.virtual import VirtualLinear, VirtualNetwork
 from tinydni.training import Training
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
@@ -109,8 +112,8 @@ def deep_blocks(kind, size, seed=0):
     return [td.Sequential(td.Linear(digits.n_in, WIDTH, rng), td.Tanh()),
             *(kind(branch(WIDTH, size, rng)) for _ in range(DEPTH)), td.Linear(WIDTH, 10, rng)]
 
-def network(blocks, schedule=td.backprop, lr=2e-3, **options):
-    return td.decouple(blocks, td.SoftmaxCrossEntropy(), optimizer=lambda: td.Adam(lr), schedule=schedule, **options)
+def network(blocks, algorithm=td.backprop, lr=2e-3, **options):
+    return td.build(blocks, td.SoftmaxCrossEntropy(), optimizer=lambda: td.Adam(lr), algorithm=schedule, **options)
 
 def gradients(net, n=256):
     """The gradient (n, H) at every interface of a network under backpropagation, bottom to top."""
@@ -199,7 +202,7 @@ assert not report.ok
 # %%
 def train(net, data, n_epochs=epochs, schedule=td.LinearDecay, context=None):
     """Trains a network. Returns its history."""
-    training = Training(net, data, n_epochs, batch_size=64, seed=0, schedule=schedule(n_epochs * (len(data.x) // 64)),
+    training = Training(net, data, n_epochs, batch_size=64, seed=0, algorithm=schedule(n_epochs * (len(data.x) // 64)),
                         context=context, measure_gradients=bool(net.synthesizers()))
     return training.run()
 
@@ -294,10 +297,10 @@ assert cosines[-1] < 0.6 and np.linalg.norm(pairs[0][1]) < 0.01 * np.linalg.norm
 def vfbn(blocks):
     rng = stream(0, "synthesizer")
     return network(blocks, td.update_decoupled, lr=3e-3, synthesizer=lambda n_h: VirtualLinear(n_h, 10, rng),
-                   synthesizer_optimizer=lambda: td.Adam(1e-2))
+                   synthesizer_lr=lambda: td.Adam(1e-2))
 
 arms = {"backprop": network(cut_blocks(td.CloseShortcut), lr=3e-3), "vfbn": vfbn(cut_blocks(td.CloseShortcut)),
-        "none": network(cut_blocks(td.CloseShortcut), td.top_only, lr=3e-2), "vfbn, forgetful": vfbn(cut_blocks(ForgetfulClose))}
+        "none": network(cut_blocks(td.CloseShortcut), td.no_backprop, lr=3e-2), "vfbn, forgetful": vfbn(cut_blocks(ForgetfulClose))}
 histories = {name: train(net, digits, context=digits.context() if net.synthesizers() else None) for name, net in arms.items()}
 
 last = {name: history["test_error"][-1] for name, history in histories.items()}
@@ -402,20 +405,20 @@ def virtual(shape, rng, width=32):
 def recipe(method, seed=0):
     rng = stream(seed, "synthesizer")
     return {
-        "backprop": dict(schedule=td.backprop, optimizer=momentum(0.15)),
+        "backprop": dict(algorithm=td.backprop, optimizer=momentum(0.15)),
         "vfbn": dict(synthesizer=lambda *shape: Scaled(VirtualNetwork(virtual(shape, rng), 10), 2), optimizer=momentum(0.05),
-                     synthesizer_optimizer=lambda: td.Adam(5e-3)),
-        "cdni": dict(synthesizer=lambda *shape: Scaled(ConvSynthesizer(shape[-1], rng, n_context=10), 4),
-                     optimizer=momentum(0.05), synthesizer_optimizer=lambda: td.Adam(1e-5)),
+                     synthesizer_lr=lambda: td.Adam(5e-3)),
+        "cdni": dict(synthesizer=lambda *shape: Scaled(conv_synthesizer(shape[-1], rng, n_context=10), 4),
+                     optimizer=momentum(0.05), synthesizer_lr=lambda: td.Adam(1e-5)),
         "label-only": dict(synthesizer=lambda *shape: Scaled(
                                Flattened(LinearSynthesizer(int(np.prod(shape)), n_context=10, reads_h=False)), 2),
-                           optimizer=momentum(0.05), synthesizer_optimizer=lambda: td.Adam(1e-5)),
-        "none": dict(schedule=td.top_only, optimizer=momentum(0.2)),
+                           optimizer=momentum(0.05), synthesizer_lr=lambda: td.Adam(1e-5)),
+        "none": dict(algorithm=td.no_backprop, optimizer=momentum(0.2)),
     }[method]
 
 METHODS, histories = ("backprop", "vfbn", "cdni", "label-only", "none"), {}
 for method in METHODS:
-    net = td.decouple(halves(), td.SoftmaxCrossEntropy(), input_shape=image_shape, **recipe(method))
+    net = td.build(halves(), td.SoftmaxCrossEntropy(), input_shape=image_shape, **recipe(method))
     histories[method] = train(net, data, n_epochs=4 if CIFAR else epochs, schedule=lambda n: CosineDecay(n, warm_up=n // 10),
                               context=data.context() if net.synthesizers() else None)
     print(f"{method:10s} {histories[method]['test_error'][-1]:5.1f} % of the test images wrong")
@@ -491,7 +494,7 @@ np.testing.assert_allclose(counted.std(), np.sqrt(p * (1 - p) / n), rtol=0.05)
 #
 # **4.** Let the lower half of the CIFAR network learn from a classifier of its own:
 # `from tinydni.synthesizers import LocalHead`, `synthesizer=lambda *shape: LocalHead(virtual(shape, rng), 10)`,
-# `synthesizer_optimizer=lambda: td.Adam(3e-3)`. Where does it end, and what follows for `vfbn`?
+# `synthesizer_lr=lambda: td.Adam(3e-3)`. Where does it end, and what follows for `vfbn`?
 #
 # <details><summary>Hint</summary>
 #

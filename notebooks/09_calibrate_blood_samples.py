@@ -30,7 +30,7 @@ from tinydni.lab.cytometry.resnet import mmd_resnet, reestimate_statistics
 from tinydni.lab.cytometry.synthesizer import StandardisedSynthesizer
 from tinydni.lab.cytometry.transform import Standardisation
 from tinydni.gradcheck import check_loss
-from tinydni.losses.mmd import kernel_width
+from tinydni.variants.mmd import kernel_width
 from tinydni.plots import cell_scatter, learning_curve
 from tinydni.random import stream
 
@@ -289,17 +289,17 @@ def network(method, seed=0):
     rng, hidden = stream(seed, "synthesizer"), () if "one dense layer" in method else (32,)
     lr, top_lr = (1e-3, 1e-3) if "one rate" in method else (3e-4, 2e-3)
     recipe = {
-        "backprop": dict(schedule=td.backprop, optimizer=rmsprop(1e-3)),
-        "none": dict(schedule=td.top_only, optimizer=rmsprop(1e-3)),
+        "backprop": dict(algorithm=td.backprop, optimizer=rmsprop(1e-3)),
+        "none": dict(algorithm=td.no_backprop, optimizer=rmsprop(1e-3)),
     }.get(method, dict(synthesizer=lambda n: StandardisedSynthesizer(n, rng, hidden), optimizer=rmsprop(lr),
-                       top_optimizer=rmsprop(top_lr), synthesizer_optimizer=lambda: td.Adam(1e-2)))
-    return td.decouple(mmd_resnet(8, stream(seed, "weights")), td.MMD(pipeline.m), input_shape=(8,), **recipe)
+                       top_lr=rmsprop(top_lr), synthesizer_lr=lambda: td.Adam(1e-2)))
+    return td.build(mmd_resnet(8, stream(seed, "weights")), td.MMD(pipeline.m), input_shape=(8,), **recipe)
 
 def train(net, source, factor=td.Constant(), updates=updates, seed=0):
     """Moves the cells of the source towards the reference. Returns the MMD of every update, before it."""
     order, history = stream(seed, "order"), []
     for step in range(updates):
-        net.set_factor(factor(step))
+        net.scale_learning_rates(factor(step))
         x, y = (cells[order.choice(len(cells), 1000, replace=False, shuffle=False)] for cells in (source, target))
         history.append(float(net.step(x, y)))
     reestimate_statistics(net, source)

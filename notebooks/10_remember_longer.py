@@ -18,10 +18,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
-from tinydni.dni.boundary import Boundary
+from tinydni.recurrent_dni import Boundary
 from tinydni.dni.gradient_sum import GradientSum
-from tinydni.dni.recurrent import RecurrentModule, RecurrentNetwork
-from tinydni.dni.windows import cut
+from tinydni.recurrent_dni import RecurrentModule, RecurrentNetwork
+from tinydni.recurrent_dni import cut
 from tinydni.lab.jobs.copy_task import JOB as COPY
 from tinydni.lab.jobs.recall import JOB as RECALL
 from tinydni.gradcheck import check_layer

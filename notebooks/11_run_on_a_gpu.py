@@ -170,10 +170,10 @@ data = td.datasets.digits()
 context = data.context()
 
 def network(method="cdni", layers=3, width=256, seed=0):
-    recipe = {"backprop": dict(schedule=td.backprop),
-              "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10), synthesizer_optimizer=lambda: td.Adam(1e-3))}
+    recipe = {"backprop": dict(algorithm=td.backprop),
+              "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10), synthesizer_lr=lambda: td.Adam(1e-3))}
     blocks = td.mlp([data.n_in] + [width] * (layers - 1) + [10], stream(seed, "weights"))
-    return td.decouple(blocks, td.SoftmaxCrossEntropy(), optimizer=lambda: td.Adam(1e-3), **recipe[method])
+    return td.build(blocks, td.SoftmaxCrossEntropy(), optimizer=lambda: td.Adam(1e-3), **recipe[method])
 
 def batch_on(xp, start=0, n=64):
     """A batch of images, labels and one-hot labels on a device."""

@@ -2,8 +2,8 @@
 
 import copy
 
-from tinydni.dni import decouple
-from tinydni.layers import Layer
+from tinydni.dni import build
+from tinydni.layer import Layer
 from tinydni.losses import SoftmaxCrossEntropy
 from tinydni.optimizers import SGD
 from tinydni.synthesizers import Synthesizer
@@ -36,7 +36,7 @@ class Oracle(Synthesizer, Layer):
 
 def with_oracles(blocks, optimizer, **options):
     """The update-decoupled network of the blocks, whose synthesizers know the true gradient; options: of decouple."""
-    network = decouple(blocks, SoftmaxCrossEntropy(), optimizer, lambda *shape: Oracle(), lambda: SGD(0), **options)
+    network = build(blocks, SoftmaxCrossEntropy(), optimizer, lambda *shape: Oracle(), lambda: SGD(0), **options)
     for i, module in enumerate(network.modules[:-1]):
         module.synthesizer.above = network.modules[i + 1:]
     return network

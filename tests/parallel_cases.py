@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 import tinydni as td
-from tinydni import checkpoint
-from tinydni.dni import backprop, full_unlock
-from tinydni.layers.layer import Layer
+from tinydni.lab import files
+from tinydni.algorithms import backprop
+from tinydni.variants.full_unlock import full_unlock
+from tinydni.layer import Layer
 from tinydni.lab.workers import ParallelTraining, Plan
-from tinydni.synthesizers import InputSynthesizer
-from tinydni.training import Training, percent_bits_wrong
+from tinydni.variants.input_synthesizers import input_synthesizer
+from tinydni.training import percent_bits_wrong, Training
 
 WORKERS, LAYERS, EPOCHS, BATCH = 3, 6, 2, 16
 ENDS = [2, 3, 6]                        # two modules to worker 0, one to worker 1, three to worker 2
@@ -61,9 +62,9 @@ def network(case):
         "synthesizer": lambda n: td.LinearSynthesizer(n, data.n_out), "synthesizer_optimizer": lambda: td.Adam(0.003),
         "warm_up": 3}
     if unlocked:
-        options |= {"input_synthesizer": lambda n: InputSynthesizer(data.n_in, n, synthesizer_rng),
+        options |= {"input_synthesizer": lambda n: input_synthesizer(data.n_in, n, synthesizer_rng),
                     "input_optimizer": lambda: td.Adam(0.003)}
-    return td.decouple(blocks, td.BinaryCrossEntropy(), lambda: td.Adam(0.01), schedule=schedule, **options)
+    return td.build(blocks, td.BinaryCrossEntropy(), lambda: td.Adam(0.01), algorithm=schedule, **options)
 
 
 def dataset():
@@ -101,7 +102,7 @@ def main(folder, *cases):
         finally:
             processes.end()
         late = {str(rank): {str(n): count for n, count in found.items()} for rank, found in training.staleness.items()}
-        checkpoint.save(Path(folder) / f"{case}.npz", training.network.state(), [training.history, late])
+        files.save(Path(folder) / f"{case}.npz", training.network.state(), [training.history, late])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import sys
 
-from tinydni.lab.cli import main
-
 if __name__ == "__main__":
+    from tinydni.lab.cli import main
     sys.exit(main())

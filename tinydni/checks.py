@@ -1,12 +1,16 @@
-"""Small checks that turn a wrong argument into a sentence: what it is called, what was got, what to do."""
+"""Checks that turn a wrong argument into a sentence: its name, what was got, what to do."""
 
 import numbers
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
+from tinydni.backend import Array
 
-def positive_int(value, name, minimum=1):
-    """Raises unless `value` is a whole number of at least `minimum`."""
+
+def check_positive_int(value: Any, name: str, minimum: int = 1) -> int:
+    """Return `value` if it is a whole number of at least `minimum`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be a whole number; got {value!r} ({type(value).__name__}).")
     if value < minimum:
@@ -14,98 +18,105 @@ def positive_int(value, name, minimum=1):
     return int(value)
 
 
-def in_range(value, name, low, high, include_low=True, include_high=True):
-    """Raises unless `value` is a real number between `low` and `high` (None: no bound)."""
+def check_range(value: Any, name: str, low: float | None, high: float | None,
+                include_low: bool = True, include_high: bool = True) -> float:
+    """Return `value` if it is a real number between `low` and `high` (None: no bound)."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number; got {value!r} ({type(value).__name__}).")
-    above = low is None or (value >= low if include_low else value > low)
-    below = high is None or (value <= high if include_high else value < high)
-    if not (above and below and np.isfinite(value)):
+    number = float(value)       # a NumPy scalar would promote the arrays that it meets
+    above = low is None or (number >= low if include_low else number > low)
+    below = high is None or (number <= high if include_high else number < high)
+    if not (above and below and np.isfinite(number)):
         left = "(-inf" if low is None else f"{'[' if include_low else '('}{low}"
         right = "inf)" if high is None else f"{high}{']' if include_high else ')'}"
         raise ValueError(f"{name} must lie in {left}, {right}; got {value}.")
-    return float(value)         # a NumPy scalar would promote the arrays that it meets
+    return number
 
 
-def function(value, name, example):
-    """Raises unless `value` can be called."""
+def check_callable(value: Any, name: str, example: str) -> None:
+    """Raise TypeError unless `value` can be called."""
     if not callable(value):
-        raise TypeError(f"{name} must be a function that makes one, such as {example}; got {value!r}.")
+        raise TypeError(f"{name} must be a function that makes one, such as {example}; "
+                        f"got {value!r}.")
 
 
-def distinct(layers, owner):
-    """Raises if one layer stands in two places: its second forward pass would overwrite what the first one kept."""
-    seen = set()
-    for layer in layers:
-        if id(layer) in seen:
-            raise ValueError(f"{owner}: {layer!r} stands in two places, but keeps what backward needs for one. "
-                             "Make one layer for each.")
-        seen.add(id(layer))
-
-
-def generator(rng, name="rng"):
-    """Raises unless `rng` is a numpy.random.Generator."""
+def check_generator(rng: Any, name: str = "rng") -> np.random.Generator:
+    """Return `rng` if it is a numpy.random.Generator."""
     if not isinstance(rng, np.random.Generator):
         raise TypeError(f"{name} must be a numpy.random.Generator; got {rng!r}. "
                         "Make one with numpy.random.default_rng(seed).")
     return rng
 
 
-def features(x, n, dtype, owner):
-    """Raises unless `x` is (N, ..., n) with the owner's dtype: the check at the entrance of a layer."""
+def check_distinct(layers: Iterable[Any], owner: str) -> None:
+    """Raise ValueError if a layer stands in two places, where it would forget the first pass."""
+    seen: set[int] = set()
+    for layer in layers:
+        if id(layer) in seen:
+            raise ValueError(f"{owner}: {layer!r} stands in two places, but keeps what backward "
+                             "needs for one. Make one layer for each.")
+        seen.add(id(layer))
+
+
+def check_features(x: Array, n: int, dtype: Any, owner: str) -> None:
+    """Raise unless `x` is (N, ..., n) with the owner's dtype: the check at a layer's entrance."""
     if x.shape[-1:] != (n,) or x.ndim < 2:
         raise ValueError(f"{owner}: x must have shape (N, {n}); got {tuple(x.shape)}.")
     if x.dtype != dtype:
-        or_the_layer = f", or the layer, with layer.to(dtype='{x.dtype}')" if x.dtype.kind == "f" else ""
+        hint = f", or the layer, with layer.to(dtype='{x.dtype}')" if x.dtype.kind == "f" else ""
         raise TypeError(f"{owner}: x has dtype {x.dtype}, but the parameters are {dtype}. "
-                        f"Convert the data once, with x.astype('{dtype}'){or_the_layer}.")
+                        f"Convert the data once, with x.astype('{dtype}'){hint}.")
 
 
-def rows(x, n, dtype, owner):
-    """Raises unless `x` is (N, n) with the owner's dtype, where more axes would go wrong later."""
+def check_rows(x: Array, n: int, dtype: Any, owner: str) -> None:
+    """Raise unless `x` is (N, n) with the owner's dtype."""
     if x.ndim != 2:
         raise ValueError(f"{owner}: x must have shape (N, {n}); got {tuple(x.shape)}.")
-    features(x, n, dtype, owner)
+    check_features(x, n, dtype, owner)
 
 
-def same_dtype(a, b, name_a, name_b):
-    """Raises unless two arrays have the same dtype, so that nothing is promoted in silence."""
+def check_same_dtype(a: Array, b: Array, name_a: str, name_b: str) -> None:
+    """Raise TypeError where two arrays differ in dtype: nothing is promoted in silence."""
     if a.dtype != b.dtype:
-        raise TypeError(f"{name_a} has dtype {a.dtype}, but {name_b} has dtype {b.dtype}. Convert one of them, "
-                        f"such as {name_b}.astype('{a.dtype}').")
+        raise TypeError(f"{name_a} has dtype {a.dtype}, but {name_b} has dtype {b.dtype}. "
+                        f"Convert one of them, such as {name_b}.astype('{a.dtype}').")
 
 
-def same_shape(a, b, name_a, name_b, hint=""):
-    """Raises unless two arrays have the same shape."""
+def check_same_shape(a: Array, b: Array, name_a: str, name_b: str, hint: str = "") -> None:
+    """Raise ValueError where two arrays differ in shape: nothing is broadcast in silence."""
     if a.shape != b.shape:
-        raise ValueError(f"{name_a} has shape {tuple(a.shape)}, but {name_b} has shape {tuple(b.shape)}. {hint}".rstrip())
+        raise ValueError(f"{name_a} has shape {tuple(a.shape)}, but {name_b} has shape "
+                         f"{tuple(b.shape)}. {hint}".rstrip())
 
 
-def labels(y, n_classes, n, name="target"):
-    """Raises unless `y` (N,) holds whole numbers from 0 to n_classes - 1, one per example."""
+def check_labels(y: Array, n_classes: int, n: int, name: str = "target") -> None:
+    """Raise unless `y` (N,) holds whole numbers from 0 to n_classes - 1, one per example."""
     if y.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold whole-number class labels; got dtype {y.dtype}.")
     if y.shape != (n,):
-        raise ValueError(f"{name} must have shape ({n},), one label per example; got {tuple(y.shape)}.")
+        raise ValueError(f"{name} must have shape ({n},), one label per example; "
+                         f"got {tuple(y.shape)}.")
     bad = (y < 0) | (y >= n_classes)
     if bad.any():
         i = int(np.argmax(bad))
         raise ValueError(f"{name} must lie in 0 ... {n_classes - 1}; got {y[i]} at index {i}.")
 
 
-def finite(x, name):
-    """Raises if `x` holds NaN or infinity; names the first place."""
+def check_finite(x: Array, name: str) -> None:
+    """Raise ValueError if `x` holds NaN or infinity; names the first place."""
     if not np.isfinite(x).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
-        raise ValueError(f"{name} must be finite; got {x[index]} at index {index}. Remove or repair these entries first.")
+        raise ValueError(f"{name} must be finite; got {x[index]} at index {index}. "
+                         "Remove or repair these entries first.")
 
 
-def context(c, h, n_context, owner):
-    """Raises unless the context of a synthesizer is (N, n_context) with the dtype of h, or None where n_context is 0."""
+def check_context(c: Array | None, h: Array, n_context: int, owner: str) -> None:
+    """Raise unless a synthesizer's context is (N, n_context) as h, or None where that is 0."""
     got = None if c is None else tuple(c.shape)
     wanted = (len(h), n_context) if n_context else None
     if got != wanted:
-        raise ValueError(f"{owner}: context must be {'None' if wanted is None else f'an array of shape {wanted}'}; got {got}. "
+        array = "None" if wanted is None else f"an array of shape {wanted}"
+        raise ValueError(f"{owner}: context must be {array}; got {got}. "
                          "n_context at construction says how many columns the context has.")
     if c is not None:
-        same_dtype(h, c, f"{owner}: h", "context")
+        check_same_dtype(h, c, f"{owner}: h", "context")

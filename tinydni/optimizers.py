@@ -1,116 +1,118 @@
-"""Rules that turn gradients into steps, in place; their memory is kept per parameter path.
+"""Rules that turn gradients into steps, and schedules that change the learning rate on the way.
 
-Every rule has a learning rate `lr`, a `factor` that a schedule sets (the step uses lr · factor), a
-`weight_decay` λ (adds λW to the gradient of weights, not of biases or normalisation scales), and `clip_norm`
-(scales the gradients of one layer tree down together where their common norm is larger).
-
-A rule is written twice: `rule` says it with arrays, one operation after the other; `fused` is the same chain as the
-body of one kernel, which a GPU runs in one launch. What changes from step to step enters both as `numbers`.
+A rule works in place. Its state is kept per parameter path.
 """
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
-from tinydni import backend, checks, kernels
+from tinydni.backend import Array, moved
+from tinydni.checks import check_positive_int, check_range
+
+__all__ = ["Adam", "Constant", "CosineDecay", "LinearDecay", "Momentum", "Optimizer", "RMSProp",
+           "SGD", "StepDecay"]
 
 
 class Optimizer:
-    """step(layer) applies the rule of the subclass to every parameter of `layer` and the layers inside it."""
+    """The contract of a rule: step(layer) changes every parameter in `layer` by its gradient.
 
-    memory = ()         # names of the arrays that the rule keeps for each parameter
-    constants = ()      # names of its numbers that never change
-    numbers_of = ("rate",)      # names of those that change from step to step
-    fused = None        # the rule as the body of a kernel, see kernels.chain, over p, dp and these names; or None
-    scalars = None      # the numbers as arrays (), while a step is captured as a graph: see capture.py
+    Parameters
+    ----------
+    lr : learning rate; a step uses lr · scale, where a schedule sets the attribute `scale`
+    weight_decay : λ, adds λ W to the gradient of weights, not of biases or normalisation scales
+    clip_norm : scales the gradients of one layer tree down together where their norm is larger
+    """
 
-    def __init__(self, lr, weight_decay=0.0, clip_norm=None):
-        self.lr = float(checks.in_range(lr, "lr", 0, None))
-        self.weight_decay = float(checks.in_range(weight_decay, "weight_decay", 0, None))
+    state_names: tuple[str, ...] = ()       # the arrays that the rule keeps for each parameter
+    rule: Callable[..., None]               # rule(xp, p, dp, *state, *numbers), in place
+
+    def __init__(self, lr: float, weight_decay: float = 0.0, clip_norm: float | None = None):
+        self.lr = check_range(lr, "lr", 0, None)
+        self.weight_decay = check_range(weight_decay, "weight_decay", 0, None)
         if clip_norm is not None:
-            checks.in_range(clip_norm, "clip_norm", 0, None, include_low=False)
+            check_range(clip_norm, "clip_norm", 0, None, include_low=False)
         self.clip_norm = clip_norm
-        self.factor = 1.0
-        self.steps = 0
-        self.memories = {}
-        self.layer = None
+        self.scale = 1.0
+        self.steps = np.zeros((), int)
+        self.states: dict[str, list[Array]] = {}
+        self.layer: Any = None
 
-    def step(self, layer):
-        """One update. Raises RuntimeError where a gradient was never set, or the memory is another layer's."""
-        if self.memory and self.layer not in (None, layer):
-            raise RuntimeError(f"{self!r} keeps the memory of another layer; make one optimizer for each.")
+    def step(self, layer: Any) -> None:
+        """Change the parameters of `layer` and of the layers inside it, in place.
+
+        Raises
+        ------
+        RuntimeError
+            Where a gradient was never set, or the state is that of another layer.
+        """
         slots = layer.slots()
         gradients = [self.gradient(*slot) for slot in slots]
-        self.layer = layer
+        self.belong_to(layer)
         self.steps += 1
         if self.clip_norm is not None:
             gradients = clip_by_norm(layer.xp, gradients, self.clip_norm)
-        numbers = self.scalars or self.numbers(self.steps)
-        rule = self.rule if layer.xp is np or not (self.fused and kernels.fuses(layer.xp)) else self.in_one_launch
+        numbers = self.numbers(int(self.steps))
         for (path, owner, name), gradient in zip(slots, gradients):
-            parameter = getattr(owner, name)
-            if self.memory and path not in self.memories:
-                self.memories[path] = [layer.xp.zeros_like(parameter) for _ in self.memory]
-            rule(layer.xp, parameter, gradient, *self.memories.get(path, ()), *numbers)
+            p = getattr(owner, name)
+            self.rule(layer.xp, p, gradient, *self.state_of(path, layer.xp, p), *numbers)
 
-    def gradient(self, path, layer, name):
-        """The gradient of one parameter, with its weight penalty."""
+    def gradient(self, path: str, layer: Any, name: str) -> Array:
+        """Return the gradient of one parameter, with its weight penalty."""
         gradient = getattr(layer, "d" + name, None)
         if gradient is None:
-            raise RuntimeError(f"the gradient of {path!r} was never set: call backward before update.")
+            raise RuntimeError(f"the gradient of {path!r} was never set: "
+                               "call backward before update.")
         if self.weight_decay and name in layer.decayed:
             return gradient + self.weight_decay * getattr(layer, name)
         return gradient
 
-    def numbers(self, t):
-        """What changes from step to step, as Python floats, in step t, counted from 1."""
-        return (self.lr * self.factor,)
+    def belong_to(self, layer: Any) -> None:
+        """Keep the state of this layer from now on."""
+        if self.state_names and self.layer not in (None, layer):
+            raise RuntimeError(f"{self!r} keeps the state of another layer; make one optimizer "
+                               "for each.")
+        self.layer = layer
 
-    def rule(self, xp, p, dp, *memory_and_numbers):
-        """The step of one parameter p with its gradient dp, in place. The numbers are floats or arrays ()."""
-        raise NotImplementedError(f"{type(self).__name__}.rule")
+    def state_of(self, path: str, xp: Any, p: Array) -> list[Array]:
+        """Return the state of one parameter, zero at first."""
+        if self.state_names and path not in self.states:
+            self.states[path] = [xp.zeros_like(p) for _ in self.state_names]
+        return self.states.get(path, [])
 
-    def in_one_launch(self, xp, p, dp, *memory_and_numbers):
-        """The same step as one kernel."""
-        memory, numbers = memory_and_numbers[:len(self.memory)], memory_and_numbers[len(self.memory):]
-        inputs = ("dp", *self.constants, *self.numbers_of)
-        kernel = kernels.chain(xp, type(self).__name__, inputs, ("p", *self.memory), self.fused)
-        kernel(dp, *(getattr(self, name) for name in self.constants), *numbers, p, *memory)
+    def numbers(self, t: int) -> tuple[Any, ...]:
+        """Return what changes from step to step, in step t, counted from 1."""
+        return (self.lr * self.scale,)
 
-    def state(self):
-        """What a continued run needs: the number of steps and the memory of each parameter, copied to the host."""
-        arrays = {f"{path}/{name}": backend.to_numpy(array).copy()
-                  for path, slots in self.memories.items() for name, array in zip(self.memory, slots)}
-        return {"steps": np.array(self.steps), **arrays}
+    def arrays(self, layer: Any) -> Iterator[tuple[str, Array]]:
+        """Yield (path, array) of all that a continued run needs."""
+        self.belong_to(layer)
+        yield "steps", self.steps
+        for path, owner, name in layer.slots():
+            state = self.state_of(path, layer.xp, getattr(owner, name))
+            yield from zip((f"{path}/{each}" for each in self.state_names), state)
 
-    def check_state(self, state, layer):
-        """Raises KeyError unless `state` is the memory of this rule for the parameters of `layer`."""
-        needed = {"steps"}
-        if state.get("steps"):
-            needed |= {f"{path}/{name}" for path, _, _ in layer.slots() for name in self.memory}
-        if state.keys() != needed:
-            raise KeyError(f"the saved memory does not fit {self!r}: got {sorted(state)}, needed is {sorted(needed)}. "
-                           "Go on with the rule that the run began with.")
-
-    def load_state(self, state, layer):
-        """Takes a state from `state()` as the memory of `layer`. Raises as `check_state`, and then nothing has changed."""
-        self.check_state(state, layer)
-        self.steps, self.layer = int(state["steps"]), layer
-        paths = [path for path, _, _ in layer.slots() if self.steps]
-        self.memories = {path: [backend.moved(state[f"{path}/{name}"], layer.xp) for name in self.memory] for path in paths}
-
-    def to(self, xp=None, dtype=None):
-        """Moves the memory to another backend, another dtype, or both. Returns the optimizer itself."""
-        for arrays in self.memories.values():
-            arrays[:] = [backend.moved(array, xp, dtype) for array in arrays]
+    def to(self, xp: Any = None, dtype: Any = None) -> "Optimizer":
+        """Move the state to another backend, another dtype, or both. Return the optimizer."""
+        for arrays in self.states.values():
+            arrays[:] = [moved(array, xp, dtype) for array in arrays]
         return self
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}(lr={self.lr:g})"
 
 
-def clip_by_norm(xp, gradients, limit):
-    """Returns the gradients scaled so that their common norm is at most `limit`  (Pascanu et al. 2013, alg. 1).
+def as_optimizer(lr: "float | Optimizer") -> Optimizer:
+    """Return an optimizer; a number is the learning rate of plain gradient descent."""
+    return lr if isinstance(lr, Optimizer) else SGD(lr)
 
-    The factor stays on the device: nothing waits for its value.
+
+def clip_by_norm(xp: Any, gradients: list[Array], limit: float) -> list[Array]:
+    """Scale gradients so that their common norm is at most `limit` (Pascanu et al. 2013, alg. 1).
+
+    The scale stays on the device: nothing waits for its value.
     """
     if not gradients:
         return gradients
@@ -122,78 +124,73 @@ def clip_by_norm(xp, gradients, limit):
 class SGD(Optimizer):
     """p ← p - lr · dp."""
 
-    fused = "p -= rate * dp"
-
-    def rule(self, xp, p, dp, rate):
+    def rule(self, xp: Any, p: Array, dp: Array, rate: float) -> None:
         p -= rate * dp
 
 
 class Momentum(Optimizer):
-    """v ← mu v + dp,   p ← p - lr v  (Polyak 1964; lr stands outside v, as in PyTorch).
+    """v ← mu v + dp,   p ← p - lr v   (Polyak 1964; lr stands outside v, as in PyTorch).
 
-    mu: share of the old velocity v that is kept
+    Parameters
+    ----------
+    mu : share of the old velocity v that is kept
+    lr, **options : as in Optimizer
     """
 
-    memory = ("v",)
-    constants = ("mu",)
-    fused = "v = mu * v + dp; p -= rate * v"
+    state_names = ("v",)
 
-    def __init__(self, lr, mu=0.9, **options):
+    def __init__(self, lr: float, mu: float = 0.9, **options: Any):
         super().__init__(lr, **options)
-        self.mu = float(checks.in_range(mu, "mu", 0, 1, include_high=False))
+        self.mu = check_range(mu, "mu", 0, 1, include_high=False)
 
-    def rule(self, xp, p, dp, v, rate):
+    def rule(self, xp: Any, p: Array, dp: Array, v: Array, rate: float) -> None:
         v *= self.mu
         v += dp
         p -= rate * v
 
 
 class RMSProp(Optimizer):
-    """v ← rho v + (1 - rho) dp²,   p ← p - lr dp / (sqrt(v) + eps)  (Hinton 2012, lecture 6e)."""
+    """v ← rho v + (1 - rho) dp²,   p ← p - lr dp / (sqrt(v) + eps)   (Hinton 2012, lecture 6e)."""
 
-    memory = ("v",)
-    constants = ("rho", "share", "eps")
-    fused = "v = rho * v + share * (dp * dp); p -= rate * dp / (sqrt(v) + eps)"
+    state_names = ("v",)
 
-    def __init__(self, lr, rho=0.9, eps=1e-7, **options):
+    def __init__(self, lr: float, rho: float = 0.9, eps: float = 1e-7, **options: Any):
         super().__init__(lr, **options)
-        self.rho = float(checks.in_range(rho, "rho", 0, 1, include_high=False))
-        self.share = 1 - self.rho
-        self.eps = float(checks.in_range(eps, "eps", 0, None, include_low=False))
+        self.rho = check_range(rho, "rho", 0, 1, include_high=False)
+        self.eps = check_range(eps, "eps", 0, None, include_low=False)
 
-    def rule(self, xp, p, dp, v, rate):
+    def rule(self, xp: Any, p: Array, dp: Array, v: Array, rate: float) -> None:
         v *= self.rho
-        v += self.share * (dp * dp)
+        v += (1 - self.rho) * (dp * dp)
         p -= rate * dp / (xp.sqrt(v) + self.eps)
 
 
 class Adam(Optimizer):
-    """Adam  (Kingma & Ba 2015, algorithm 1).
+    """Adam (Kingma & Ba 2015, algorithm 1).
 
     m ← b1 m + (1 - b1) dp,   v ← b2 v + (1 - b2) dp²,   c_i = 1 - b_i^t,
     p ← p - lr · (m / c1) / (sqrt(v / c2) + eps).
 
-    Kept are M = m / (1 - b1) and V = v / (1 - b2), so that the constants leave the arrays and join lr and eps:
-    with k = sqrt(c2 / (1 - b2)) the step is lr · k (1 - b1) / c1 · M / (sqrt(V) + k eps), in ten passes
-    without a temporary array but one. The two numbers that change are rate = lr k (1 - b1) / c1 and least = k eps.
+    Kept are M = m / (1 - b1) and V = v / (1 - b2), so that the constants leave the arrays: with
+    k = sqrt(c2 / (1 - b2)) the step is rate · M / (sqrt(V) + least), where
+    rate = lr k (1 - b1) / c1 and least = k eps. That takes ten passes and one temporary array.
     """
 
-    memory = ("M", "V")
-    constants = ("b1", "b2")
-    numbers_of = ("rate", "least")
-    fused = "M = b1 * M + dp; V = b2 * V + dp * dp; p -= rate * (M / (sqrt(V) + least))"
+    state_names = ("M", "V")
 
-    def __init__(self, lr, b1=0.9, b2=0.999, eps=1e-8, **options):
+    def __init__(self, lr: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8,
+                 **options: Any):
         super().__init__(lr, **options)
-        self.b1 = float(checks.in_range(b1, "b1", 0, 1, include_high=False))
-        self.b2 = float(checks.in_range(b2, "b2", 0, 1, include_high=False))
-        self.eps = float(checks.in_range(eps, "eps", 0, None, include_low=False))
+        self.b1 = check_range(b1, "b1", 0, 1, include_high=False)
+        self.b2 = check_range(b2, "b2", 0, 1, include_high=False)
+        self.eps = check_range(eps, "eps", 0, None, include_low=False)
 
-    def numbers(self, t):
+    def numbers(self, t: int) -> tuple[Any, ...]:
         k = ((1 - self.b2**t) / (1 - self.b2))**0.5
-        return self.lr * self.factor * k * (1 - self.b1) / (1 - self.b1**t), k * self.eps
+        return self.lr * self.scale * k * (1 - self.b1) / (1 - self.b1**t), k * self.eps
 
-    def rule(self, xp, p, dp, M, V, rate, least):
+    def rule(self, xp: Any, p: Array, dp: Array, M: Array, V: Array, rate: float,
+             least: float) -> None:
         M *= self.b1
         M += dp
         u = dp * dp
@@ -204,3 +201,68 @@ class Adam(Optimizer):
         xp.divide(M, u, out=u)
         u *= rate
         p -= u
+
+
+# Schedules: functions from the number of the step to a scale of the learning rate. The training loop
+# gives every optimizer the scale of the common step, so that a module that updates rarely decays
+# with the clock of the run and not with its own.
+
+class Constant:
+    """scale = 1."""
+
+    def __call__(self, step: int) -> float:
+        """Return the scale at this step, counted from 0."""
+        return 1.0
+
+
+class LinearDecay:
+    """scale = 1 - step / n_steps, zero from step n_steps on."""
+
+    def __init__(self, n_steps: int):
+        self.n_steps = check_positive_int(n_steps, "n_steps")
+
+    def __call__(self, step: int) -> float:
+        """Return the scale at this step, counted from 0."""
+        return max(0.0, 1 - step / self.n_steps)
+
+
+class CosineDecay:
+    """scale = (1 + cos(pi · share of the way)) / 2, after a linear rise (Loshchilov & Hutter 2017).
+
+    Parameters
+    ----------
+    n_steps : length of the run
+    warm_up : how many of them rise to the full rate; shorter than the run
+    """
+
+    def __init__(self, n_steps: int, warm_up: int = 0):
+        self.n_steps = check_positive_int(n_steps, "n_steps")
+        self.warm_up = check_positive_int(warm_up, "warm_up", minimum=0)
+        if self.warm_up >= self.n_steps:
+            raise ValueError(f"warm_up must be shorter than the run of {n_steps} steps; "
+                             f"got {warm_up}.")
+
+    def __call__(self, step: int) -> float:
+        """Return the scale at this step, counted from 0."""
+        if step < self.warm_up:
+            return (step + 1) / self.warm_up
+        share = min(1.0, (step - self.warm_up) / (self.n_steps - self.warm_up))
+        return (1 + math.cos(math.pi * share)) / 2
+
+
+class StepDecay:
+    """scale = gamma ^ (number of boundaries passed).
+
+    Parameters
+    ----------
+    boundaries : the steps at which the rate drops, for example (300_000, 400_000)
+    gamma : factor of each drop
+    """
+
+    def __init__(self, boundaries: Iterable[int], gamma: float = 0.1):
+        self.boundaries = sorted(check_positive_int(b, "boundaries") for b in boundaries)
+        self.gamma = check_range(gamma, "gamma", 0, 1, include_low=False)
+
+    def __call__(self, step: int) -> float:
+        """Return the scale at this step, counted from 0."""
+        return float(self.gamma ** sum(step >= b for b in self.boundaries))

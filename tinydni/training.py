@@ -1,121 +1,145 @@
-"""The training loop: epochs, batches, evaluation, history; and all that is needed to stop and go on."""
+"""The training loop: epochs, batches, evaluation, history; and what is needed to stop and go on."""
 
 import math
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
-from tinydni import backend, checks
-from tinydni.capture import CapturedStep
-from tinydni.dni.quality import gradient_quality
+from tinydni.backend import Array, asarray
+from tinydni.checks import check_positive_int
+from tinydni.dni import Network
+from tinydni.optimizers import Constant
 from tinydni.random import stream
-from tinydni.schedules import Constant
+
+__all__ = ["DivergedError", "Training", "percent_bits_wrong", "percent_wrong"]
 
 
 class DivergedError(FloatingPointError):
     """The loss became NaN or infinite."""
 
 
-def percent_wrong(prediction, target):
-    """The share of examples whose largest output is not the labelled one [%].
-
-    prediction (N, K): outputs    target (N,): labels
-    """
+def percent_wrong(prediction: Array, target: Array) -> float:
+    """Return the share of examples whose largest output (N, K) is not the labelled one [%]."""
     return 100 * float((prediction.argmax(axis=1) != target).mean())
 
 
-def percent_bits_wrong(prediction, target):
-    """The share of bits on the wrong side [%].
-
-    prediction (N, M): logits, above 0 means 1    target (N, M): bits
-    """
+def percent_bits_wrong(prediction: Array, target: Array) -> float:
+    """Return the share of bits on the wrong side [%]; a logit above 0 means 1."""
     return 100 * float(((prediction > 0) != (target > 0.5)).mean())
 
 
 class Training:
     """A network on its way through a data set.
 
-    network: to be trained, on any backend    dataset: x, y, x_test, y_test, see tinydni.datasets
-    epochs, batch_size: the examples left over at the end of an epoch, fewer than a batch, wait for the next
-    seed: of the order of the examples    schedule: factor of the learning rates by step
-    error: function (prediction, target) -> number, shown for the held-out part after every epoch
-    context (N, C): what the synthesizers may see of each training example beside h, such as dataset.context(), or None
-    measure_gradients: whether to compare synthetic and true gradients, see gradient_quality: True, before the last step
-    of every epoch, or a number k, before every k-th step; always on a batch that the synthesizers have yet to learn from
-    synthesizer_schedule: of the synthesizers' learning rates, if it is not `schedule`
-    augment: function (xp, x, rng) -> x that changes the inputs of every step at random, such as crop_and_flip, or None
-    capture: whether a GPU repeats the step as one CUDA graph, see CapturedStep, which says what it cannot be used for
+    The order of every epoch depends only on the seed and the epoch, so that a run that was stopped
+    and resumed sees what an uninterrupted one sees. The examples left over at the end of an epoch,
+    fewer than a batch, wait for the next.
 
-    history: lists with one entry per epoch: `epoch`, `train_loss` (mean over the batches, each before its update),
-    `test_error` (or `validation_error`), `synthesizer_loss` (of the last batch, one number per interface),
-    and, if measured, `gradients` (one dict per interface) with the places `gradients_at` [epochs].
-    The order of every epoch depends only on the seed and the epoch, so that a run that was stopped and resumed
-    sees what an uninterrupted one sees.
+    Parameters
+    ----------
+    network : to be trained, on any backend
+    dataset : x, y, x_test, y_test, see tinydni.datasets
+    epochs, batch_size : how long, and how many examples in a step
+    seed : of the order of the examples
+    schedule : scale of the learning rates by step, see optimizers
+    error : function (prediction, target) -> number, for the held-out part after every epoch
+    context (N, C) : what the synthesizers may see of each training example beside h, or None
+    synthesizer_schedule : of the synthesizers' learning rates, if it is another
+    augment : function (xp, x, rng) -> x that changes the inputs of every step at random, or None
+    step : function (x, target, context) -> loss in place of network.step, or None
+
+    Attributes
+    ----------
+    history : lists with one entry per epoch: `epoch`, `train_loss` (mean over the batches, each
+        before its update), `test_error` (or `validation_error`), `synthesizer_loss` (of the last
+        batch, one number per interface, None before it has learned)
+    stopped : set it to True to stop after the current step
+
+    Examples
+    --------
+    >>> import numpy as np, tinydni as td
+    >>> data = td.datasets.addition(bits=4)
+    >>> blocks = td.mlp((data.n_in, 16, data.y.shape[1]), np.random.default_rng(0))
+    >>> net = td.build(blocks, td.BinaryCrossEntropy(), 0.1, algorithm=td.backprop)
+    >>> history = Training(net, data, 2, 32, seed=0, error=percent_bits_wrong).run()
+    >>> history["epoch"]
+    [1, 2]
     """
 
-    def __init__(self, network, dataset, epochs, batch_size, seed, schedule=None, error=percent_wrong,
-                 context=None, measure_gradients=False, synthesizer_schedule=None, augment=None, capture=False):
+    def __init__(self, network: Network, dataset: Any, epochs: int, batch_size: int, seed: int,
+                 schedule: Callable[[int], float] | None = None,
+                 error: Callable[[Array, Array], float] = percent_wrong,
+                 context: Array | None = None,
+                 synthesizer_schedule: Callable[[int], float] | None = None,
+                 augment: Callable[..., Array] | None = None,
+                 step: Callable[..., Array] | None = None):
         self.network, self.dataset, self.error = network, dataset, error
-        self.epochs = checks.positive_int(epochs, "epochs")
-        self.batch_size = checks.positive_int(batch_size, "batch_size")
+        self.epochs = check_positive_int(epochs, "epochs")
+        self.batch_size = check_positive_int(batch_size, "batch_size")
         if batch_size > len(dataset.x):
-            raise ValueError(f"batch_size must be at most the number of training examples, {len(dataset.x)}; got {batch_size}.")
+            raise ValueError("batch_size must be at most the number of training examples, "
+                             f"{len(dataset.x)}; got {batch_size}.")
         self.n_batches = len(dataset.x) // batch_size
         self.seed, self.schedule = seed, schedule or Constant()
         self.synthesizer_schedule, self.augment = synthesizer_schedule, augment
-        self.captured = CapturedStep(network) if capture else None
+        self.network_step = step or network.step
         self.xp = network.modules[0].block.xp
-        self.x, self.y = (backend.asarray(self.xp, array) for array in (dataset.x, dataset.y))
-        self.context = None if context is None else backend.asarray(self.xp, context)
-        self.epoch = self.batch = 0             # completed epochs, completed batches of the current one
+        self.x, self.y = (asarray(self.xp, array) for array in (dataset.x, dataset.y))
+        self.context = None if context is None else asarray(self.xp, context)
+        self.epoch = self.batch = 0             # completed epochs, batches of the current one
         self.loss_sum = 0.0
         self.stopped = False
-        self.history = {"epoch": [], "train_loss": [], f"{dataset.held_out}_error": [], "synthesizer_loss": []}
-        self.measured_every = self.n_batches if measure_gradients is True else int(measure_gradients)     # 0: never
-        if self.measured_every:
-            self.history |= {"gradients": [], "gradients_at": []}
+        self.held_out_error = f"{dataset.held_out}_error"
+        self.history: dict[str, list[Any]] = {"epoch": [], "train_loss": [],
+                                              self.held_out_error: [], "synthesizer_loss": []}
 
     @property
-    def step(self):
+    def step(self) -> int:
         """The number of completed steps."""
         return self.epoch * self.n_batches + self.batch
 
     @property
-    def n_steps(self):
+    def n_steps(self) -> int:
         """The number of steps in all."""
         return self.epochs * self.n_batches
 
-    def place(self):
-        """Where the loop is, in words."""
-        return f"epoch {self.epoch + 1} of {self.epochs}"
-
-    def headline(self):
-        """What the last evaluation found, in words."""
-        held_out = self.dataset.held_out
-        return (f"epoch {self.epoch}: loss {self.history['train_loss'][-1]:.4f}, "
-                f"{held_out} error {self.history[f'{held_out}_error'][-1]:.2f} %")
-
     @property
-    def finished(self):
+    def finished(self) -> bool:
         """Whether all epochs are done."""
         return self.epoch == self.epochs
 
-    def run(self, callbacks=()):
-        """Trains to the last epoch, or until someone sets `stopped`. Returns the history.
+    def place(self) -> str:
+        """Say where the loop is."""
+        return f"epoch {self.epoch + 1} of {self.epochs}"
 
-        callbacks: functions of this training, called after every step; after the last step of an epoch (`batch` is
-        then 0) the epoch has been evaluated
-        Raises DivergedError when the loss is NaN or infinite.
+    def headline(self) -> str:
+        """Say what the last evaluation found."""
+        loss, error = self.history["train_loss"][-1], self.history[self.held_out_error][-1]
+        return f"epoch {self.epoch}: loss {loss:.4f}, {self.dataset.held_out} error {error:.2f} %"
+
+    def run(self, callbacks: Iterable[Callable[["Training"], None]] = ()) -> dict[str, list[Any]]:
+        """Train to the last epoch, or until someone sets `stopped`. Return the history.
+
+        callbacks: functions of this training, called after every step; after the last step of an
+        epoch (`batch` is then 0) the epoch has been evaluated.
+
+        Raises
+        ------
+        DivergedError
+            When the loss is NaN or infinite.
         """
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):     # the loss itself is watched
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):     # loss is watched
             while not (self.finished or self.stopped):
                 self.run_epoch(callbacks)
         return self.history
 
-    def run_epoch(self, callbacks=()):
-        """Trains through what is left of the current epoch and evaluates."""
-        order = backend.asarray(self.xp, stream(self.seed, "order", self.epoch).permutation(len(self.x)))
+    def run_epoch(self, callbacks: Iterable[Callable[["Training"], None]] = ()) -> None:
+        """Train through what is left of the current epoch and evaluate."""
+        order = asarray(self.xp, stream(self.seed, "order", self.epoch).permutation(len(self.x)))
         while not self.stopped:
-            self.run_batch(order[self.batch * self.batch_size:(self.batch + 1) * self.batch_size])
+            start = self.batch * self.batch_size
+            self.run_batch(order[start:start + self.batch_size])
             if self.batch == self.n_batches:
                 self.finish_epoch()
             for callback in callbacks:
@@ -123,53 +147,51 @@ class Training:
             if self.batch == 0:
                 return
 
-    def run_batch(self, index):
-        """One step on the examples `index` (batch_size,)."""
-        x, context = self.x[index], None if self.context is None else self.context[index]
+    def run_batch(self, index: Array) -> None:
+        """Take one step on the examples `index` (batch_size,)."""
+        x, target = self.x[index], self.y[index]
+        context = None if self.context is None else self.context[index]
         if self.augment is not None:
             x = self.augment(self.xp, x, stream(self.seed, "augment", self.step))
-        if self.measured_every and (self.step + 1) % self.measured_every == 0:
-            self.measure(x, self.y[index], context)
-        self.network.set_factor(self.schedule(self.step), self.synthesizer_schedule and self.synthesizer_schedule(self.step))
-        step = self.captured or self.network.step
-        self.count(float(step(x, self.y[index], context)))      # the one wait for the device
+        own = self.synthesizer_schedule and self.synthesizer_schedule(self.step)
+        self.network.scale_learning_rates(self.schedule(self.step), own)
+        loss = float(self.network_step(x, target, context))     # the one wait for the device
+        self.count(loss)
         self.batch += 1
 
-    def measure(self, x, target, context):
-        """Appends the quality of the synthetic gradients on one batch to the history."""
-        self.history["gradients"].append(gradient_quality(self.network, x, target, context))
-        self.history["gradients_at"].append(self.step / self.n_batches)
-
-    def count(self, loss):
-        """Adds the loss of one step. Raises DivergedError unless it is finite."""
+    def count(self, loss: float) -> None:
+        """Add the loss of one step. Raise DivergedError unless it is finite."""
         if not math.isfinite(loss):
-            raise DivergedError(
-                f"the training loss became {loss} in epoch {self.epoch + 1}, step {self.step + 1}. The learning rate "
-                "is probably too high: try a third of it (--lr, --synthesizer-lr), or check the data.")
+            raise DivergedError(f"the training loss became {loss} in epoch {self.epoch + 1}, step "
+                                f"{self.step + 1}. The learning rate is probably too high: try a "
+                                "third of it (--lr, --synthesizer-lr), or check the data.")
         self.loss_sum += loss
 
-    def finish_epoch(self):
-        """Evaluates: appends one entry to every list of the history."""
-        history, held_out = self.history, self.dataset.held_out
-        history["epoch"].append(self.epoch + 1)
-        history["train_loss"].append(self.loss_sum / self.n_batches)
-        history[f"{held_out}_error"].append(self.error_on(self.dataset.x_test, self.dataset.y_test))
-        history["synthesizer_loss"].append([float(s.loss()) for s in self.network.synthesizers()])
+    def finish_epoch(self) -> None:
+        """Evaluate: append one entry to every list of the history."""
+        losses = [synthesizer.loss() for synthesizer in self.network.synthesizers()]
+        for name, value in (
+                ("epoch", self.epoch + 1), ("train_loss", self.loss_sum / self.n_batches),
+                (self.held_out_error, self.error_on(self.dataset.x_test, self.dataset.y_test)),
+                ("synthesizer_loss", [None if loss is None else float(loss) for loss in losses])):
+            self.history[name].append(value)
         self.epoch, self.batch, self.loss_sum = self.epoch + 1, 0, 0.0
 
-    def train_error(self):
-        """The error on the training part, in evaluation mode."""
+    def train_error(self) -> float:
+        """Return the error on the training part, in evaluation mode."""
         return self.error_on(self.x, self.y)
 
-    def error_on(self, x, y):
-        prediction = self.network.predict(backend.asarray(self.xp, x))
-        return self.error(prediction, backend.asarray(self.xp, y))
+    def error_on(self, x: Array, y: Array) -> float:
+        """Return the error on some examples, in evaluation mode."""
+        prediction = self.network.predict(asarray(self.xp, x))
+        return self.error(prediction, asarray(self.xp, y))
 
-    def position(self):
-        """Where the loop is, as JSON can hold it; with network.state() all that a continued run needs."""
-        return {"epoch": self.epoch, "batch": self.batch, "loss_sum": self.loss_sum, "history": self.history}
+    def position(self) -> dict[str, Any]:
+        """Say where the loop is, for JSON; with network.state() all that a continued run needs."""
+        return {"epoch": self.epoch, "batch": self.batch, "loss_sum": self.loss_sum,
+                "history": self.history}
 
-    def go_to(self, position):
-        """Takes a position from `position()`."""
-        self.epoch, self.batch, self.loss_sum = position["epoch"], position["batch"], position["loss_sum"]
-        self.history = position["history"]
+    def go_to(self, position: dict[str, Any]) -> None:
+        """Take a position from `position()`."""
+        self.epoch, self.batch = position["epoch"], position["batch"]
+        self.loss_sum, self.history = position["loss_sum"], position["history"]

@@ -16,11 +16,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinydni import backend
-from tinydni.dni import backprop, decouple, top_only, update_decoupled
-from tinydni.layers import (BatchNorm, Dropout, Flatten, Linear, ReLU, Residual, Sequential, Sigmoid, Softplus, Tanh)
+from tinydni.algorithms import backprop, no_backprop, update_decoupled
+from tinydni.dni import build
+from tinydni.activations import ReLU, Sigmoid, Softplus, Tanh
+from tinydni.batchnorm import BatchNorm
+from tinydni.containers import Residual, Sequential
+from tinydni.dropout import Dropout
+from tinydni.linear import Linear
+from tinydni.pooling import Flatten
 from tinydni.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
-from tinydni.optimizers import SGD, Adam, Momentum, RMSProp
-from tinydni.synthesizers import LinearSynthesizer, MLPSynthesizer
+from tinydni.optimizers import Adam, Momentum, RMSProp, SGD
+from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer
 
 DEVICES = {name: module for name, module in BACKENDS.items() if name != "numpy"}
 
@@ -370,12 +376,12 @@ def synthesizer(form, seed=7):
     rng = np.random.default_rng(seed)
     return {"linear": lambda n_h: LinearSynthesizer(n_h), "linear with labels": lambda n_h: LinearSynthesizer(n_h, K),
             "labels only": lambda n_h: LinearSynthesizer(n_h, K, reads_h=False),
-            "mlp": lambda n_h: MLPSynthesizer(n_h, rng, hidden=(7,)),
-            "mlp with labels": lambda n_h: MLPSynthesizer(n_h, rng, K, hidden=(7, 6))}[form]
+            "mlp": lambda n_h: mlp_synthesizer(n_h, rng, hidden=(7,)),
+            "mlp with labels": lambda n_h: mlp_synthesizer(n_h, rng, K, hidden=(7, 6))}[form]
 
 
 FORMS = ("linear", "linear with labels", "labels only", "mlp", "mlp with labels")
-METHODS = {"backprop": (backprop, None), "top only": (top_only, None)} | {
+METHODS = {"backprop": (backprop, None), "top only": (no_backprop, None)} | {
     f"update-decoupled, {form}": (update_decoupled, form) for form in FORMS}
 OPTIMIZERS = {"sgd": lambda: SGD(0.05, weight_decay=1e-3), "momentum": lambda: Momentum(0.02, clip_norm=0.5),
               "rmsprop": lambda: RMSProp(0.003), "adam": lambda: Adam(0.003, weight_decay=1e-3, clip_norm=1.0)}
@@ -383,9 +389,9 @@ OPTIMIZERS = {"sgd": lambda: SGD(0.05, weight_decay=1e-3), "momentum": lambda: M
 
 def network(method, loss=None, optimizer="adam", seed=0, dropout=False):
     schedule, form = METHODS[method]
-    guess = {} if form is None else dict(synthesizer=synthesizer(form), synthesizer_optimizer=lambda: SGD(0.01))
+    guess = {} if form is None else dict(synthesizer=synthesizer(form), synthesizer_lr=lambda: SGD(0.01))
     rng = np.random.default_rng(seed)
-    return decouple(blocks(rng, dropout), loss or SoftmaxCrossEntropy(), OPTIMIZERS[optimizer], schedule=schedule,
+    return build(blocks(rng, dropout), loss or SoftmaxCrossEntropy(), OPTIMIZERS[optimizer], algorithm=schedule,
                     input_shape=(2, 3), **guess)
 
 

@@ -9,87 +9,87 @@ f32 = np.float32
 
 
 @pytest.mark.parametrize("call", [
-    lambda: checks.positive_int(np.int32(4), "n"),
-    lambda: checks.positive_int(0, "n", minimum=0),
-    lambda: checks.in_range(0, "p", 0, 1),
-    lambda: checks.in_range(np.float32(1), "p", 0, 1),
-    lambda: checks.in_range(1e300, "lr", 0, None),
-    lambda: checks.in_range(-5, "shift", None, None),
-    lambda: checks.generator(np.random.default_rng(0)),
-    lambda: checks.features(np.ones((1, 3), f32), 3, f32, "Layer"),
-    lambda: checks.same_shape(np.ones((2, 3)), np.zeros((2, 3)), "a", "b"),
-    lambda: checks.labels(np.array([0, 4, 2], np.uint8), 5, 3),
-    lambda: checks.finite(np.array([[0, -1e30]]), "x")])
+    lambda: checks.check_positive_int(np.int32(4), "n"),
+    lambda: checks.check_positive_int(0, "n", minimum=0),
+    lambda: checks.check_range(0, "p", 0, 1),
+    lambda: checks.check_range(np.float32(1), "p", 0, 1),
+    lambda: checks.check_range(1e300, "lr", 0, None),
+    lambda: checks.check_range(-5, "shift", None, None),
+    lambda: checks.check_generator(np.random.default_rng(0)),
+    lambda: checks.check_features(np.ones((1, 3), f32), 3, f32, "Layer"),
+    lambda: checks.check_same_shape(np.ones((2, 3)), np.zeros((2, 3)), "a", "b"),
+    lambda: checks.check_labels(np.array([0, 4, 2], np.uint8), 5, 3),
+    lambda: checks.check_finite(np.array([[0, -1e30]]), "x")])
 def test_what_is_right_passes(call):
     call()
 
 
 def test_numbers_come_back_as_plain_numbers():
-    assert type(checks.positive_int(np.int64(3), "n")) is int
-    assert type(checks.in_range(np.float64(0.5), "p", 0, 1)) is float
+    assert type(checks.check_positive_int(np.int64(3), "n")) is int
+    assert type(checks.check_range(np.float64(0.5), "p", 0, 1)) is float
 
 
 def test_a_generator_comes_back():
     rng = np.random.default_rng(0)
-    assert checks.generator(rng) is rng
+    assert checks.check_generator(rng) is rng
 
 
 nan = float("nan")
 WRONG = {
-    "zero": (lambda: checks.positive_int(0, "n_in"), ValueError, "n_in must be at least 1; got 0."),
-    "below the minimum": (lambda: checks.positive_int(-1, "n", 0), ValueError, "n must be at least 0; got -1."),
+    "zero": (lambda: checks.check_positive_int(0, "n_in"), ValueError, "n_in must be at least 1; got 0."),
+    "below the minimum": (lambda: checks.check_positive_int(-1, "n", 0), ValueError, "n must be at least 0; got -1."),
     "not whole": (
-        lambda: checks.positive_int(3.0, "n"),
+        lambda: checks.check_positive_int(3.0, "n"),
         TypeError, "n must be a whole number; got 3.0 (float)."),
-    "text": (lambda: checks.positive_int("3", "n"), TypeError, "n must be a whole number; got '3' (str)."),
+    "text": (lambda: checks.check_positive_int("3", "n"), TypeError, "n must be a whole number; got '3' (str)."),
     "a truth value": (
-        lambda: checks.positive_int(True, "n"),
+        lambda: checks.check_positive_int(True, "n"),
         TypeError, "n must be a whole number; got True (bool)."),
     "nothing": (
-        lambda: checks.positive_int(None, "n"),
+        lambda: checks.check_positive_int(None, "n"),
         TypeError, "n must be a whole number; got None (NoneType)."),
-    "too low": (lambda: checks.in_range(-0.1, "p", 0, 1), ValueError, "p must lie in [0, 1]; got -0.1."),
-    "too high": (lambda: checks.in_range(1.5, "p", 0, 1), ValueError, "p must lie in [0, 1]; got 1.5."),
+    "too low": (lambda: checks.check_range(-0.1, "p", 0, 1), ValueError, "p must lie in [0, 1]; got -0.1."),
+    "too high": (lambda: checks.check_range(1.5, "p", 0, 1), ValueError, "p must lie in [0, 1]; got 1.5."),
     "at an open end": (
-        lambda: checks.in_range(1, "p", 0, 1, include_high=False),
+        lambda: checks.check_range(1, "p", 0, 1, include_high=False),
         ValueError, "p must lie in [0, 1); got 1."),
     "at an open start": (
-        lambda: checks.in_range(0, "eps", 0, None, include_low=False),
+        lambda: checks.check_range(0, "eps", 0, None, include_low=False),
         ValueError, "eps must lie in (0, inf); got 0."),
-    "NaN": (lambda: checks.in_range(nan, "lr", None, None), ValueError, "lr must lie in (-inf, inf); got nan."),
+    "NaN": (lambda: checks.check_range(nan, "lr", None, None), ValueError, "lr must lie in (-inf, inf); got nan."),
     "infinity": (
-        lambda: checks.in_range(float("inf"), "lr", 0, None),
+        lambda: checks.check_range(float("inf"), "lr", 0, None),
         ValueError, "lr must lie in [0, inf); got inf."),
     "a number as text": (
-        lambda: checks.in_range("1", "lr", 0, 1),
+        lambda: checks.check_range("1", "lr", 0, 1),
         TypeError, "lr must be a number; got '1' (str)."),
-    "a seed": (lambda: checks.generator(0), TypeError,
+    "a seed": (lambda: checks.check_generator(0), TypeError,
                "rng must be a numpy.random.Generator; got 0. Make one with numpy.random.default_rng(seed)."),
-    "another width": (lambda: checks.features(np.ones((2, 4), f32), 3, f32, "Linear"), ValueError,
+    "another width": (lambda: checks.check_features(np.ones((2, 4), f32), 3, f32, "Linear"), ValueError,
                       "Linear: x must have shape (N, 3); got (2, 4)."),
-    "no batch": (lambda: checks.features(np.ones(3, f32), 3, f32, "Linear"), ValueError,
+    "no batch": (lambda: checks.check_features(np.ones(3, f32), 3, f32, "Linear"), ValueError,
                  "Linear: x must have shape (N, 3); got (3,)."),
     "another dtype": (
-        lambda: checks.features(np.ones((2, 3)), 3, f32, "Linear"),
+        lambda: checks.check_features(np.ones((2, 3)), 3, f32, "Linear"),
         TypeError, "Linear: x has dtype float64"),
     "whole numbers": (
-        lambda: checks.features(np.ones((2, 3), np.int64), 3, np.dtype("float32"), "Linear"),
+        lambda: checks.check_features(np.ones((2, 3), np.int64), 3, np.dtype("float32"), "Linear"),
         TypeError, "Linear: x has dtype int64, but the parameters are float32. Convert the data once, with x.astype('float32')."),
-    "another shape": (lambda: checks.same_shape(np.ones((2, 3)), np.ones(2), "h", "target", "Turn it."), ValueError,
+    "another shape": (lambda: checks.check_same_shape(np.ones((2, 3)), np.ones(2), "h", "target", "Turn it."), ValueError,
                       "h has shape (2, 3), but target has shape (2,). Turn it."),
-    "labels as floats": (lambda: checks.labels(np.ones(3), 5, 3), TypeError,
+    "labels as floats": (lambda: checks.check_labels(np.ones(3), 5, 3), TypeError,
                          "target must hold whole-number class labels; got dtype float64."),
-    "labels as truth values": (lambda: checks.labels(np.ones(3, bool), 5, 3), TypeError,
+    "labels as truth values": (lambda: checks.check_labels(np.ones(3, bool), 5, 3), TypeError,
                                "target must hold whole-number class labels; got dtype bool."),
-    "too many labels": (lambda: checks.labels(np.ones(4, int), 5, 3), ValueError,
+    "too many labels": (lambda: checks.check_labels(np.ones(4, int), 5, 3), ValueError,
                         "target must have shape (3,), one label per example; got (4,)."),
-    "a label too large": (lambda: checks.labels(np.array([0, 1, 5]), 5, 3), ValueError,
+    "a label too large": (lambda: checks.check_labels(np.array([0, 1, 5]), 5, 3), ValueError,
                           "target must lie in 0 ... 4; got 5 at index 2."),
-    "a negative label": (lambda: checks.labels(np.array([0, -1, 5]), 5, 3, "y"), ValueError,
+    "a negative label": (lambda: checks.check_labels(np.array([0, -1, 5]), 5, 3, "y"), ValueError,
                          "y must lie in 0 ... 4; got -1 at index 1."),
-    "NaN in the data": (lambda: checks.finite(np.array([[1, 2], [nan, nan]]), "x"), ValueError,
+    "NaN in the data": (lambda: checks.check_finite(np.array([[1, 2], [nan, nan]]), "x"), ValueError,
                         "x must be finite; got nan at index (1, 0). Remove or repair these entries first."),
-    "infinity in the data": (lambda: checks.finite(np.array([1, -np.inf]), "x"), ValueError,
+    "infinity in the data": (lambda: checks.check_finite(np.array([1, -np.inf]), "x"), ValueError,
                              "x must be finite; got -inf at index (1,). Remove or repair these entries first."),
 }
 

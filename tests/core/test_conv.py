@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from tinydni import backend
 from tinydni.gradcheck import assert_gradients
-from tinydni.layers import Conv2D, Linear, conv_kernels
+from tinydni.convolution import Conv2D
+from tinydni.layers import conv_kernels
+from tinydni.linear import Linear
 
 several = settings(max_examples=25, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)

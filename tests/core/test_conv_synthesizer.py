@@ -5,7 +5,8 @@ import pytest
 
 import tinydni as td
 from tinydni.gradcheck import assert_gradients
-from tinydni.synthesizers.conv import ConvSynthesizer, with_maps
+from tinydni.synthesizers.conv import with_maps
+from tinydni.variants.conv_synthesizer import conv_synthesizer
 
 FORMS = ("linear", "hidden", "resnet")
 
@@ -13,14 +14,14 @@ FORMS = ("linear", "hidden", "resnet")
 @pytest.mark.parametrize("n_context", [0, 3])
 def test_gradients(n_context):
     """The linear form has no kinks; the others are made of layers that are checked by themselves."""
-    synthesizer = ConvSynthesizer(2, np.random.default_rng(0), n_context, kernel=3)
+    synthesizer = conv_synthesizer(2, np.random.default_rng(0), n_context, kernel=3)
     assert_gradients(synthesizer, (4, 5, 5, 2), (4, 3) if n_context else None)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_first_guess_is_no_gradient_and_the_second_is_not(form):
     rng = np.random.default_rng(0)
-    synthesizer = ConvSynthesizer(2, rng, 3, form, kernel=3, width=4)
+    synthesizer = conv_synthesizer(2, rng, 3, form, kernel=3, width=4)
     h, y = rng.standard_normal((8, 5, 5, 2)).astype(np.float32), np.eye(3, dtype=np.float32)[rng.integers(3, size=8)]
     target = rng.standard_normal(h.shape).astype(np.float32)
     assert not synthesizer.forward(h, y).any()
@@ -46,8 +47,8 @@ def test_a_decoupled_network_of_images_learns():
     for image, label in zip(x, y):
         image[4 * (label // 2):4 * (label // 2) + 4, 4 * (label % 2):4 * (label % 2) + 4] += 1
     context = np.eye(3, dtype=np.float32)[y]
-    network = td.decouple(td.cnn((8, 8, 1), 3, 3, rng, channels=8, kernel=3), td.SoftmaxCrossEntropy(),
-                          lambda: td.Adam(3e-3), lambda *shape: ConvSynthesizer(shape[-1], rng, 3, kernel=3),
+    network = td.build(td.cnn((8, 8, 1), 3, 3, rng, channels=8, kernel=3), td.SoftmaxCrossEntropy(),
+                          lambda: td.Adam(3e-3), lambda *shape: conv_synthesizer(shape[-1], rng, 3, kernel=3),
                           lambda: td.Adam(3e-3), input_shape=(8, 8, 1))
     before = (network.predict(x).argmax(axis=1) != y).mean()
     for step in range(150):

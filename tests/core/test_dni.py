@@ -8,16 +8,25 @@ import pytest
 from oracle import tell, with_oracles
 
 from tinydni import backend
-from tinydni.dni import DNI, Network, backprop, decouple, top_only
-from tinydni.dni.summary import WIDTH
+from tinydni.algorithms import backprop, no_backprop
+from tinydni.dni import build, DNI, Network
+from tinydni.plots.summary import WIDTH
 from tinydni.gradcheck import assert_gradients
-from tinydni.layers import (BatchNorm, Conv2D, Dropout, Flatten, Layer, Linear, ReLU, Residual, Sequential, Softplus,
-                            Subsample, Tanh)
+from tinydni.activations import ReLU, Softplus, Tanh
+from tinydni.batchnorm import BatchNorm
+from tinydni.containers import Residual, Sequential
+from tinydni.convolution import Conv2D
+from tinydni.dropout import Dropout
+from tinydni.layer import Layer
+from tinydni.linear import Linear
+from tinydni.pooling import Flatten, Subsample
 from tinydni.losses import MeanSquaredError, SoftmaxCrossEntropy
 from tinydni.models import mlp
-from tinydni.optimizers import SGD, Adam, Momentum
+from tinydni.optimizers import Adam, Momentum, SGD
 from tinydni.random import stream
-from tinydni.synthesizers import LinearSynthesizer, MLPSynthesizer, Scaled, Synthesizer, VirtualNetwork
+from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer, Synthesizer
+from tinydni.variants.controls import Scaled
+from tinydni.virtual import VirtualNetwork
 
 D, H, K = 6, 5, 3
 
@@ -32,24 +41,24 @@ def make_blocks(seed=0, dropout=False, dtype=np.float32):
 
 
 SYNTHESIZERS = {
-    "dni": lambda dtype: lambda n: MLPSynthesizer(n, np.random.default_rng(n), hidden=(7,), dtype=dtype),
+    "dni": lambda dtype: lambda n: mlp_synthesizer(n, np.random.default_rng(n), hidden=(7,), dtype=dtype),
     "cdni": lambda dtype: lambda n: LinearSynthesizer(n, K, dtype=dtype),
-    "cdni, mlp": lambda dtype: lambda n: MLPSynthesizer(n, np.random.default_rng(n), K, hidden=(7,), dtype=dtype),
+    "cdni, mlp": lambda dtype: lambda n: mlp_synthesizer(n, np.random.default_rng(n), K, hidden=(7,), dtype=dtype),
     "label-only": lambda dtype: lambda n: LinearSynthesizer(n, K, reads_h=False, dtype=dtype),
 }
-SCHEDULES = {"backprop": backprop, "none": top_only}
+SCHEDULES = {"backprop": backprop, "none": no_backprop}
 METHODS = (*SCHEDULES, *SYNTHESIZERS)
 every_method = pytest.mark.parametrize("method", METHODS)
 every_synthesizer = pytest.mark.parametrize("method", SYNTHESIZERS)
 
 
-def make(method, blocks=None, optimizer=lambda: SGD(0.1), synthesizer_optimizer=lambda: SGD(0.1), dtype=np.float32,
+def make(method, blocks=None, optimizer=lambda: SGD(0.1), synthesizer_lr=lambda: SGD(0.1), dtype=np.float32,
          seed=0, dropout=False, **options):
     """A network that is trained by the method."""
     blocks = make_blocks(seed, dropout, dtype) if blocks is None else blocks
     if method in SCHEDULES:
-        return decouple(blocks, SoftmaxCrossEntropy(), optimizer, schedule=SCHEDULES[method], **options)
-    return decouple(blocks, SoftmaxCrossEntropy(), optimizer, SYNTHESIZERS[method](dtype), synthesizer_optimizer,
+        return build(blocks, SoftmaxCrossEntropy(), optimizer, schedule=SCHEDULES[method], **options)
+    return build(blocks, SoftmaxCrossEntropy(), optimizer, SYNTHESIZERS[method](dtype), synthesizer_optimizer,
                     **options)
 
 
@@ -331,7 +340,7 @@ def test_no_argument_and_no_message_is_written_to(method):
     blocks = [Sequential(ReadOnly(D, H, rng)), Sequential(BatchNorm(H), ReLU(), ReadOnly(H, H, rng)),
               ReadOnly(H, K, rng)]
     network = make(method, blocks, optimizer=lambda: Adam(0.1, weight_decay=0.1, clip_norm=1.0),
-                   synthesizer_optimizer=lambda: Adam(0.1))
+                   synthesizer_lr=lambda: Adam(0.1))
     for batch in batches(3, read_only=True):
         step(network, batch)
 
@@ -381,7 +390,7 @@ def test_same_seed_same_curve_and_another_seed_another(method):
 @every_method
 def test_saved_and_continued_is_uninterrupted_dropout_included(method):
     def fresh():
-        return make(method, dropout=True, optimizer=lambda: Adam(0.01), synthesizer_optimizer=lambda: Momentum(0.01),
+        return make(method, dropout=True, optimizer=lambda: Adam(0.01), synthesizer_lr=lambda: Momentum(0.01),
                     warm_up=5 if method in SYNTHESIZERS else 0)
 
     data, whole, part = batches(20), fresh(), fresh()
@@ -429,8 +438,8 @@ def test_the_state_of_another_network_is_refused_and_changes_nothing():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_one_dtype_from_the_data_to_the_memory_of_the_optimizers(method, dtype):
     network = make(method, dtype=dtype, optimizer=lambda: Adam(0.01, weight_decay=0.1, clip_norm=1.0),
-                   synthesizer_optimizer=lambda: Momentum(0.01))
-    network.set_factor(np.float64(0.5))
+                   synthesizer_lr=lambda: Momentum(0.01))
+    network.scale_learning_rates(np.float64(0.5))
     for batch in batches(3, dtype=dtype):
         loss = step(network, batch)
     arrays = {name: array for name, array in network.state().items() if array.dtype.kind == "f"}
@@ -493,7 +502,7 @@ def test_all_methods_start_from_the_same_weights_and_leave_the_list_of_blocks_al
 
 def test_twins_can_be_made_of_blocks_that_were_moved(xp):
     blocks = [block.to(xp) for block in make_blocks()]
-    network = decouple(blocks, SoftmaxCrossEntropy().to(xp), lambda: SGD(0.1), schedule=backprop)
+    network = build(blocks, SoftmaxCrossEntropy().to(xp), lambda: SGD(0.1), algorithm=backprop)
     x, target, _ = (backend.asarray(xp, array) for array in batches()[0])
     assert np.isfinite(float(network.step(x, target)))
 
@@ -565,7 +574,7 @@ def test_six_lines_with_the_two_verbs_are_the_decoupled_schedule():
 
 
 def test_a_single_block_needs_no_interface():
-    network = decouple([Linear(D, K, np.random.default_rng(0))], SoftmaxCrossEntropy(), lambda: SGD(0.1))
+    network = build([Linear(D, K, np.random.default_rng(0))], SoftmaxCrossEntropy(), lambda: SGD(0.1))
     first, *_ = losses = [float(network.step(*batches()[0][:2])) for _ in range(20)]
     assert losses[-1] < first and network.synthesizers() == []
 
@@ -608,7 +617,7 @@ def test_prediction_leaves_the_mode_as_it_was_even_if_it_fails():
 
 def test_a_learning_rate_factor_reaches_every_optimizer():
     network = make("cdni")
-    network.set_factor(0)
+    network.scale_learning_rates(0)
     before = copy.deepcopy({path: values(layer) for path, layer, _ in network.learners()})
     for batch in batches(3):
         step(network, batch)
@@ -620,7 +629,7 @@ def test_a_learning_rate_factor_reaches_every_optimizer():
 def test_the_kind_of_number_of_a_factor_changes_no_bit(optimizer):
     networks = [make("cdni", optimizer=optimizer) for _ in range(2)]
     for network, factor in zip(networks, (0.3, np.float64(0.3))):
-        network.set_factor(factor)
+        network.scale_learning_rates(factor)
         for batch in batches(3):
             step(network, batch)
     assert_equal(*(network.state() for network in networks))
@@ -642,7 +651,7 @@ def test_the_summary_describes_long_layers_in_brief_and_within_its_width():
     branch = [Conv2D(8, 16, rng, stride=2, bias=False), BatchNorm(16), ReLU(), Conv2D(16, 16, rng), BatchNorm(16)]
     blocks = [Residual(*branch, shortcut=Subsample(8, 16, 2)), Sequential(Flatten(), Linear(16384, K, rng))]
     virtual = Sequential(Residual(Conv2D(16, 16, rng), ReLU()), Flatten(), Linear(16384, K, rng))
-    net = decouple(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), lambda *shape: Scaled(VirtualNetwork(virtual, K), 2),
+    net = build(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), lambda *shape: Scaled(VirtualNetwork(virtual, K), 2),
                    lambda: SGD(0.1), input_shape=(64, 64, 8))
     lines = net.summary((64, 64, 8)).splitlines()
     assert max(map(len, lines)) <= WIDTH
@@ -656,11 +665,11 @@ def test_the_summary_describes_long_layers_in_brief_and_within_its_width():
 def test_images_need_their_shape_to_build_the_interfaces():
     rng = np.random.default_rng(0)
     blocks = [Sequential(Flatten(), Tanh()), Linear(12, K, rng)]
-    options = dict(synthesizer=lambda n: LinearSynthesizer(n), synthesizer_optimizer=lambda: SGD(0.1))
-    network = decouple(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), input_shape=(3, 4), **options)
+    options = dict(synthesizer=lambda n: LinearSynthesizer(n), synthesizer_lr=lambda: SGD(0.1))
+    network = build(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), input_shape=(3, 4), **options)
     assert network.synthesizers()[0].n_h == 12
     with pytest.raises(ValueError, match="input_shape"):
-        decouple(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), **options)
+        build(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), **options)
 
 
 # Wrong arguments
@@ -717,26 +726,26 @@ WRONG = {
         lambda: DNI(Linear(2, 2, np.random.default_rng(0)), SGD(0.1), LinearSynthesizer(2)),
         ValueError, "go together; one of them is missing"),
     "a decoupled network without synthesizers": (
-        lambda: decouple(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1)).step(x, target), ValueError,
+        lambda: build(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1)).step(x, target), ValueError,
         "neither a synthesizer nor a loss"),
     "an optimizer in place of a function": (
-        lambda: decouple(make_blocks(), SoftmaxCrossEntropy(), SGD(0.1), schedule=backprop),
+        lambda: build(make_blocks(), SoftmaxCrossEntropy(), SGD(0.1), algorithm=backprop),
         TypeError, "optimizer must be a function"),
     "a synthesizer in place of a function": (
-        lambda: decouple(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1), LinearSynthesizer(2), lambda: SGD(0.1)),
+        lambda: build(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1), LinearSynthesizer(2), lambda: SGD(0.1)),
         TypeError, "synthesizer must be a function"),
     "a loss that was not made": (
-        lambda: decouple(make_blocks(), SoftmaxCrossEntropy, lambda: SGD(0.1)), TypeError, r"such as SoftmaxCrossEntropy\(\)"),
+        lambda: build(make_blocks(), SoftmaxCrossEntropy, lambda: SGD(0.1)), TypeError, r"such as SoftmaxCrossEntropy\(\)"),
     "one optimizer for all blocks": (
         lambda: (lambda shared: make("backprop", optimizer=lambda: shared).step(x, target))(Adam(0.1)),
         RuntimeError, "keeps the memory of another layer; make one optimizer for each"),
-    "no blocks": (lambda: decouple([], SoftmaxCrossEntropy(), lambda: SGD(0.1)), ValueError, "blocks is empty"),
+    "no blocks": (lambda: build([], SoftmaxCrossEntropy(), lambda: SGD(0.1)), ValueError, "blocks is empty"),
     "no modules": (lambda: Network([]), ValueError, "modules"),
     "one block in two places": (
-        lambda: (lambda block: decouple([block, block], SoftmaxCrossEntropy(), lambda: SGD(0.1), schedule=backprop))(
+        lambda: (lambda block: build([block, block], SoftmaxCrossEntropy(), lambda: SGD(0.1), algorithm=backprop))(
             Linear(K, K, np.random.default_rng(0))), ValueError, "stands in two places"),
     "half a synthesizer": (
-        lambda: decouple(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1), lambda n: LinearSynthesizer(n)),
+        lambda: build(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1), lambda n: LinearSynthesizer(n)),
         ValueError, "go together; one of them is missing"),
     "a negative warm-up": (lambda: make("cdni", warm_up=-1), ValueError, "warm_up must be at least 0; got -1"),
     "nothing to predict": (lambda: make("backprop").predict(x[:0]), ValueError, r"x.*\(0, 6\)"),

@@ -10,16 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinydni import backend
-from tinydni.dni import decouple, top_only
+from tinydni.algorithms import no_backprop
+from tinydni.dni import build
 from tinydni.gradcheck import assert_gradients
-from tinydni.layers import BatchNorm, Linear, Sequential, Tanh
-from tinydni.layers.softmax import Softmax
+from tinydni.activations import Tanh
+from tinydni.batchnorm import BatchNorm
+from tinydni.containers import Sequential
+from tinydni.linear import Linear
+from tinydni.activations import Softmax
 from tinydni.losses import SoftmaxCrossEntropy
 from tinydni.models import mlp
-from tinydni.optimizers import SGD, Adam
-from tinydni.schedules import LinearDecay
-from tinydni.synthesizers import (Guess, GuessSynthesizer, LinearSynthesizer, MLPSynthesizer, VirtualLinear,
-                                  VirtualMLP, VirtualNetwork)
+from tinydni.optimizers import Adam, SGD
+from tinydni.optimizers import LinearDecay
+from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer
+from tinydni.variants.guess import Guess, GuessSynthesizer
+from tinydni.virtual import VirtualLinear, VirtualMLP, VirtualNetwork
 
 F64 = np.float64
 profile = settings(max_examples=15, deadline=None, derandomize=True)
@@ -37,7 +42,7 @@ def network(rng, layers=3, width=8, codes=3, lr=0.01, dtype=np.float32):
     """Blocks 6 -> width -> ... -> 4 with a guess from the input at every interface."""
     guess = Guess(6, codes, rng, hidden=7, dtype=dtype)
     blocks = mlp([6] + [width] * (layers - 1) + [4], rng, dtype=dtype)
-    return decouple(blocks, SoftmaxCrossEntropy(), lambda: Adam(lr),
+    return build(blocks, SoftmaxCrossEntropy(), lambda: Adam(lr),
                     lambda n: GuessSynthesizer(VirtualLinear(n, codes, rng, dtype=dtype), guess), lambda: Adam(lr))
 
 
@@ -282,7 +287,7 @@ def test_no_synthesizer_of_h_learns_anything_there_and_a_guess_from_x_does_witho
     possible = explained(expectation(delta, group_x), delta)
     rng = np.random.default_rng(10)
     assert abs(learned(LinearSynthesizer(4, dtype=F64), h, None, delta)) < 1e-6
-    assert abs(learned(MLPSynthesizer(4, rng, hidden=(16,), dtype=F64), h, None, delta)) < 0.01
+    assert abs(learned(mlp_synthesizer(4, rng, hidden=(16,), dtype=F64), h, None, delta)) < 0.01
     guess = Guess(8, 3, rng, hidden=16, dtype=F64)
     assert learned(GuessSynthesizer(VirtualLinear(4, 3, rng, dtype=F64), guess), h, x, delta) > 0.95 * possible
 
@@ -299,15 +304,15 @@ def error_of(method, seed=0, steps=500):
     x, y = clusters(rng)
     guess, guesses = Guess(32 if method == "guess from h1" else 12, 4, rng, hidden=32), method.startswith("guess")
     synthesizer = {True: lambda n: GuessSynthesizer(VirtualLinear(n, 4, rng), guess),
-                   False: lambda n: MLPSynthesizer(n, rng, hidden=(32,))}[guesses]
-    options = {"schedule": top_only} if method == "none" else {
+                   False: lambda n: mlp_synthesizer(n, rng, hidden=(32,))}[guesses]
+    options = {"schedule": no_backprop} if method == "none" else {
         "synthesizer": synthesizer, "synthesizer_optimizer": lambda: Adam(0.01 if guesses else 0.003),
         "bottom_context": method == "guess from h1"}
     lr = 0.003 if method in ("guess from x", "none") else 0.001                        # each at its best
-    net = decouple(mlp([12, 32, 32, 32, 32, 4], rng), SoftmaxCrossEntropy(), lambda: Adam(lr), **options)
+    net = build(mlp([12, 32, 32, 32, 32, 4], rng), SoftmaxCrossEntropy(), lambda: Adam(lr), **options)
     decay = LinearDecay(steps)
     for step in range(steps):
-        net.set_factor(decay(step))
+        net.scale_learning_rates(decay(step))
         index = rng.integers(2000, size=64)
         net.step(x[index], y[index], x[index] if method == "guess from x" else None)
     return 100 * (net.predict(x[2000:]).argmax(axis=1) != y[2000:]).mean()

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 
 import tinydni as td
-from tinydni.dni import DirectFeedback, full_unlock
+from tinydni.variants.direct_feedback import DirectFeedback
+from tinydni.variants.full_unlock import full_unlock
 from tinydni.gradcheck import assert_gradients
-from tinydni.synthesizers import (ConvInputSynthesizer, ConvSynthesizer, Flattened, Guess, GuessSynthesizer,
-                                  LinearSynthesizer, LocalHead, VirtualLinear, VirtualNetwork)
+from tinydni.synthesizers import LinearSynthesizer
+from tinydni.variants.controls import Flattened, LocalHead
+from tinydni.variants.conv_synthesizer import conv_synthesizer
+from tinydni.variants.guess import Guess, GuessSynthesizer
+from tinydni.variants.input_synthesizers import conv_input_synthesizer
+from tinydni.virtual import VirtualLinear, VirtualNetwork
 
 K, SHAPE = 3, (8, 8, 1)
 
@@ -25,7 +30,7 @@ def network(rng, synthesizer=None, **options):
     """Two convolutions and a linear output; images (4, 4, 6) and (2, 2, 6) cross its interfaces."""
     if synthesizer:
         options |= {"synthesizer": synthesizer, "synthesizer_optimizer": lambda: td.Adam(5e-3)}
-    return td.decouple(td.cnn(SHAPE, K, 3, rng, channels=6, kernel=3), td.SoftmaxCrossEntropy(), lambda: td.Adam(3e-3),
+    return td.build(td.cnn(SHAPE, K, 3, rng, channels=6, kernel=3), td.SoftmaxCrossEntropy(), lambda: td.Adam(3e-3),
                        input_shape=SHAPE, **options)
 
 
@@ -122,21 +127,21 @@ def test_a_local_head_on_images_is_a_network_that_learns_the_label_itself():
 
 def test_direct_feedback_reaches_maps_by_one_column_for_every_pixel():
     rng = np.random.default_rng(0)
-    net = network(rng, schedule=DirectFeedback(K, [4 * 4 * 6, 2 * 2 * 6], seed=0))
+    net = network(rng, algorithm=DirectFeedback(K, [4 * 4 * 6, 2 * 2 * 6], seed=0))
     (x, y, _), sent = images(rng, 16), []
     for module in net.modules:
         module.backward = lambda dh, module=module: sent.append(dh) or module.block.backward(dh)
     net.step(x, y)
     assert [dh.shape for dh in sent] == [(16, 4, 4, 6), (16, 2, 2, 6), (16, K)]
-    for dh, B in zip(sent, net.schedule.B):
+    for dh, B in zip(sent, net.algorithm.B):
         np.testing.assert_array_equal(dh.reshape(16, -1), sent[-1] @ B)
-    assert learned(rng, network(rng, schedule=DirectFeedback(K, [4 * 4 * 6, 2 * 2 * 6], seed=0))) < 5
+    assert learned(rng, network(rng, algorithm=DirectFeedback(K, [4 * 4 * 6, 2 * 2 * 6], seed=0))) < 5
 
 
 def test_direct_feedback_has_no_error_for_several_readers():
     rng = np.random.default_rng(0)
     blocks = [td.Linear(6, 4, rng), [td.Linear(4, K, rng), td.Linear(4, K, rng)]]
-    net = td.decouple(blocks, td.SoftmaxCrossEntropy(), lambda: td.SGD(0.1), schedule=DirectFeedback(K, [4], seed=0))
+    net = td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.SGD(0.1), algorithm=DirectFeedback(K, [4], seed=0))
     with pytest.raises(ValueError, match="one error, of one reader"):
         net.step(rng.standard_normal((5, 6)).astype(np.float32), np.zeros(5, int))
 
@@ -146,7 +151,7 @@ def test_direct_feedback_has_no_error_for_several_readers():
 @pytest.mark.parametrize("x_shape, h_shape", [((6, 6, 1), (6, 6, 2)), ((6, 4, 2), (3, 2, 3)), ((7, 7, 1), (2, 2, 3))])
 def test_a_synthetic_image_has_the_shape_of_the_real_one_and_right_gradients(x_shape, h_shape):
     rng = np.random.default_rng(0)
-    synthesizer = ConvInputSynthesizer(x_shape, h_shape, rng, width=3)
+    synthesizer = conv_input_synthesizer(x_shape, h_shape, rng, width=3)
     x = rng.standard_normal((5, *x_shape))
     assert synthesizer.forward(x.astype(np.float32)).shape == (5, *h_shape)
     assert_gradients(synthesizer, x, rng=rng)
@@ -154,13 +159,13 @@ def test_a_synthetic_image_has_the_shape_of_the_real_one_and_right_gradients(x_s
 
 def test_a_size_that_no_stride_gives_is_refused():
     with pytest.raises(ValueError, match=r"no stride makes images of \(5, 5\) pixels from images of \(8, 8\)"):
-        ConvInputSynthesizer((8, 8, 1), (5, 5, 2), np.random.default_rng(0))
+        conv_input_synthesizer((8, 8, 1), (5, 5, 2), np.random.default_rng(0))
 
 
 def test_a_convolutional_network_learns_in_full_unlock():
     rng = np.random.default_rng(0)
-    net = network(rng, lambda *shape: ConvSynthesizer(shape[-1], rng, K, kernel=3), schedule=full_unlock,
-                  input_synthesizer=lambda *shape: ConvInputSynthesizer(SHAPE, shape, rng, width=8),
+    net = network(rng, lambda *shape: conv_synthesizer(shape[-1], rng, K, kernel=3), algorithm=full_unlock,
+                  input_synthesizer=lambda *shape: conv_input_synthesizer(SHAPE, shape, rng, width=8),
                   input_optimizer=lambda: td.Adam(5e-3))
     assert learned(rng, net, "labels", steps=250) < 10
     real, synthetic = net.modules[0].h, net.modules[1].input_synthesizer.delta_hat

@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 
 from tinydni import backend
 from tinydni.gradcheck import assert_gradients
-from tinydni.kernels import batch_dot, batch_sum
-from tinydni.layers import (BatchNorm, Dropout, Flatten, Layer, Linear, ReLU, Residual, Sequential, Sigmoid, Softplus,
-                            Tanh)
+from tinydni.backend import batch_dot, batch_sum
+from tinydni.activations import ReLU, Sigmoid, Softplus, Tanh
+from tinydni.batchnorm import BatchNorm
+from tinydni.containers import Residual, Sequential
+from tinydni.dropout import Dropout
+from tinydni.layer import Layer
+from tinydni.linear import Linear
+from tinydni.pooling import Flatten
 
 several = settings(max_examples=6, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tinydni import backend
 from tinydni.gradcheck import assert_gradients
-from tinydni.losses import MMD
-from tinydni.losses.mmd import kernel_mean, kernel_width, mmd_squared
+from tinydni.variants.mmd import MMD
+from tinydni.variants.mmd import kernel_mean, kernel_width, mmd_squared
 
 several = settings(max_examples=10, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)

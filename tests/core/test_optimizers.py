@@ -10,10 +10,15 @@ from fake_device import count_launches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinydni import backend, kernels
-from tinydni.layers import BatchNorm, Layer, Linear, ReLU, Sequential
-from tinydni.optimizers import SGD, Adam, Momentum, RMSProp
-from tinydni.schedules import Constant, LinearDecay, StepDecay
+from tinydni import backend
+from tinydni.gpu import kernels
+from tinydni.activations import ReLU
+from tinydni.batchnorm import BatchNorm
+from tinydni.containers import Sequential
+from tinydni.layer import Layer
+from tinydni.linear import Linear
+from tinydni.optimizers import Adam, Momentum, RMSProp, SGD
+from tinydni.optimizers import Constant, LinearDecay, StepDecay
 
 several = settings(max_examples=8, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -136,7 +141,7 @@ def test_parameters_and_memory_keep_the_dtype_of_the_layer(rule, dtype):
     rng = np.random.default_rng(0)
     net, optimizer = Sequential(Linear(3, 2, rng, dtype=dtype)), rule(0.1, weight_decay=0.1, clip_norm=1.0)
     for factor in (1, np.float64(0.5)):
-        optimizer.factor = factor
+        optimizer.scale = factor
         net.backward(net.forward(rng.standard_normal((6, 3)).astype(dtype)))
         net.update(optimizer)
     memory = {name: array for name, array in optimizer.state().items() if "/" in name}
@@ -151,7 +156,7 @@ def test_the_factor_of_a_schedule_multiplies_the_step(rule):
     moves = []
     for factor in (1, 0.25, 0):
         point, optimizer = Point(start.copy()), rule(0.1)
-        point.dW, optimizer.factor = gradient, factor
+        point.dW, optimizer.scale = gradient, factor
         point.update(optimizer)
         moves.append(point.W - start)
     np.testing.assert_allclose(moves[1], moves[0] / 4, rtol=1e-12)

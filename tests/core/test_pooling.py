@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tinydni import backend
 from tinydni.gradcheck import assert_gradients
-from tinydni.layers import AvgPool, GlobalAvgPool, MaxPool, Subsample
+from tinydni.pooling import AvgPool, GlobalAvgPool, MaxPool, Subsample
 
 several = settings(max_examples=15, deadline=None, derandomize=True)
 

@@ -9,15 +9,21 @@ from oracle import tell, with_oracles
 
 import tinydni as td
 from tinydni import backend
-from tinydni.dni import BPLambda, DNI, Readers, Stochastic, backprop, full_unlock, top_only, update_decoupled
+from tinydni.algorithms import backprop, no_backprop, update_decoupled
+from tinydni.dni import DNI
+from tinydni.variants.bp_lambda import BPLambda
+from tinydni.variants.full_unlock import full_unlock
+from tinydni.variants.heads import Heads
+from tinydni.variants.stochastic import Stochastic
 from tinydni.gradcheck import assert_gradients
-from tinydni.layers import Average
-from tinydni.optimizers import SGD, Adam
+from tinydni.variants.heads import Ensemble
+from tinydni.optimizers import Adam, SGD
 from tinydni.lab.workers import ParallelTraining, Plan
 from tinydni.lab.workers.transports.in_turn import InTurn
 from tinydni.random import stream
-from tinydni.synthesizers import InputSynthesizer, LinearSynthesizer
-from tinydni.training import Training, percent_bits_wrong
+from tinydni.synthesizers import LinearSynthesizer
+from tinydni.variants.input_synthesizers import input_synthesizer
+from tinydni.training import percent_bits_wrong, Training
 
 D, H, K, N = 6, 8, 3, 16
 
@@ -29,13 +35,13 @@ def blocks(n_readers=3, dtype=np.float32, layers=4):
     return [*hidden, [top, *(td.Sequential(td.Linear(H, K, rng, dtype=dtype)) for _ in range(n_readers - 1))]]
 
 
-def make(schedule=update_decoupled, n_run=None, optimizer=lambda: Adam(0.01), seed=0, **options):
+def make(algorithm=update_decoupled, n_run=None, optimizer=lambda: Adam(0.01), seed=0, **options):
     input_rng = stream(0, "synthesizer", 1)
     if schedule is full_unlock:
-        options |= {"input_synthesizer": lambda n: InputSynthesizer(D, n, input_rng, hidden=(12,)),
+        options |= {"input_synthesizer": lambda n: input_synthesizer(D, n, input_rng, hidden=(12,)),
                     "input_optimizer": lambda: Adam(0.01)}
-    return td.decouple(blocks(), td.SoftmaxCrossEntropy(), optimizer, lambda n: LinearSynthesizer(n, K),
-                       lambda: Adam(0.01), schedule=schedule, readers=partial(Readers, n_run=n_run, seed=seed), **options)
+    return td.build(blocks(), td.SoftmaxCrossEntropy(), optimizer, lambda n: LinearSynthesizer(n, K),
+                       lambda: Adam(0.01), algorithm=schedule, readers=partial(Readers, n_run=n_run, seed=seed), **options)
 
 
 def batches(n, seed=0, dtype=np.float32):
@@ -62,15 +68,15 @@ def assert_equal(a, b):
 def test_gradients_of_the_mean_of_layers():
     rng = np.random.default_rng(0)
     other = td.Sequential(td.Linear(4, 5, rng), td.Tanh(), td.Linear(5, 3, rng))
-    assert_gradients(Average(td.Linear(4, 3, rng), other), (5, 4))
+    assert_gradients(Ensemble(td.Linear(4, 3, rng), other), (5, 4))
 
 
 def test_the_mean_wants_layers_of_one_shape():
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="at least one layer"):
-        Average()
+        Ensemble()
     with pytest.raises(ValueError, match=r"output of a layer has shape \(5, 2\).*\(5, 3\)"):
-        Average(td.Linear(4, 3, rng), td.Linear(4, 2, rng)).forward(np.ones((5, 4), np.float32))
+        Ensemble(td.Linear(4, 3, rng), td.Linear(4, 2, rng)).forward(np.ones((5, 4), np.float32))
 
 
 # The sum of the messages
@@ -107,8 +113,8 @@ def test_with_the_true_gradient_a_step_is_backpropagation_of_the_summed_losses(w
     else:
         guess = {} if way == "backprop" else {"synthesizer": lambda n: LinearSynthesizer(n, dtype=np.float64),
                                               "synthesizer_optimizer": lambda: SGD(0.1)}
-        network = td.decouple(layers, td.SoftmaxCrossEntropy(), lambda: SGD(0.1), **guess, **options,
-                              schedule=backprop if way == "backprop" else BPLambda(1.0))
+        network = td.build(layers, td.SoftmaxCrossEntropy(), lambda: SGD(0.1), **guess, **options,
+                              algorithm=backprop if way == "backprop" else BPLambda(1.0))
     top, reference, ran = network.modules[-1], SummedLosses(layers, 0.1), set()
     for x, y, _ in batches(6, dtype=np.float64):
         tell(network, y)
@@ -163,7 +169,7 @@ def test_in_use_all_readers_answer_and_their_mean_counts():
 
 # Everything that a network does
 
-@pytest.mark.parametrize("schedule", [update_decoupled, Stochastic(0.5, 4, 0), BPLambda(0.5), full_unlock, top_only],
+@pytest.mark.parametrize("schedule", [update_decoupled, Stochastic(0.5, 4, 0), BPLambda(0.5), full_unlock, no_backprop],
                          ids=["decoupled", "stochastic", "lambda", "unlock", "top only"])
 @pytest.mark.parametrize("n_run", [None, 1])
 def test_every_schedule_learns_and_can_be_resumed(schedule, n_run):
@@ -196,10 +202,10 @@ def test_the_draws_belong_to_the_saved_state():
 
 def test_the_table_of_the_network_counts_every_reader():
     text = make().summary((D,))
-    assert "Average(3 x Sequential(Linear(8 -> 3)))" in text and "81" in text
+    assert "Ensemble(3 x Sequential(Linear(8 -> 3)))" in text and "81" in text
     assert "of each reader; 3 run in a step" in text
-    assert make().n_parameters() == td.decouple(blocks(1), td.SoftmaxCrossEntropy(), lambda: Adam(0.01),
-                                                schedule=backprop).n_parameters() + 2 * 27
+    assert make().n_parameters() == td.build(blocks(1), td.SoftmaxCrossEntropy(), lambda: Adam(0.01),
+                                                algorithm=backprop).n_parameters() + 2 * 27
 
 
 def test_every_backend_learns_the_same(xp):
@@ -224,7 +230,7 @@ def test_workers_in_step_give_the_numbers_of_one_loop(mode, schedule):
         tops = [top, td.Sequential(td.Linear(12, data.n_out, rng))]
         guess = {} if schedule is backprop else {"synthesizer": lambda n: LinearSynthesizer(n, data.n_out),
                                                  "synthesizer_optimizer": lambda: Adam(0.003)}
-        return td.decouple([*hidden, tops], td.BinaryCrossEntropy(), lambda: Adam(0.01), schedule=schedule,
+        return td.build([*hidden, tops], td.BinaryCrossEntropy(), lambda: Adam(0.01), algorithm=schedule,
                            readers=partial(Readers, n_run=1), **guess)
 
     def plan(training):
@@ -243,10 +249,10 @@ def module(**options):
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda: Readers([]), "modules with a loss each, at least one"),
-    (lambda: Readers([module()]), "modules with a loss each"),
-    (lambda: Readers([module(loss=td.SoftmaxCrossEntropy())], n_run=2), "at most the number of readers, 1; got 2"),
-    (lambda: Readers([module(loss=td.SoftmaxCrossEntropy())], n_run=0), "n_run must be at least 1"),
+    (lambda: Heads([]), "modules with a loss each, at least one"),
+    (lambda: Heads([module()]), "modules with a loss each"),
+    (lambda: Heads([module(loss=td.SoftmaxCrossEntropy())], n_run=2), "at most the number of readers, 1; got 2"),
+    (lambda: Heads([module(loss=td.SoftmaxCrossEntropy())], n_run=0), "n_run must be at least 1"),
 ])
 def test_wrong_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):

@@ -8,16 +8,18 @@ import pytest
 
 import tinydni as td
 from tinydni import backend
-from tinydni.dni.boundary import Boundary
+from tinydni.recurrent_dni import Boundary
 from tinydni.dni.gradient_sum import GradientSum
-from tinydni.dni.recurrent import RecurrentModule, RecurrentNetwork
-from tinydni.dni.two_clocks import Sender, TwoClocks, TwoClocksWindow
-from tinydni.dni.windows import cut
+from tinydni.recurrent_dni import RecurrentModule, RecurrentNetwork
+from tinydni.variants.two_clocks import Sender, TwoClocks, TwoClocksWindow
+from tinydni.recurrent_dni import cut
 from tinydni.gradcheck import assert_gradients
-from tinydni.layers import LSTM, Linear, Recurrent
+from tinydni.linear import Linear
+from tinydni.lstm import LSTM
+from tinydni.recurrent import Recurrent
 from tinydni.losses import MeanSquaredError, SoftmaxCrossEntropy
 from tinydni.synthesizers import LinearSynthesizer
-from tinydni.synthesizers.auxiliary import AuxiliarySynthesizer
+from tinydni.variants.auxiliary import AuxiliarySynthesizer
 
 N, L, D, H, K = 6, 11, 3, 5, 4
 
@@ -377,7 +379,7 @@ P, TICK = 2, 3
 
 def two(locked=False, synthesizer=None, seed=0, sees_receiver=0, lr=0.1):
     fast = Sender(block(seed, 1 + P), td.SGD(lr), 1, TICK, MeanSquaredError(), synthesizer=synthesizer,
-                  synthesizer_optimizer=td.SGD(0.01) if synthesizer else None)
+                  synthesizer_lr=td.SGD(0.01) if synthesizer else None)
     fast.sees_receiver = sees_receiver
     rng = np.random.default_rng(seed + 1)
     slow = Recurrent(LSTM(P, H, rng), Linear(H, 1, rng)).to(dtype=np.float64)

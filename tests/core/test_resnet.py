@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 
 import tinydni
-from tinydni import Adam, Momentum, SoftmaxCrossEntropy, backend, backprop, decouple, top_only
+from tinydni import Adam, backend, backprop, build, Momentum, no_backprop, SoftmaxCrossEntropy
 from tinydni.gradcheck import assert_gradients
-from tinydni.layers import BatchNorm, Conv2D, Residual, Sequential, Softplus, Subsample
+from tinydni.activations import Softplus
+from tinydni.batchnorm import BatchNorm
+from tinydni.containers import Residual, Sequential
+from tinydni.convolution import Conv2D
+from tinydni.pooling import Subsample
 from tinydni.models import cnn, mlp, resnet
-from tinydni.models.resnet import residual_block
+from tinydni.models import residual_block
 
 
 def small_resnet(dtype=np.float32):
@@ -106,7 +110,7 @@ def test_the_cnn_counts_its_layers_as_the_paper():
 @pytest.mark.parametrize("make", [
     lambda: cnn((8, 8, 3), 10, 3, np.random.default_rng(0), channels=6, kernel=3), small_resnet], ids=["cnn", "resnet"])
 def test_a_network_learns_a_batch_by_heart(make):
-    net = decouple(make(), SoftmaxCrossEntropy(), lambda: Adam(0.01), input_shape=(8, 8, 3), schedule=backprop)
+    net = build(make(), SoftmaxCrossEntropy(), lambda: Adam(0.01), input_shape=(8, 8, 3), algorithm=backprop)
     x, target = small_batch()
     losses = [float(net.step(x, target)) for _ in range(40)]
     assert losses[-1] < 0.1 < 1 < losses[0], losses
@@ -118,7 +122,7 @@ def test_a_resnet_can_be_cut_between_any_two_blocks(cut):
     """The messages of two parts are the gradients of the whole."""
     x, target = small_batch(np.float64)
     blocks = small_resnet(np.float64)
-    twins = [decouple(parts, SoftmaxCrossEntropy(), lambda: Momentum(0.1), input_shape=(8, 8, 3), schedule=backprop)
+    twins = [build(parts, SoftmaxCrossEntropy(), lambda: Momentum(0.1), input_shape=(8, 8, 3), algorithm=backprop)
              for parts in ([Sequential(*blocks)], [Sequential(*blocks[:cut]), Sequential(*blocks[cut:])])]
     for _ in range(2):
         whole, parts = (float(net.step(x, target)) for net in twins)
@@ -149,8 +153,8 @@ def test_the_gradient_of_a_whole_resnet_is_that_of_its_loss():
 
 def test_every_backend_trains_the_same_resnet(xp):
     x, target = small_batch(np.float64)
-    nets = [decouple(small_resnet(np.float64), SoftmaxCrossEntropy(), lambda: Momentum(0.1), input_shape=(8, 8, 3),
-                     schedule=backprop).to(where) for where in (np, xp)]
+    nets = [build(small_resnet(np.float64), SoftmaxCrossEntropy(), lambda: Momentum(0.1), input_shape=(8, 8, 3),
+                     algorithm=backprop).to(where) for where in (np, xp)]
     for _ in range(2):
         here = nets[0].step(x, target)
         there = nets[1].step(backend.asarray(xp, x), backend.asarray(xp, target))
@@ -168,7 +172,7 @@ def test_no_float64_array_leaves_a_block_in_a_float32_step():
 
 def test_the_head_alone_learns_under_top_only():
     blocks = small_resnet()
-    net = decouple(blocks, SoftmaxCrossEntropy(), lambda: Momentum(0.1), input_shape=(8, 8, 3), schedule=top_only)
+    net = build(blocks, SoftmaxCrossEntropy(), lambda: Momentum(0.1), input_shape=(8, 8, 3), algorithm=no_backprop)
     net.step(*small_batch())
     for module, block in zip(net.modules[:-1], blocks):
         for (_, trained, _), (_, start, _) in zip(module.block.named_parameters(), block.named_parameters()):

@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 
 from tinydni import backend
 from tinydni.gradcheck import ContractError, assert_gradients, check
-from tinydni.kernels import column_blocks
-from tinydni.layers import LSTM, RNN, Embedding, Linear, Recurrent, ReLU
+from tinydni.lstm import column_blocks
+from tinydni.activations import ReLU
+from tinydni.linear import Embedding, Linear
+from tinydni.lstm import LSTM
+from tinydni.recurrent import Recurrent, RNN
 
 several = settings(max_examples=6, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)

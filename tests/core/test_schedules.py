@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 
 import tinydni as td
-from tinydni.dni import BPLambda, DirectFeedback, Stochastic, backprop, full_unlock, update_decoupled
-from tinydni.dni.quality import gradient_quality
+from tinydni.algorithms import backprop, update_decoupled
+from tinydni.variants.bp_lambda import BPLambda
+from tinydni.variants.direct_feedback import DirectFeedback
+from tinydni.variants.full_unlock import full_unlock
+from tinydni.variants.stochastic import Stochastic
+from tinydni.lab.gradient_quality import gradient_quality
 from tinydni.lab.workers import ParallelTraining, Plan
 from tinydni.lab.workers.costs import measure
 from tinydni.lab.workers.transports.in_turn import InTurn
 from tinydni.random import stream
-from tinydni.synthesizers import InputSynthesizer, LinearSynthesizer, LocalHead
-from tinydni.training import Training, percent_bits_wrong
+from tinydni.synthesizers import LinearSynthesizer
+from tinydni.variants.controls import LocalHead
+from tinydni.variants.input_synthesizers import input_synthesizer
+from tinydni.training import percent_bits_wrong, Training
 
 D, H, K, N = 6, 8, 3, 16
 
@@ -21,10 +27,10 @@ def make(schedule, seed=0, layers=4, local=False, **options):
     rng, input_rng = stream(seed, "synthesizer"), stream(seed, "synthesizer", 1)
     guess = (lambda n: LocalHead(td.Linear(n, K, rng), K)) if local else (lambda n: LinearSynthesizer(n, K))
     if schedule is full_unlock:
-        options |= {"input_synthesizer": lambda n: InputSynthesizer(D, n, input_rng, hidden=(12,)),
+        options |= {"input_synthesizer": lambda n: input_synthesizer(D, n, input_rng, hidden=(12,)),
                     "input_optimizer": lambda: td.Adam(0.01)}
-    return td.decouple(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.01), guess, lambda: td.Adam(0.01),
-                       schedule=schedule, **options)
+    return td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.01), guess, lambda: td.Adam(0.01),
+                       algorithm=schedule, **options)
 
 
 def batches(n, seed=0):
@@ -109,7 +115,7 @@ def test_bp_lambda_0_has_the_gradients_of_update_decoupled():
 
 def test_bp_lambda_mixes_and_learns_from_the_message():
     network = train(make(update_decoupled), 5)
-    network.schedule = BPLambda(0.25)
+    network.algorithm = BPLambda(0.25)
     (x, y, context), = batches(1, seed=5)
     messages, guesses = [], []
     for module in network.modules[:-1]:
@@ -189,7 +195,7 @@ def test_a_local_head_is_a_classifier_on_h_that_ignores_messages():
 
 # The bottom module's output as context
 
-def with_bottom_context(schedule=update_decoupled, sizes=(D, H, H, H, K), **options):
+def with_bottom_context(algorithm=update_decoupled, sizes=(D, H, H, H, K), **options):
     """Linear synthesizers of [h, h1]; the lowest, whose h is h1, of h alone."""
     made = []
 
@@ -197,8 +203,8 @@ def with_bottom_context(schedule=update_decoupled, sizes=(D, H, H, H, K), **opti
         made.append(LinearSynthesizer(n_h, n_h if made else 0))
         return made[-1]
 
-    return td.decouple(td.mlp(sizes, stream(0, "weights")), options.pop("loss", td.SoftmaxCrossEntropy()),
-                       lambda: td.Adam(0.01), synthesizer, lambda: td.Adam(0.01), schedule=schedule, bottom_context=True,
+    return td.build(td.mlp(sizes, stream(0, "weights")), options.pop("loss", td.SoftmaxCrossEntropy()),
+                       lambda: td.Adam(0.01), synthesizer, lambda: td.Adam(0.01), algorithm=schedule, bottom_context=True,
                        **options)
 
 

@@ -7,13 +7,19 @@ from hypothesis import strategies as st
 from oracle import tell, with_oracles
 
 from tinydni import backend
-from tinydni.dni import backprop, decouple
+from tinydni.algorithms import backprop
+from tinydni.dni import build
 from tinydni.gradcheck import assert_gradients
-from tinydni.layers import (BatchNorm, CloseShortcut, Conv2D, GlobalAvgPool, Linear, OpenShortcut, ReLU, Residual,
-                            Sequential, Subsample, Tanh)
+from tinydni.activations import ReLU, Tanh
+from tinydni.batchnorm import BatchNorm
+from tinydni.containers import Residual, Sequential
+from tinydni.convolution import Conv2D
+from tinydni.linear import Linear
+from tinydni.pooling import GlobalAvgPool, Subsample
+from tinydni.variants.shortcut import CloseShortcut, OpenShortcut
 from tinydni.losses import SoftmaxCrossEntropy
-from tinydni.optimizers import SGD, Adam
-from tinydni.synthesizers import ConvSynthesizer
+from tinydni.optimizers import Adam, SGD
+from tinydni.variants.conv_synthesizer import conv_synthesizer
 
 several = settings(max_examples=10, deadline=None, derandomize=True)
 seeds, sizes = st.integers(0, 2**32 - 1), st.integers(1, 6)
@@ -105,7 +111,7 @@ def test_with_an_oracle_at_a_cut_inside_a_block_a_step_is_a_backprop_step(n_cut)
     rng = np.random.default_rng(0)
     blocks = residual_network(rng, n_cut)
     decoupled = with_oracles(blocks, lambda: SGD(0.1), input_shape=(5, 5, 2))
-    locked = decouple(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), schedule=backprop, input_shape=(5, 5, 2))
+    locked = build(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), algorithm=backprop, input_shape=(5, 5, 2))
     for _ in range(3):
         x, y = image_batch(rng)
         tell(decoupled, y)
@@ -144,8 +150,8 @@ def test_without_the_shortcuts_part_the_message_points_elsewhere(n_cut, low, hig
 
 def test_a_synthesizer_learns_both_parts_at_a_cut_inside_a_block():
     rng = np.random.default_rng(0)
-    network = decouple(residual_network(rng, dtype=np.float32), SoftmaxCrossEntropy(), lambda: Adam(3e-3),
-                       lambda *shape: ConvSynthesizer(shape[-1], rng, n_context=4, kernel=3), lambda: Adam(1e-2),
+    network = build(residual_network(rng, dtype=np.float32), SoftmaxCrossEntropy(), lambda: Adam(3e-3),
+                       lambda *shape: conv_synthesizer(shape[-1], rng, n_context=4, kernel=3), lambda: Adam(1e-2),
                        input_shape=(5, 5, 2))
     x, y = image_batch(rng, np.float32)
     losses = [float(network.step(x, y, np.eye(4, dtype=np.float32)[y])) for _ in range(60)]

@@ -11,19 +11,26 @@ import numpy as np
 import pytest
 from fake_device import count_copies, count_float64, count_synchronisations
 
-from tinydni import (LSTM, MMD, RNN, SGD, Adam, AvgPool, BatchNorm, BinaryCrossEntropy, BPLambda, Conv2D,
-                     ConvSynthesizer, DirectFeedback, Embedding, GlobalAvgPool, InputSynthesizer, Linear,
-                     LinearSynthesizer, LocalHead, MaxPool, MeanSquaredError, MLPSynthesizer, Momentum, Recurrent,
-                     ReLU, Residual, RMSProp, Sequential, SoftmaxCrossEntropy, Stochastic, Subsample, VirtualLinear,
-                     VirtualMLP, VirtualNetwork, backend, backprop, decouple, full_unlock, mlp, top_only,
-                     update_decoupled)
-from tinydni.dni import Boundary, RecurrentModule, RecurrentNetwork, cut
-from tinydni.synthesizers import AuxiliarySynthesizer
+from tinydni import (Adam, AvgPool, backend, backprop, BatchNorm, BinaryCrossEntropy, build, Conv2D,
+                     Embedding, GlobalAvgPool, Linear, LinearSynthesizer, LSTM, MaxPool,
+                     MeanSquaredError, mlp, mlp_synthesizer, Momentum, no_backprop, Recurrent, ReLU,
+                     Residual, RMSProp, RNN, Sequential, SGD, SoftmaxCrossEntropy, Subsample,
+                     update_decoupled, VirtualLinear, VirtualMLP, VirtualNetwork)
+from tinydni.variants.bp_lambda import BPLambda
+from tinydni.variants.controls import LocalHead
+from tinydni.variants.conv_synthesizer import conv_synthesizer
+from tinydni.variants.direct_feedback import DirectFeedback
+from tinydni.variants.full_unlock import full_unlock
+from tinydni.variants.input_synthesizers import input_synthesizer
+from tinydni.variants.mmd import MMD
+from tinydni.variants.stochastic import Stochastic
+from tinydni.recurrent_dni import Boundary, cut, RecurrentModule, RecurrentNetwork
+from tinydni.variants.auxiliary import AuxiliarySynthesizer
 
 N, D, K, T = 64, 6, 4, 5
 
 
-def dense(xp, schedule=update_decoupled, synthesizer=None, loss=None, optimizer=lambda: Adam(1e-3), target=None,
+def dense(xp, algorithm=update_decoupled, synthesizer=None, loss=None, optimizer=lambda: Adam(1e-3), target=None,
           **options):
     """The step of a fully connected net; labels are the context of its synthesizers."""
     rng = np.random.default_rng(0)
@@ -32,9 +39,9 @@ def dense(xp, schedule=update_decoupled, synthesizer=None, loss=None, optimizer=
     if synthesizer:
         options |= {"synthesizer": lambda n: synthesizer(n, rng),
                     "synthesizer_optimizer": lambda: Adam(1e-3)}
-    net = decouple(mlp([D, 7, 7, K], rng), loss or SoftmaxCrossEntropy(), optimizer, schedule=schedule, **options)
+    net = build(mlp([D, 7, 7, K], rng), loss or SoftmaxCrossEntropy(), optimizer, algorithm=schedule, **options)
     net.to(xp)
-    reads = schedule not in (backprop, top_only) and any("context" in s.sees for s in net.synthesizers())
+    reads = schedule not in (backprop, no_backprop) and any("context" in s.sees for s in net.synthesizers())
     arrays = [backend.asarray(xp, a) for a in (x, labels if target is None else target(context), context)]
     return net, lambda: net.step(*arrays[:2], arrays[2] if reads else None)
 
@@ -44,7 +51,7 @@ def bits(context):
 
 
 def unlock(xp):
-    inputs = {"input_synthesizer": lambda n: InputSynthesizer(D, n, np.random.default_rng(1), hidden=(5,)),
+    inputs = {"input_synthesizer": lambda n: input_synthesizer(D, n, np.random.default_rng(1), hidden=(5,)),
               "input_optimizer": lambda: Adam(1e-3)}
     return dense(xp, full_unlock, lambda n, rng: LinearSynthesizer(n, K), **inputs)
 
@@ -63,7 +70,7 @@ def images(xp, synthesizer=None, optimizer=lambda: Momentum(0.01, weight_decay=1
     labels = rng.integers(K, size=N)
     guess = {"schedule": backprop} if synthesizer is None else {
         "synthesizer": lambda *shape: synthesizer(shape[-1], rng), "synthesizer_optimizer": lambda: Adam(1e-3)}
-    net = decouple(blocks, SoftmaxCrossEntropy(), optimizer, input_shape=(8, 8, 3), **guess).to(xp)
+    net = build(blocks, SoftmaxCrossEntropy(), optimizer, input_shape=(8, 8, 3), **guess).to(xp)
     x, target = (backend.asarray(xp, a) for a in (rng.standard_normal((N, 8, 8, 3), np.float32), labels))
     context = backend.asarray(xp, np.eye(K, dtype=np.float32)[labels]) if synthesizer else None
     return net, lambda: net.step(x, target, context)
@@ -91,10 +98,10 @@ def sequences(xp, layer, auxiliary=False):
 
 CASES = {
     "backprop": lambda xp: dense(xp, backprop),
-    "top only": lambda xp: dense(xp, top_only),
+    "top only": lambda xp: dense(xp, no_backprop),
     "dni": lambda xp: dense(xp, synthesizer=lambda n, rng: LinearSynthesizer(n)),
     "cdni": lambda xp: dense(xp, synthesizer=lambda n, rng: LinearSynthesizer(n, K)),
-    "mlp synthesizer": lambda xp: dense(xp, synthesizer=lambda n, rng: MLPSynthesizer(n, rng, K, hidden=(5,))),
+    "mlp synthesizer": lambda xp: dense(xp, synthesizer=lambda n, rng: mlp_synthesizer(n, rng, K, hidden=(5,))),
     "virtual linear": lambda xp: dense(xp, synthesizer=lambda n, rng: VirtualLinear(n, K, rng)),
     "virtual mlp": lambda xp: dense(xp, synthesizer=lambda n, rng: VirtualMLP(n, K, rng)),
     "virtual network": lambda xp: dense(xp, synthesizer=virtual),
@@ -108,7 +115,7 @@ CASES = {
     "rmsprop, bits": lambda xp: dense(xp, backprop, None, BinaryCrossEntropy(), lambda: RMSProp(0.01), bits),
     "mmd": lambda xp: dense(xp, backprop, loss=MMD(2.0), target=bits),
     "images": images,
-    "images, conv synthesizer": lambda xp: images(xp, lambda n, rng: ConvSynthesizer(n, rng, K, kernel=3)),
+    "images, conv synthesizer": lambda xp: images(xp, lambda n, rng: conv_synthesizer(n, rng, K, kernel=3)),
     "images, virtual": lambda xp: images(xp, virtual_images),
     "lstm": lambda xp: sequences(xp, LSTM),
     "lstm, auxiliary": lambda xp: sequences(xp, LSTM, auxiliary=True),

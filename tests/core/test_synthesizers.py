@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tinydni import backend
 from tinydni.gradcheck import assert_gradients
-from tinydni.optimizers import SGD, Adam, Momentum
-from tinydni.synthesizers import LinearSynthesizer, MLPSynthesizer
+from tinydni.optimizers import Adam, Momentum, SGD
+from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer
 
 several = settings(max_examples=8, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -17,11 +17,11 @@ seeds = st.integers(0, 2**32 - 1)
 WITH_CONTEXT = {
     "linear": lambda H, C, rng, **options: LinearSynthesizer(H, C, **options),
     "label-only": lambda H, C, rng, **options: LinearSynthesizer(H, C, reads_h=False, **options),
-    "MLP": lambda H, C, rng, **options: MLPSynthesizer(H, rng, C, hidden=(5,), **options),
+    "MLP": lambda H, C, rng, **options: mlp_synthesizer(H, rng, C, hidden=(5,), **options),
 }
 WITHOUT_CONTEXT = {
     "linear from h alone": lambda H, C, rng, **options: LinearSynthesizer(H, **options),
-    "MLP from h alone": lambda H, C, rng, **options: MLPSynthesizer(H, rng, hidden=(5, 4), **options),
+    "MLP from h alone": lambda H, C, rng, **options: mlp_synthesizer(H, rng, hidden=(5, 4), **options),
 }
 EVERY = {**WITH_CONTEXT, **WITHOUT_CONTEXT}
 every_synthesizer = pytest.mark.parametrize("kind", EVERY)
@@ -70,7 +70,7 @@ def test_the_first_guess_is_no_gradient_and_one_step_changes_it(kind):
 
 
 def test_only_the_last_layer_of_an_mlp_starts_at_zero():
-    synthesizer = MLPSynthesizer(3, np.random.default_rng(0), hidden=(5, 4))
+    synthesizer = mlp_synthesizer(3, np.random.default_rng(0), hidden=(5, 4))
     zero = [path for path, array, _ in synthesizer.named_parameters() if path.endswith("W") and not array.any()]
     assert zero == ["net.6.W"]
 
@@ -244,7 +244,7 @@ def test_a_description_says_what_is_read():
     assert repr(LinearSynthesizer(6, 4)) == "LinearSynthesizer(6 + 4 context -> 6)"
     assert repr(LinearSynthesizer(6)) == "LinearSynthesizer(6 -> 6)"
     assert repr(LinearSynthesizer(6, 4, reads_h=False)) == "LinearSynthesizer(4 context -> 6)"
-    assert repr(MLPSynthesizer(6, rng, 4, hidden=(8, 7))) == "MLPSynthesizer(6 + 4 context -> 8 -> 7 -> 6)"
+    assert repr(mlp_synthesizer(6, rng, 4, hidden=(8, 7))) == "mlp_synthesizer(6 + 4 context -> 8 -> 7 -> 6)"
 
 
 # Wrong arguments
@@ -304,9 +304,9 @@ def test_a_context_that_nobody_expects_is_refused(kind):
     (lambda rng: LinearSynthesizer(0), ValueError, "n_h must be at least 1; got 0"),
     (lambda rng: LinearSynthesizer(3, -1), ValueError, "n_context must be at least 0; got -1"),
     (lambda rng: LinearSynthesizer(3, reads_h=False), ValueError, "needs something to read"),
-    (lambda rng: MLPSynthesizer(-3, rng), ValueError, "n_h must be at least 1; got -3"),
-    (lambda rng: MLPSynthesizer(3, 0), TypeError, "rng must be a numpy.random.Generator; got 0"),
-    (lambda rng: MLPSynthesizer(3, rng, hidden=(0,)), ValueError, "must be at least 1; got 0")],
+    (lambda rng: mlp_synthesizer(-3, rng), ValueError, "n_h must be at least 1; got -3"),
+    (lambda rng: mlp_synthesizer(3, 0), TypeError, "rng must be a numpy.random.Generator; got 0"),
+    (lambda rng: mlp_synthesizer(3, rng, hidden=(0,)), ValueError, "must be at least 1; got 0")],
     ids=["no width", "negative context", "nothing to read", "negative width", "no generator", "no hidden units"])
 def test_a_wrong_construction_is_named(call, error, message):
     with pytest.raises(error, match=message):

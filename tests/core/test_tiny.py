@@ -25,13 +25,13 @@ def make_data(rng, N=16, D=6, K=3):
 x, target, context = make_data(generator())
 
 
-def make(n_context=3, schedule=td.update_decoupled, seed=0, **options):
+def make(n_context=3, algorithm=td.update_decoupled, seed=0, **options):
     """A network of three blocks that guesses its gradients, or the same blocks under another schedule."""
     blocks = td.mlp([6, 8, 8, 3], td.random.stream(seed, "weights"))
     if schedule is td.update_decoupled:
         options |= {"synthesizer": lambda n: td.LinearSynthesizer(n, n_context),
                     "synthesizer_optimizer": lambda: td.Adam(0.02)}
-    return td.decouple(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.02), schedule=schedule, **options)
+    return td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.02), algorithm=schedule, **options)
 
 
 def weights(module):
@@ -75,8 +75,8 @@ def test_update_goes_down_the_gradient():
 
 def test_twins_start_from_the_same_weights():
     blocks = td.mlp([6, 8, 3], generator())
-    first, second = (td.decouple(blocks, td.SoftmaxCrossEntropy(), lambda: td.SGD(0.1), schedule=schedule)
-                     for schedule in (td.backprop, td.top_only))
+    first, second = (td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.SGD(0.1), algorithm=schedule)
+                     for schedule in (td.backprop, td.no_backprop))
     first.step(x, target)
     for block, module in zip(blocks, second.modules):
         for name, array in block.state().items():
@@ -84,7 +84,7 @@ def test_twins_start_from_the_same_weights():
 
 
 def test_a_network_learns_by_backpropagation():
-    network = make(schedule=td.backprop)
+    network = make(algorithm=td.backprop)
     for _ in range(60):
         network.step(x, target)
     assert (network.predict(x).argmax(axis=1) == target).all()

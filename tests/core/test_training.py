@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 import tinydni as td
-from tinydni import checkpoint, files
-from tinydni.training import DivergedError, Training, percent_bits_wrong
+from tinydni.lab import files
+from tinydni.training import DivergedError, percent_bits_wrong, Training
 
 
 def make_training(seed=0, epochs=3, lr=0.01, bits=3, **options):
     data = td.datasets.addition(bits=bits, seed=seed)
     rng = td.random.stream(seed, "weights")
     hidden = lambda width: [td.BatchNorm(width), td.ReLU(), td.Dropout(0.1, td.random.stream(seed, "dropout", width))]
-    network = td.decouple(td.mlp([data.n_in, 16, 12, data.n_out], rng, hidden), td.BinaryCrossEntropy(),
+    network = td.build(td.mlp([data.n_in, 16, 12, data.n_out], rng, hidden), td.BinaryCrossEntropy(),
                           optimizer=lambda: td.Adam(lr), synthesizer=lambda n: td.LinearSynthesizer(n, data.n_out),
-                          synthesizer_optimizer=lambda: td.Adam(0.003))
+                          synthesizer_lr=lambda: td.Adam(0.003))
     return Training(network, data, epochs, batch_size=8, seed=seed, schedule=td.LinearDecay(epochs * 6),
                     error=percent_bits_wrong, context=data.context(), **options)
 
@@ -46,8 +46,8 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path, stop_at
     first.run([stop])
     assert not first.finished
     path = tmp_path / "run.npz"
-    checkpoint.save(path, first.network.state(), first.position())
-    state, position = checkpoint.load(path)
+    files.save(path, first.network.state(), first.position())
+    state, position = files.load(path)
     second = make_training()
     second.network.load_state(state)
     second.go_to(position)
@@ -65,8 +65,8 @@ def test_a_loss_that_becomes_nan_stops_with_a_sentence():
 
 def test_batches_larger_than_the_data_are_refused():
     data = td.datasets.addition(bits=1)
-    network = td.decouple(td.mlp([2, 4, 2], np.random.default_rng(0)), td.BinaryCrossEntropy(), lambda: td.SGD(0.1),
-                          schedule=td.top_only)
+    network = td.build(td.mlp([2, 4, 2], np.random.default_rng(0)), td.BinaryCrossEntropy(), lambda: td.SGD(0.1),
+                          algorithm=td.no_backprop)
     with pytest.raises(ValueError, match="batch_size must be at most the number of training examples, 3; got 4"):
         Training(network, data, 1, 4, 0)
 
@@ -81,8 +81,8 @@ def test_validation_error_is_named_as_such():
 def test_checkpoints_are_plain_arrays_and_keep_every_bit(tmp_path):
     state = {"0.W": np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32), "steps": np.array(7)}
     info = {"loss": 0.1 + 0.2, "text": "ü", "list": [1, None]}
-    checkpoint.save(tmp_path / "a.npz", state, info)
-    loaded, note = checkpoint.load(tmp_path / "a.npz")
+    files.save(tmp_path / "a.npz", state, info)
+    loaded, note = files.load(tmp_path / "a.npz")
     assert note == info and loaded.keys() == state.keys()
     for name in state:
         assert loaded[name].dtype == state[name].dtype
@@ -91,7 +91,7 @@ def test_checkpoints_are_plain_arrays_and_keep_every_bit(tmp_path):
 
 def broken_files(folder):
     """Files that are no checkpoints, each wrong in its own way."""
-    checkpoint.save(folder / "good.npz", {"a": np.zeros(1000)}, {})
+    files.save(folder / "good.npz", {"a": np.zeros(1000)}, {})
     (folder / "cut.npz").write_bytes((folder / "good.npz").read_bytes()[:-200])
     (folder / "text.npz").write_text("hello")
     (folder / "empty.npz").write_bytes(b"")
@@ -103,8 +103,8 @@ def broken_files(folder):
 
 def test_broken_checkpoints_give_a_sentence(tmp_path):
     for name in broken_files(tmp_path):
-        with pytest.raises(checkpoint.CheckpointError, match=name):
-            checkpoint.load(tmp_path / name)
+        with pytest.raises(files.CheckpointError, match=name):
+            files.load(tmp_path / name)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

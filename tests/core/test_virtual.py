@@ -10,13 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinydni import backend
-from tinydni.dni import DNI, decouple
+from tinydni.dni import build, DNI
 from tinydni.gradcheck import assert_gradients
-from tinydni.layers import BatchNorm, Dropout, Linear, ReLU, Residual, Sequential, Sigmoid, Softplus, Tanh
+from tinydni.activations import ReLU, Sigmoid, Softplus, Tanh
+from tinydni.batchnorm import BatchNorm
+from tinydni.containers import Residual, Sequential
+from tinydni.dropout import Dropout
+from tinydni.linear import Linear
 from tinydni.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from tinydni.models import mlp
-from tinydni.optimizers import SGD, Adam
-from tinydni.synthesizers import LinearSynthesizer, Untrained, VirtualLinear, VirtualMLP, VirtualNetwork
+from tinydni.optimizers import Adam, SGD
+from tinydni.synthesizers import LinearSynthesizer
+from tinydni.variants.controls import Frozen
+from tinydni.virtual import VirtualLinear, VirtualMLP, VirtualNetwork
 
 F64 = np.float64
 shapes = st.fixed_dictionaries({"N": st.integers(4, 9), "H": st.integers(2, 6), "K": st.integers(2, 5),
@@ -236,8 +242,8 @@ def train(form, steps=300, lr=1e-3, synthesizer_lr=3e-3):
     """A network with two interfaces, and the batch cosines at the upper one over the last 50 steps."""
     rng = np.random.default_rng(3)
     x, y, context = clusters(rng)
-    net = decouple(mlp([12, 32, 32, 4], rng), SoftmaxCrossEntropy(), optimizer=lambda: Adam(lr),
-                   synthesizer=lambda n: form(n, rng), synthesizer_optimizer=lambda: Adam(synthesizer_lr))
+    net = build(mlp([12, 32, 32, 4], rng), SoftmaxCrossEntropy(), optimizer=lambda: Adam(lr),
+                   synthesizer=lambda n: form(n, rng), synthesizer_lr=lambda: Adam(synthesizer_lr))
     cosines, upper = [], net.modules[-2].synthesizer
     for step in range(steps):
         batch = rng.integers(len(x), size=64)
@@ -264,19 +270,19 @@ def test_a_linear_synthesizer_with_labels_is_further_from_it():
     assert linear.mean() < virtual.mean() - 0.05
 
 
-# Untrained -------------------------------------------------------------------------------------------------------
+# Frozen -------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("inner", [lambda n, rng: VirtualLinear(n, 4, rng), lambda n, rng: VirtualMLP(n, 4, rng)])
 def test_untrained_synthesizers_stay_as_they_started_and_the_blocks_learn_from_them(inner):
-    net, _ = train(lambda n, rng: Untrained(inner(n, rng)), steps=1, lr=1e-2)
+    net, _ = train(lambda n, rng: Frozen(inner(n, rng)), steps=1, lr=1e-2)
     first = {key: value.copy() for key, value in net.state().items()}
-    net, _ = train(lambda n, rng: Untrained(inner(n, rng)), steps=60, lr=1e-2)
+    net, _ = train(lambda n, rng: Frozen(inner(n, rng)), steps=60, lr=1e-2)
     last = net.state()
     learned = {key for key in first if "synthesizer" in key and not np.array_equal(first[key], last[key])}
     assert not learned
     assert np.abs(last["0.block.0.W"] - first["0.block.0.W"]).max() > 0.01
     assert net.synthesizers()[0].loss() > 0
-    assert "Untrained(Virtual" in net.summary((12,))
+    assert "Frozen(Virtual" in net.summary((12,))
 
 
 # Masks, statistics, corners --------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tinydni.lab.benchmarks import race, simulate, workers
 from tinydni.lab.benchmarks.two_workers import CONTENDERS, Workload, apart
 from tinydni.lab.cli import main
 from tinydni.lab.jobs.arguments import OptionError
-from tinydni.layers.layer import Layer
+from tinydni.layer import Layer
 from tinydni.lab.workers import ParallelTraining, Plan, measuring, simulator
 from tinydni.lab.workers.transports.threads import Endpoint, Threads
 
@@ -49,7 +49,7 @@ def two_modules(*slow):
     data = cases.dataset()
     blocks = td.mlp([data.n_in] + [12] * 3 + [data.n_out], td.random.stream(0, "weights"))
     halves = [td.Sequential(*blocks[:2], slow[0]), td.Sequential(*blocks[2:], slow[1])]
-    return td.decouple(halves, td.BinaryCrossEntropy(), lambda: td.Adam(0.01),
+    return td.build(halves, td.BinaryCrossEntropy(), lambda: td.Adam(0.01),
                        lambda n: td.LinearSynthesizer(n, data.n_out), lambda: td.Adam(0.003))
 
 

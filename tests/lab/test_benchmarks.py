@@ -15,7 +15,9 @@ import pytest
 from tinydni.lab import cli, doctor
 from tinydni.lab.benchmarks import command, compare, curves, dense, images, ours, page, sequences, tutorial
 from tinydni.lab.benchmarks.workload import Workload, products_of
-from tinydni.layers import Conv2D, Linear, Residual, Sequential
+from tinydni.containers import Residual, Sequential
+from tinydni.convolution import Conv2D
+from tinydni.linear import Linear
 
 MAKERS = {make().row: make for name, makes in command.WORKLOADS.items() if name != "curves" for make in makes}
 SLOW = {"W3a small", "W3b ResNet-20"}

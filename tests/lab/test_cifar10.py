@@ -14,7 +14,8 @@ from tinydni.datasets import DataError, cifar10, crop_and_flip
 from tinydni.lab.jobs.cifar10 import JOB, middle
 from tinydni.lab.tables.cifar10 import TABLE, cosine
 from tinydni.models import resnet
-from tinydni.synthesizers import Scaled, VirtualNetwork
+from tinydni.variants.controls import Scaled
+from tinydni.virtual import VirtualNetwork
 
 module = importlib.import_module("tinydni.datasets.cifar10")      # the package's name `cifar10` is the function
 

@@ -8,7 +8,8 @@ import pytest
 
 from tinydni.lab import cli
 from tinydni.datasets import DataError, cytometry
-from tinydni.dni import backprop, decouple
+from tinydni.algorithms import backprop
+from tinydni.dni import build
 from tinydni.lab.cytometry import reproduce, train
 from tinydni.lab.cytometry.classifier import f1_scores, gate, train_classifier
 from tinydni.lab.cytometry.denoising import denoiser, nearly_complete
@@ -20,10 +21,11 @@ from tinydni.lab.cytometry.resnet import mmd_resnet, reestimate_statistics, with
 from tinydni.lab.cytometry.synthesizer import StandardisedSynthesizer
 from tinydni.lab.cytometry.timing import step_times
 from tinydni.gradcheck import assert_gradients
-from tinydni.layers import Layer, Sequential
-from tinydni.losses import MMD
-from tinydni.losses.mmd import kernel_width
-from tinydni.optimizers import SGD, RMSProp
+from tinydni.containers import Sequential
+from tinydni.layer import Layer
+from tinydni.variants.mmd import MMD
+from tinydni.variants.mmd import kernel_width
+from tinydni.optimizers import RMSProp, SGD
 from tinydni.random import stream
 from tinydni.synthesizers import Synthesizer
 from tinydni.training import DivergedError
@@ -89,8 +91,8 @@ def test_with_an_oracle_dni_is_backprop_bit_for_bit():
     source, target = cells(1, 64, shift=0.6)[0], cells(2, 64)[0]
     blocks = mmd_resnet(6, np.random.default_rng(0))
     options = dict(optimizer=lambda: RMSProp(1e-3, 0.99, weight_decay=0.02), input_shape=(6,))
-    locked = decouple(blocks, MMD(1.0), schedule=backprop, **options)
-    decoupled = decouple(blocks, MMD(1.0), synthesizer=lambda n: Oracle(), synthesizer_optimizer=lambda: SGD(0), **options)
+    locked = build(blocks, MMD(1.0), algorithm=backprop, **options)
+    decoupled = build(blocks, MMD(1.0), synthesizer=lambda n: Oracle(), synthesizer_lr=lambda: SGD(0), **options)
     for i, module in enumerate(decoupled.modules[:-1]):
         module.synthesizer.above = [other.block for other in decoupled.modules[i + 1:]]
         module.synthesizer.loss, module.synthesizer.target = decoupled.modules[-1].loss, target

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinydni as td
-from tinydni import checkpoint
+from tinydni.lab import files
 from tinydni.lab.cli import main
 from tinydni.lab.workers import Kind, Message, Plan, ProtocolError, WorkerError, simulator
 from tinydni.lab.workers.balance import balanced
@@ -120,7 +120,7 @@ def result(request):
     """A function (case) -> (state, history, staleness) of the case over one transport."""
     def run(case):
         if request.param == "mpi":
-            state, (history, late) = checkpoint.load(request.getfixturevalue("over_mpi") / f"{case}.npz")
+            state, (history, late) = files.load(request.getfixturevalue("over_mpi") / f"{case}.npz")
             return state, history, {int(r): {int(n): c for n, c in found.items()} for r, found in late.items()}
         transport = Threads(cases.WORKERS) if request.param == "threads" else InTurn(cases.WORKERS, np.random.default_rng(0))
         training = cases.apart(case, transport)
@@ -173,7 +173,7 @@ def test_data_parallel_without_batch_statistics_equals_one_loop_up_to_rounding()
         return td.mlp([8, 12, 12, 5], td.random.stream(0, "weights"), lambda width: [td.ReLU()])
 
     def network():
-        return td.decouple(blocks(), td.BinaryCrossEntropy(), lambda: td.SGD(0.1), schedule=td.backprop)
+        return td.build(blocks(), td.BinaryCrossEntropy(), lambda: td.SGD(0.1), algorithm=td.backprop)
 
     data, plan = cases.dataset(), {}
     options = {"error": td.training.percent_bits_wrong}
@@ -460,16 +460,16 @@ def test_ctrl_c_keeps_what_was_learned_and_resume_goes_on(tmp_path, n):
     start_again = f"mpiexec -n 2 {words} --transport mpi" if n else words
     assert "what was learned is in" in output and f"Go on with: {start_again}" in output, output
     assert time.monotonic() - start < SECONDS and all_gone(run)
-    first = checkpoint.load(path)[1]["position"]
+    first = files.load(path)[1]["position"]
     again = python("-m", "tinydni", "train", "digits", "--resume", path, "--quiet", "--figure", tmp_path / "a.png",
                    *(["--transport", "mpi"] if n else []), n=n, cwd=ROOT)
     end = time.monotonic() + PATIENCE
-    while checkpoint.load(path)[1]["position"]["epoch"] <= first["epoch"]:
+    while files.load(path)[1]["position"]["epoch"] <= first["epoch"]:
         at_work(again, end)
         time.sleep(0.1)
     os.killpg(again.pid, signal.SIGINT)
     again.communicate(timeout=60)
-    assert checkpoint.load(path)[1]["position"]["epoch"] > first["epoch"]
+    assert files.load(path)[1]["position"]["epoch"] > first["epoch"]
 
 
 def victims(run):
@@ -480,7 +480,7 @@ def victims(run):
 def kill_one(tmp_path, rng, n, longest=1):
     """Kills one process of a run at a random moment. Returns whether the run had saved anything; checks the rest."""
     path = tmp_path / "run.npz"
-    before = checkpoint.load(path)[1]["position"]["epoch"] if path.exists() else None
+    before = files.load(path)[1]["position"]["epoch"] if path.exists() else None
     run = train(*(["--resume", path] if path.exists() else ["--save", path]), "--figure", tmp_path / "a.png", n=n)
     if before is None:
         wait_for(path, run)
@@ -493,7 +493,7 @@ def kill_one(tmp_path, rng, n, longest=1):
     os.kill(victim, signal.SIGKILL)
     run.communicate(timeout=60)
     assert time.monotonic() - start < SECONDS and all_gone(run)
-    after = checkpoint.load(path)[1]["position"]["epoch"]               # raises where the file is not whole
+    after = files.load(path)[1]["position"]["epoch"]               # raises where the file is not whole
     assert before is None or after >= before
 
 

@@ -10,14 +10,22 @@ import pytest
 from conftest import BACKENDS
 from fake_device import count_copies, count_launches, count_synchronisations
 
-from tinydni import (SGD, Adam, AvgPool, BatchNorm, BPLambda, Conv2D, ConvSynthesizer, DirectFeedback, Dropout,
-                     Embedding, GlobalAvgPool, InputSynthesizer, Linear, LinearDecay, LinearSynthesizer, MaxPool,
-                     MeanSquaredError, MLPSynthesizer, Momentum, ReLU, Residual, RMSProp, Sequential,
-                     SoftmaxCrossEntropy, Stochastic, VirtualLinear, VirtualNetwork, backend, backprop, cli, cublas,
-                     datasets, decouple, full_unlock, kernels, mlp, top_only)
-from tinydni.capture import CapturedStep
-from tinydni.dni import Readers, RecurrentNetwork
-from tinydni.synthesizers import Guess, GuessSynthesizer
+from tinydni import (Adam, AvgPool, backend, backprop, BatchNorm, build, cli, Conv2D, datasets,
+                     Dropout, Embedding, GlobalAvgPool, Linear, LinearDecay, LinearSynthesizer,
+                     MaxPool, MeanSquaredError, mlp, mlp_synthesizer, Momentum, no_backprop, ReLU,
+                     Residual, RMSProp, Sequential, SGD, SoftmaxCrossEntropy, VirtualLinear,
+                     VirtualNetwork)
+from tinydni.gpu import cublas, kernels
+from tinydni.variants.bp_lambda import BPLambda
+from tinydni.variants.conv_synthesizer import conv_synthesizer
+from tinydni.variants.direct_feedback import DirectFeedback
+from tinydni.variants.full_unlock import full_unlock
+from tinydni.variants.input_synthesizers import input_synthesizer
+from tinydni.variants.stochastic import Stochastic
+from tinydni.gpu.graphs import CapturedStep
+from tinydni.recurrent_dni import RecurrentNetwork
+from tinydni.variants.heads import Heads
+from tinydni.variants.guess import Guess, GuessSynthesizer
 from tinydni.training import Training
 
 DEVICES = {name: module for name, module in BACKENDS.items() if name != "numpy"}
@@ -42,7 +50,7 @@ def dense(optimizer=lambda: Adam(3e-3, weight_decay=1e-3, clip_norm=1.0), loss=N
     if "synthesizer" in options:
         make = options.pop("synthesizer")
         options |= {"synthesizer": lambda n: make(n, rng), "synthesizer_optimizer": lambda: Adam(2e-3)}
-    return decouple(mlp([D, H, H, K], rng), loss or SoftmaxCrossEntropy(), optimizer, **options)
+    return build(mlp([D, H, H, K], rng), loss or SoftmaxCrossEntropy(), optimizer, **options)
 
 
 def linear(n, rng):
@@ -55,15 +63,15 @@ def images(**options):
               Sequential(Residual(Conv2D(4, 4, rng), BatchNorm(4)), ReLU(), AvgPool(2)),
               Sequential(GlobalAvgPool(), Linear(4, K, rng))]
     if options.pop("guesses", False):
-        options |= {"synthesizer": lambda *shape: ConvSynthesizer(shape[-1], rng, K, kernel=3),
+        options |= {"synthesizer": lambda *shape: conv_synthesizer(shape[-1], rng, K, kernel=3),
                     "synthesizer_optimizer": lambda: Adam(1e-3)}
-    return decouple(blocks, SoftmaxCrossEntropy(), lambda: Momentum(0.01, clip_norm=1.0), input_shape=(8, 8, 3), **options)
+    return build(blocks, SoftmaxCrossEntropy(), lambda: Momentum(0.01, clip_norm=1.0), input_shape=(8, 8, 3), **options)
 
 
 def unlock():
     rng = np.random.default_rng(1)
-    return dense(schedule=full_unlock, synthesizer=linear, input_optimizer=lambda: Adam(1e-3),
-                 input_synthesizer=lambda n: InputSynthesizer(D, n, rng, hidden=(5,)))
+    return dense(algorithm=full_unlock, synthesizer=linear, input_optimizer=lambda: Adam(1e-3),
+                 input_synthesizer=lambda n: input_synthesizer(D, n, rng, hidden=(5,)))
 
 
 def guess():
@@ -73,8 +81,8 @@ def guess():
 
 def symbols():
     rng = np.random.default_rng(4)
-    return decouple([Sequential(Embedding(K, H, rng), ReLU()), Linear(H, K, rng)], SoftmaxCrossEntropy(), lambda: Adam(0.01),
-                    schedule=backprop, input_shape=())
+    return build([Sequential(Embedding(K, H, rng), ReLU()), Linear(H, K, rng)], SoftmaxCrossEntropy(), lambda: Adam(0.01),
+                    algorithm=backprop, input_shape=())
 
 
 def virtual(n, rng):
@@ -82,22 +90,22 @@ def virtual(n, rng):
 
 
 CASES = {       # name: (the network, which of the batch it takes)
-    "backprop": (lambda: dense(schedule=backprop), "xt"),
-    "top only": (lambda: dense(schedule=top_only), "xt"),
+    "backprop": (lambda: dense(algorithm=backprop), "xt"),
+    "top only": (lambda: dense(algorithm=no_backprop), "xt"),
     "dni": (lambda: dense(synthesizer=lambda n, rng: LinearSynthesizer(n)), "xt"),
     "cdni": (lambda: dense(synthesizer=linear), "xtc"),
-    "mlp": (lambda: dense(synthesizer=lambda n, rng: MLPSynthesizer(n, rng, K, hidden=(5,))), "xtc"),
+    "mlp": (lambda: dense(synthesizer=lambda n, rng: mlp_synthesizer(n, rng, K, hidden=(5,))), "xtc"),
     "vfbn": (lambda: dense(synthesizer=lambda n, rng: VirtualLinear(n, K, rng)), "xtc"),
     "virtual network": (lambda: dense(synthesizer=virtual), "xtc"),
     "guess": (guess, "xtx"),
     "unlock": (unlock, "xtc"),
-    "bp-lambda": (lambda: dense(schedule=BPLambda(0.5), synthesizer=linear), "xtc"),
-    "direct feedback": (lambda: dense(schedule=DirectFeedback(K, [H, H], 0)), "xt"),
+    "bp-lambda": (lambda: dense(algorithm=BPLambda(0.5), synthesizer=linear), "xtc"),
+    "direct feedback": (lambda: dense(algorithm=DirectFeedback(K, [H, H], 0)), "xt"),
     "warm-up": (lambda: dense(synthesizer=linear, warm_up=3), "xtc"),
     "symbols": (symbols, "tt"),
-    "images": (lambda: images(schedule=backprop), "xt"),
+    "images": (lambda: images(algorithm=backprop), "xt"),
     "images, conv synthesizer": (lambda: images(guesses=True), "xtc"),
-    "sgd": (lambda: dense(lambda: SGD(0.05), MeanSquaredError(), schedule=backprop), "xc"),
+    "sgd": (lambda: dense(lambda: SGD(0.05), MeanSquaredError(), algorithm=backprop), "xc"),
     "momentum": (lambda: dense(lambda: Momentum(0.02), synthesizer=linear), "xtc"),
     "rmsprop": (lambda: dense(lambda: RMSProp(3e-3), synthesizer=linear), "xtc"),
     "adam": (lambda: dense(lambda: Adam(3e-3), synthesizer=linear), "xtc"),
@@ -118,8 +126,8 @@ def batches(xp, case, steps=STEPS):
 
 def placed(xp, case):
     net = CASES[case][0]().to(xp)
-    if isinstance(net.schedule, DirectFeedback):
-        net.schedule.B = [backend.asarray(xp, B) for B in net.schedule.B]
+    if isinstance(net.algorithm, DirectFeedback):
+        net.algorithm.B = [backend.asarray(xp, B) for B in net.algorithm.B]
     return net
 
 
@@ -127,7 +135,7 @@ def trained(net, step, batches, schedule=LinearDecay(2 * STEPS)):
     """The losses of steps with a falling learning rate."""
     losses = []
     for batch in batches:
-        net.set_factor(schedule(net.steps))
+        net.scale_learning_rates(schedule(net.steps))
         losses.append(float(step(*batch)))
     return losses
 
@@ -193,7 +201,7 @@ class FrozenSGD(SGD):
 def test_a_rate_of_the_host_freezes_in_a_capture():
     """Otherwise the tests above could not fail."""
     xp = fake_device.xp
-    nets = [dense(lambda: FrozenSGD(0.5), schedule=backprop).to(xp) for _ in range(2)]
+    nets = [dense(lambda: FrozenSGD(0.5), algorithm=backprop).to(xp) for _ in range(2)]
     data = batches(xp, "backprop")
     losses = [trained(net, step, data) for net, step in zip(nets, (CapturedStep(nets[0]), nets[1].step))]
     assert losses[0][:3] == losses[1][:3] and losses[0][-1] != losses[1][-1]
@@ -216,7 +224,7 @@ def test_a_run_may_be_disturbed(name, event):
         elif event == "somebody's step":
             each.step(*data[0])
         elif event == "another factor":
-            each.set_factor(0.01, 0.02)
+            each.scale_learning_rates(0.01, 0.02)
         else:
             each.predict(data[0][0])
         trained(each, step, data[6:])
@@ -245,13 +253,13 @@ def test_what_a_graph_would_get_wrong_is_refused():
     readers = [Linear(H, K, rng), Linear(H, K, rng)]
     dropout = mlp([D, H, K], rng, lambda n: [ReLU(), Dropout(0.1, rng)])
     loss_and_rule = SoftmaxCrossEntropy(), lambda: SGD(0.1)
-    several = decouple([Linear(D, H, rng), readers], *loss_and_rule, schedule=backprop)
+    several = build([Linear(D, H, rng), readers], *loss_and_rule, algorithm=backprop)
     assert isinstance(several.modules[-1], Readers)
     for net, message in (
-            (dense(schedule=backprop), "capture needs the cupy backend"),
-            (dense(schedule=Stochastic(0.5, 3, 0), synthesizer=linear).to(xp), r"Stochastic \(schedule\): draws random"),
+            (dense(algorithm=backprop), "capture needs the cupy backend"),
+            (dense(algorithm=Stochastic(0.5, 3, 0), synthesizer=linear).to(xp), r"Stochastic \(schedule\): draws random"),
             (several.to(xp), r"Readers \(1\): draws random"),
-            (decouple(dropout, *loss_and_rule, schedule=backprop).to(xp), r"Dropout \(0.block.2.rng\): draws random"),
+            (build(dropout, *loss_and_rule, algorithm=backprop).to(xp), r"Dropout \(0.block.2.rng\): draws random"),
             (RecurrentNetwork([placed(xp, "backprop").modules[0]]), "a RecurrentNetwork cannot be captured")):
         with pytest.raises(ValueError, match=message):
             CapturedStep(net)
@@ -307,7 +315,7 @@ class Waiting(ReLU):
 def test_a_failed_capture_says_why_and_counts_nothing():
     xp, rng = fake_device.xp, np.random.default_rng(0)
     blocks, data = mlp([D, H, K], rng, lambda n: [Waiting()]), batches(xp, "backprop")
-    net = decouple(blocks, SoftmaxCrossEntropy(), lambda: Adam(0.1), schedule=backprop).to(xp)
+    net = build(blocks, SoftmaxCrossEntropy(), lambda: Adam(0.1), algorithm=backprop).to(xp)
     captured = CapturedStep(net)
     trained(net, captured, data[:2])
     before = net.state()
@@ -323,8 +331,8 @@ def test_a_failed_capture_says_why_and_counts_nothing():
 def training(xp, capture, **options):
     data = datasets.addition(bits=3)
     rng = np.random.default_rng(0)
-    net = decouple(mlp([data.n_in, H, H, data.n_out], rng), MeanSquaredError(), lambda: Adam(0.01),
-                   synthesizer=lambda n: LinearSynthesizer(n, data.n_out), synthesizer_optimizer=lambda: Adam(0.003)).to(xp)
+    net = build(mlp([data.n_in, H, H, data.n_out], rng), MeanSquaredError(), lambda: Adam(0.01),
+                   synthesizer=lambda n: LinearSynthesizer(n, data.n_out), synthesizer_lr=lambda: Adam(0.003)).to(xp)
     return Training(net, data, 3, 8, 0, LinearDecay(18), context=data.context(), capture=capture,
                     error=lambda prediction, target: float(((prediction > 0.5) != (target > 0.5)).mean()), **options)
 

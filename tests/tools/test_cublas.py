@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from tinydni import cublas
+from tinydni.gpu import cublas
 
 
 @pytest.mark.parametrize("name, numbers", [

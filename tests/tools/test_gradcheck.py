@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinydni import (BatchNorm, BinaryCrossEntropy, Dropout, Linear, LinearSynthesizer, MeanSquaredError,
-                     MLPSynthesizer, ReLU, Residual, Sequential, SoftmaxCrossEntropy, Softplus, Tanh)
+                     mlp_synthesizer, ReLU, Residual, Sequential, SoftmaxCrossEntropy, Softplus, Tanh)
 from tinydni.gradcheck import (ContractError, GradientError, assert_gradients, check, check_layer, check_loss,
                                check_synthesizer, command)
 from tinydni.gradcheck.studentfile import UsageError
@@ -101,7 +101,7 @@ def library(N, D, rng):
     yield BinaryCrossEntropy(), (N, D), rng.integers(0, 2, (N, D)).astype(np.float32)
     yield LinearSynthesizer(D, n_context=2), (N, D), (N, 2)
     yield LinearSynthesizer(D), (N, D)
-    yield MLPSynthesizer(D, rng, n_context=2, hidden=(4,)), (N, D), (N, 2)
+    yield mlp_synthesizer(D, rng, n_context=2, hidden=(4,)), (N, D), (N, 2)
 
 
 @settings(max_examples=10, deadline=None)
@@ -499,7 +499,7 @@ def run_pytest(folder, *options):
     """Runs pytest in a process of its own, with this plugin and no other."""
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "tinydni.pytest_plugin", "-p",
+    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "tinydni.gradcheck.pytest_plugin", "-p",
                            "no:cacheprovider", *options, str(folder)], cwd=folder, env=environment,
                           capture_output=True, text=True, timeout=60)
 
@@ -514,7 +514,7 @@ def test_plugin_gives_the_fixture_and_a_short_failure(tmp_path):
 
 
 def test_plugin_adds_one_fixture_and_nothing_else():
-    from tinydni import pytest_plugin
+    from tinydni.gradcheck import pytest_plugin
 
     fixtures = [name for name in vars(pytest_plugin) if not name.startswith("_") and name != "pytest"]
     assert fixtures == ["assert_gradients"]

@@ -18,7 +18,8 @@ from matplotlib.colors import to_rgb
 import tinydni as td
 from tinydni.plots import (Picture, bit_predictions, check_path, draw_network, gradient_quality, learning_curve,
                            markdown_table, marker_histograms, misread_digits, picture, results_table, save)
-from tinydni.dni import Stochastic, full_unlock
+from tinydni.variants.full_unlock import full_unlock
+from tinydni.variants.stochastic import Stochastic
 from tinydni.plots.diagram import box_text
 from tinydni.plots.learning_curve import apart, number
 from tinydni.plots.style import METHODS, OTHERS, ROLES, lines
@@ -30,7 +31,7 @@ ROWS = [{"row": "3 layers", "column": "backprop", "mean": 1.847, "std": 0.061, "
         {"row": "6 layers", "column": "cdni", "mean": 1.9, "std": 0.1, "seeds": 3, "paper": 1.6}]
 
 
-def network(schedule=td.update_decoupled, widths=(5, 4, 4, 3), context=3, reads_h=True):
+def network(algorithm=td.update_decoupled, widths=(5, 4, 4, 3), context=3, reads_h=True):
     """A small network under a schedule; synthesizers that see nothing stand for none."""
     def synthesizer(n):
         return td.LinearSynthesizer(n, n_context=context, reads_h=reads_h)
@@ -38,11 +39,11 @@ def network(schedule=td.update_decoupled, widths=(5, 4, 4, 3), context=3, reads_
     def adam():
         return td.Adam(1e-3)
 
-    with_synthesizers = () if schedule in (td.backprop, td.top_only) else (synthesizer, adam)
+    with_synthesizers = () if schedule in (td.backprop, td.no_backprop) else (synthesizer, adam)
     inputs = {} if schedule is not full_unlock else {
-        "input_synthesizer": lambda n: td.InputSynthesizer(widths[0], n, np.random.default_rng(0)), "input_optimizer": adam}
-    return td.decouple(td.mlp(widths, np.random.default_rng(0)), td.SoftmaxCrossEntropy(), adam, *with_synthesizers,
-                       schedule=schedule, **inputs)
+        "input_synthesizer": lambda n: td.input_synthesizer(widths[0], n, np.random.default_rng(0)), "input_optimizer": adam}
+    return td.build(td.mlp(widths, np.random.default_rng(0)), td.SoftmaxCrossEntropy(), adam, *with_synthesizers,
+                       algorithm=schedule, **inputs)
 
 
 def a_curve():
@@ -195,7 +196,7 @@ def test_pyplot_and_matplotlib_are_left_alone():
 # The drawing of networks -------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("n_blocks", [1, 2, 5])
-@pytest.mark.parametrize("schedule", [td.backprop, td.top_only, td.update_decoupled])
+@pytest.mark.parametrize("schedule", [td.backprop, td.no_backprop, td.update_decoupled])
 def test_the_drawing_has_what_the_network_has(schedule, n_blocks):
     net = network(schedule, (5, *[4] * (n_blocks - 1), 3))
     figure = draw_network(net)
@@ -211,7 +212,7 @@ def test_the_drawing_has_what_the_network_has(schedule, n_blocks):
     assert guessers == (below if schedule is td.update_decoupled else 0)
     assert kinds["forward"] == n_blocks + 2 + 2 * guessers         # x, every h, the target; h and context to every M
     assert kinds["synthetic gradient"] == guessers
-    passed = {td.backprop: below, td.top_only: 0, td.update_decoupled: min(1, below)}[schedule]
+    passed = {td.backprop: below, td.no_backprop: 0, td.update_decoupled: min(1, below)}[schedule]
     assert kinds["true gradient"] == 1 + passed
     assert kinds["message"] == (max(0, below - 1) if schedule is td.update_decoupled else 0)
 
@@ -272,7 +273,7 @@ def test_the_text_of_a_block_stays_in_its_box():
     rng = np.random.default_rng(0)
     residual = [layer for _ in range(4) for layer in (td.Residual(td.Linear(4, 4, rng)), td.ReLU())]
     blocks = [td.Sequential(td.Linear(5, 4, rng), *residual), td.Linear(4, 3, rng)]
-    figure = draw_network(td.decouple(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(1e-3), schedule=td.backprop))
+    figure = draw_network(td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(1e-3), algorithm=td.backprop))
     axes = figure.axes[0]
     text = next(text for text in axes.texts if "Residual" in text.get_text())
     box = next(patch for patch in axes.patches if patch.get_gid() == "block 0")
@@ -285,7 +286,7 @@ def test_the_words_say_who_waits():
     assert "block 1 waits for 4 passes, block 2 waits for 2 passes, block 3 updates at once" in draw_network(
         network(td.backprop)).alt
     assert "every block updates at once" in draw_network(network()).alt
-    assert "block 2 never learns, block 3 updates at once" in draw_network(network(td.top_only)).alt
+    assert "block 2 never learns, block 3 updates at once" in draw_network(network(td.no_backprop)).alt
 
 
 def test_a_drawing_refuses_what_it_would_show_wrongly():
@@ -297,18 +298,18 @@ def test_a_drawing_refuses_what_it_would_show_wrongly():
     with pytest.raises(ValueError, match="1 networks, 2 titles"):
         draw_network(network(), titles=("a", "b"))
     net = network()
-    net.schedule = another_schedule
-    with pytest.raises(ValueError, match="backprop, update_decoupled, top_only.*another_schedule"):
+    net.algorithm = another_schedule
+    with pytest.raises(ValueError, match="backprop, update_decoupled, no_backprop.*another_schedule"):
         draw_network(net)
     net = network(td.backprop)
-    net.schedule = td.update_decoupled
+    net.algorithm = td.update_decoupled
     with pytest.raises(ValueError, match="module 0 has no synthesizer"):
         draw_network(net)
-    net.schedule = Stochastic(0.5, 3, 0)
+    net.algorithm = Stochastic(0.5, 3, 0)
     with pytest.raises(ValueError, match="module 0 has no synthesizer, so under Stochastic"):
         draw_network(net)
     net = network()
-    net.schedule = full_unlock
+    net.algorithm = full_unlock
     with pytest.raises(ValueError, match="module 1 has no input synthesizer"):
         draw_network(net)
     net = network()

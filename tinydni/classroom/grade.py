@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 
-from tinydni import __version__, files
+from tinydni import __version__
+from tinydni.lab import files
 from tinydni.classroom.assignment import AssignmentError
 from tinydni.classroom.examine import ROUNDS, Finding, Outcome, examine
 from tinydni.classroom.process import SolutionError

@@ -1,6 +1,6 @@
 """The result of one submission as Gradescope reads it: results.json, one test per task."""
 
-from tinydni import files
+from tinydni.lab import files
 
 
 def write_results(outcomes, path):

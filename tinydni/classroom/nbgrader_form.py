@@ -2,7 +2,7 @@
 
 import shutil
 
-from tinydni import files
+from tinydni.lab import files
 from tinydni.classroom import cells, stubs
 from tinydni.classroom.release import as_json, empty_folder, statement
 

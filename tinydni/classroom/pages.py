@@ -5,7 +5,7 @@ from html import escape
 from pathlib import Path
 from statistics import mean
 
-from tinydni import files
+from tinydni.lab import files
 from tinydni.classroom.grade import points
 from tinydni.plots.picture import Picture, save
 from tinydni.plots.style import BLUE, plain_axes

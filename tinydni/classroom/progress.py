@@ -5,7 +5,7 @@ import json
 import textwrap
 from pathlib import Path
 
-from tinydni import files
+from tinydni.lab import files
 from tinydni.classroom import assignment as assignments
 from tinydni.classroom.examine import examine
 from tinydni.classroom.process import SolutionError

@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from tinydni import files
+from tinydni.lab import files
 from tinydni.classroom import cells, stubs
 
 README = """# {name} {title}

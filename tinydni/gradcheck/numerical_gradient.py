@@ -78,7 +78,8 @@ class NumericalGradient:
         self.step = (settings.step or 1e-5) * self.spread
         self.n_entries = min(at.size, settings.most_entries, max(20, WORK // max(work, 1)))
         self.y = output(at)
-        self.natural = np.linalg.norm(dy) * np.std(self.y) / self.spread
+        varies = np.std(self.y) if self.y.size > 1 else np.abs(self.y).sum()
+        self.natural = np.linalg.norm(dy) * varies / self.spread    # a gradient of usual size
 
     def noise(self, step=None):
         """Return how far rounding may move a difference quotient."""

@@ -108,7 +108,7 @@ def find_slots(before, after):
     for label, steps, item in objects(after):
         if any(steps[:len(root)] == root for root in told):
             continue
-        slots = library_slots(label, steps, item)
+        slots = library_slots(label, steps, follow(before, steps))
         if slots is None:
             slots = own_slots(label, steps, item, before, after)
         else:

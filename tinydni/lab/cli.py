@@ -6,7 +6,8 @@ import sys
 
 from threadpoolctl import threadpool_limits
 
-from tinydni import __version__, backend, checkpoint, datasets, training
+from tinydni import __version__, backend, datasets, training
+from tinydni.lab import files
 from tinydni.lab import doctor
 from tinydni.lab.benchmarks import command as bench
 from tinydni.lab.benchmarks import simulate as bench_simulate
@@ -21,7 +22,7 @@ from tinydni.lab.tables import everything
 from tinydni.gradcheck import check_command as check
 
 # A sentence for the user; anything else is a bug and shows where.
-EXPECTED = (OptionError, AssignmentError, backend.BackendError, checkpoint.CheckpointError, datasets.DataError,
+EXPECTED = (OptionError, AssignmentError, backend.BackendError, files.CheckpointError, datasets.DataError,
             training.DivergedError, FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError,
             PermissionError)
 

@@ -51,8 +51,8 @@ class RecurrentTraining:
 
     def __init__(self, network, task, updates, evaluations=30):
         self.network, self.task = network, task
-        self.updates = checks.positive_int(updates, "updates")
-        self.evaluations = min(checks.positive_int(evaluations, "evaluations"), updates)
+        self.updates = checks.check_positive_int(updates, "updates")
+        self.evaluations = min(checks.check_positive_int(evaluations, "evaluations"), updates)
         self.xp = network.modules[0].block.xp
         self.step = self.sequence = 0           # completed windows, completed sequences
         self.batch = 0                          # sequences since the last evaluation

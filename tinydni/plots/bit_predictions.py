@@ -19,7 +19,7 @@ def bit_predictions(x, truth, predicted, count=8, title="Sums it never saw"):
     """
     x, truth, predicted = (np.asarray(array) for array in (x, truth, predicted))
     check(x, truth, predicted)
-    n, bits = min(checks.positive_int(count, "count"), len(x)), x.shape[1] // 2
+    n, bits = min(checks.check_positive_int(count, "count"), len(x)), x.shape[1] // 2
     width, height = CELL * (3 * bits + 1) + 2 * GAP + 2.4, ROW * n + 1.15
     wrong = int((predicted != truth).sum())
     picture = Picture(width, height, describe(n, truth, predicted))
@@ -68,7 +68,7 @@ def check(x, truth, predicted):
     """Raises ValueError where the arrays are not N additions of B-bit numbers."""
     if x.ndim != 2 or not len(x) or x.shape[1] % 2 or truth.shape != (len(x), x.shape[1] // 2 + 1):
         raise ValueError(f"x must have shape (N, 2 B) and truth (N, B + 1); got {x.shape} and {truth.shape}.")
-    checks.same_shape(predicted, truth, "predicted", "truth")
+    checks.check_same_shape(predicted, truth, "predicted", "truth")
     if not np.isin(predicted, (0, 1)).all():
         raise ValueError("predicted must hold bits, 0 or 1; threshold logits first, as in (logits > 0).")
 

@@ -18,7 +18,7 @@ def cell_scatter(reference, before, after, rng, title="", names=("reference", "s
     names: of the panels    The reference stands in grey behind the other two.
     Raises ValueError where the columns differ.
     """
-    checks.generator(rng)
+    checks.check_generator(rng)
     samples = [np.asarray(cells, dtype=float) for cells in (reference, before, after)]
     if len({cells.shape[1:] for cells in samples}) > 1:
         raise ValueError(f"the samples must have the same columns; got shapes {[cells.shape for cells in samples]}.")

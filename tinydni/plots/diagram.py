@@ -4,10 +4,10 @@ import textwrap
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from tinydni.dni.full_unlock import full_unlock
-from tinydni.dni.schedules import backprop, top_only, update_decoupled
-from tinydni.dni.stochastic import Stochastic
-from tinydni.dni.summary import leaves
+from tinydni.variants.full_unlock import FullUnlock
+from tinydni.algorithms import backprop, no_backprop, update_decoupled
+from tinydni.variants.stochastic import Stochastic
+from tinydni.plots.summary import leaves
 
 MAX_LINES, MAX_CHARACTERS = 3, 23           # of text in a box, and of each line
 
@@ -70,19 +70,19 @@ class Diagram:
 def diagram(network):
     """Returns the Diagram of a tinydni Network after its warm-up.
 
-    It knows backprop, update_decoupled, top_only, full_unlock, and Stochastic.
+    It knows backprop, update_decoupled, no_backprop, full_unlock, and Stochastic.
     Raises ValueError for what it cannot show: another schedule, a loss below the top, a module without a source
     of gradient or, under full_unlock, of its input.
     """
     check(network)
-    if network.schedule is backprop:
+    if network.algorithm is backprop:
         return draw_backprop(network.modules)
-    if network.schedule is top_only:
+    if network.algorithm is no_backprop:
         return draw_top_only(network.modules)
-    if network.schedule is full_unlock:
+    if network.algorithm is full_unlock:
         return draw_full_unlock(network.modules)
-    if isinstance(network.schedule, Stochastic):
-        return draw_stochastic(network.modules, network.schedule.p)
+    if isinstance(network.algorithm, Stochastic):
+        return draw_stochastic(network.modules, network.algorithm.p)
     return draw_decoupled(network.modules)
 
 
@@ -182,21 +182,22 @@ def box_text(block):
 
 def check(network):
     """Raises ValueError for a network that `diagram` cannot show truthfully."""
-    schedules, stochastic = (backprop, update_decoupled, top_only, full_unlock), isinstance(network.schedule, Stochastic)
-    if not stochastic and network.schedule not in schedules:
+    schedules, stochastic = (backprop, update_decoupled, no_backprop), isinstance(network.algorithm, Stochastic)
+    unlocked = isinstance(network.algorithm, FullUnlock)
+    if not (stochastic or unlocked) and network.algorithm not in schedules:
         raise ValueError(f"network: the drawing knows the schedules {', '.join(s.__name__ for s in schedules)} "
-                         f"and Stochastic; got {network.schedule!r}.")
+                         f"FullUnlock and Stochastic; got {network.algorithm!r}.")
     *below, top = network.modules
     if top.loss is None or top.synthesizer is not None:
         raise ValueError("network: the top module must have the loss, and no synthesizer.")
     for i, module in enumerate(below):
         if module.loss is not None:
             raise ValueError(f"network: module {i} has a loss; the drawing knows a loss at the top only.")
-        if (stochastic or network.schedule in (update_decoupled, full_unlock)) and module.synthesizer is None:
-            name = "Stochastic" if stochastic else network.schedule.__name__
+        if (stochastic or unlocked or network.algorithm is update_decoupled) and module.synthesizer is None:
+            name = type(network.algorithm).__name__ if stochastic or unlocked else network.algorithm.__name__
             raise ValueError(f"network: module {i} has no synthesizer, so under {name} it has no gradient.")
-        if network.schedule is full_unlock and network.modules[i + 1].input_synthesizer is None:
-            raise ValueError(f"network: module {i + 1} has no input synthesizer, so under full_unlock it has no input.")
+        if unlocked and network.algorithm.synthesizers[i + 1] is None:
+            raise ValueError(f"network: module {i + 1} has no input synthesizer, so under FullUnlock it has no input.")
 
 
 def plural(n, noun):

@@ -23,8 +23,8 @@ def misread_digits(images, truth, predicted, count=24, columns=8):
         raise ValueError(f"images, truth and predicted must have one entry per example; got {len(images)}, {len(truth)} "
                          f"and {len(predicted)}.")
     wrong = np.flatnonzero(truth != predicted)
-    shown = wrong[:checks.positive_int(count, "count")]
-    rows = max(1, -(-len(shown) // checks.positive_int(columns, "columns")))
+    shown = wrong[:checks.check_positive_int(count, "count")]
+    rows = max(1, -(-len(shown) // checks.check_positive_int(columns, "columns")))
     width, height = CELL * columns + 0.4, HEAD + rows * (CELL + CAPTION)
     picture = Picture(width, height, describe(truth, predicted, wrong, shown))
     axes = picture.blank_axes()

@@ -7,7 +7,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tinydni.files import check_folder, whole_file
+from tinydni.lab.files import check_folder, whole_file
 
 DPI = 200                               # of files; a notebook shows them at half the size, sharp on any screen
 ENDINGS = (".png", ".svg", ".pdf")

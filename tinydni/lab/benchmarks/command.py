@@ -7,7 +7,7 @@ from tinydni.lab.benchmarks import conditions, dense, images, samples, sequences
 from tinydni.lab.benchmarks.compare import compare
 from tinydni.lab.doctor import blas_kernel, slow_kernel
 from tinydni.lab.jobs.arguments import OptionError, whole
-from tinydni.files import check_folder, write_json
+from tinydni.lab.files import check_folder, write_json
 
 WORKLOADS = {                               # name: functions of the dtype
     "W1": (partial(dense.w1, 3), partial(dense.w1, 6)),

@@ -4,7 +4,12 @@ import numpy as np
 
 from tinydni import Momentum, SoftmaxCrossEntropy, resnet
 from tinydni.lab.benchmarks.workload import Workload, products_of, steps_of
-from tinydni.layers import BatchNorm, Conv2D, GlobalAvgPool, Linear, ReLU, Sequential
+from tinydni.activations import ReLU
+from tinydni.batchnorm import BatchNorm
+from tinydni.containers import Sequential
+from tinydni.convolution import Conv2D
+from tinydni.linear import Linear
+from tinydni.pooling import GlobalAvgPool
 from tinydni.random import stream
 
 CONTENDERS = {"tinydni": "ours.step", "torch-eager": "torch_dense.step",

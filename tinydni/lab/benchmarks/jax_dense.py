@@ -3,7 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from tinydni.layers import BatchNorm, Linear, ReLU
+from tinydni.activations import ReLU
+from tinydni.batchnorm import BatchNorm
+from tinydni.linear import Linear
 
 jax.config.update("jax_enable_x64", True)       # or the check in float64 would run in float32
 

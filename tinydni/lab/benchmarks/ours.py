@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinydni import LinearSynthesizer, VirtualLinear, backprop, decouple, update_decoupled
+from tinydni import backprop, build, LinearSynthesizer, update_decoupled, VirtualLinear
 from tinydni.random import stream
 
 
 def step(workload):
     """A function of the step's number that trains on one batch and returns the loss."""
-    batches, options = workload.batches, {"schedule": backprop}
+    batches, options = workload.batches, {"algorithm": backprop}
     if workload.synthesizer:
         made = iter(synthesizers(workload))
-        options = {"schedule": update_decoupled, "synthesizer": lambda n_h: next(made),
-                   "synthesizer_optimizer": lambda: workload.optimizer(workload.synthesizer_lr)}
-    network = decouple(workload.blocks, workload.loss, lambda: workload.optimizer(workload.lr),
+        options = {"algorithm": update_decoupled, "synthesizer": lambda n_h: next(made),
+                   "synthesizer_lr": lambda: workload.optimizer(workload.synthesizer_lr)}
+    network = build(workload.blocks, workload.loss, lambda: workload.optimizer(workload.lr),
                        input_shape=batches[0][0].shape[1:], **options)
     return lambda i: network.step(*batches[i % len(batches)])
 

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from tinydni.files import write_text
+from tinydni.lab.files import write_text
 
 BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 PEERS = {"torch-eager": "PyTorch eager", "torch-channels-last": "PyTorch, channels last", "jax-jit": "JAX, jit",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinydni import MMD
+from tinydni.variants.mmd import MMD
 from tinydni.lab.benchmarks.workload import Workload
 from tinydni.random import stream
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tinydni.dni import decouple
+from tinydni.dni import build
 from tinydni.lab.jobs.arguments import OptionError, whole
 from tinydni.losses import SoftmaxCrossEntropy
 from tinydni.models import mlp
@@ -91,7 +91,7 @@ def links_of(given):
 def hidden_layer(width, batch):
     """Costs of one hidden layer with its synthesizer."""
     rng = stream(0, "sample")
-    net = decouple(mlp([width, width, width, CLASSES], rng), SoftmaxCrossEntropy(), lambda: Adam(1e-3),
+    net = build(mlp([width, width, width, CLASSES], rng), SoftmaxCrossEntropy(), lambda: Adam(1e-3),
                    lambda n: LinearSynthesizer(n, CLASSES), lambda: Adam(1e-3))
     labels = rng.integers(CLASSES, size=batch)
     found = measure(net.modules, rng.standard_normal((batch, width)).astype(np.float32),

@@ -5,7 +5,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from tinydni import SGD, Adam, MeanSquaredError, SoftmaxCrossEntropy
-from tinydni.layers import BatchNorm, Conv2D, GlobalAvgPool, Linear, ReLU, Residual, Sequential, Sigmoid, Subsample
+from tinydni.activations import ReLU, Sigmoid
+from tinydni.batchnorm import BatchNorm
+from tinydni.containers import Residual, Sequential
+from tinydni.convolution import Conv2D
+from tinydni.linear import Linear
+from tinydni.pooling import GlobalAvgPool, Subsample
 
 LOSSES = {SoftmaxCrossEntropy: F.cross_entropy,
           MeanSquaredError: lambda y, target: F.mse_loss(y, target, reduction="sum") * (0.5 / len(y))}

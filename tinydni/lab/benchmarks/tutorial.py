@@ -4,7 +4,9 @@ import numpy as np
 
 from tinydni import SGD, MeanSquaredError, datasets
 from tinydni.lab.benchmarks.workload import Workload, products_of
-from tinydni.layers import Linear, Sequential, Sigmoid
+from tinydni.activations import Sigmoid
+from tinydni.containers import Sequential
+from tinydni.linear import Linear
 from tinydni.random import stream
 
 CONTENDERS = {"tinydni": "ours.step", "torch-eager": "torch_dense.step", "literal": "literal.step"}

@@ -12,7 +12,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tinydni.datasets import Dataset
-from tinydni.dni import backprop, decouple, update_decoupled
+from tinydni.algorithms import backprop, update_decoupled
+from tinydni.dni import build
 from tinydni.lab.jobs.methods import group
 from tinydni.losses import SoftmaxCrossEntropy
 from tinydni.models import mlp
@@ -82,9 +83,9 @@ class Workload:
         """Seven layers; decoupled modules have interfaces at the cuts, locked ones only borders."""
         blocks = group(mlp([N_IN] + [self.width] * HIDDEN + [CLASSES], stream(0, "weights")), cuts)
         if mode != "free":
-            return decouple(blocks, SoftmaxCrossEntropy(), lambda: Adam(1e-3), schedule=backprop)
-        return decouple(blocks, SoftmaxCrossEntropy(), lambda: Adam(1e-3), lambda n: LinearSynthesizer(n, CLASSES),
-                        lambda: Adam(1e-3), schedule=update_decoupled)
+            return build(blocks, SoftmaxCrossEntropy(), lambda: Adam(1e-3), algorithm=backprop)
+        return build(blocks, SoftmaxCrossEntropy(), lambda: Adam(1e-3), lambda n: LinearSynthesizer(n, CLASSES),
+                        lambda: Adam(1e-3), algorithm=update_decoupled)
 
     def training(self, mode, transport):
         """The training of a contender."""

@@ -14,7 +14,7 @@ from tinydni.lab.benchmarks.conditions import machine
 from tinydni.lab.benchmarks.two_workers import FIRST, Workload, middle
 from tinydni.lab.jobs import in_workers as workers
 from tinydni.lab.jobs.arguments import OptionError, whole
-from tinydni.files import check_folder, write_json
+from tinydni.lab.files import check_folder, write_json
 from tinydni.lab.workers.transports.mpi import world
 
 name = "workers"

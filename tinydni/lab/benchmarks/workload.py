@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tinydni.layers import Conv2D, Linear, Residual
+from tinydni.containers import Residual
+from tinydni.convolution import Conv2D
+from tinydni.linear import Linear
 
 
 @dataclass(frozen=True)

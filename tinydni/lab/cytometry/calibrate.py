@@ -11,7 +11,7 @@ from tinydni.lab.cytometry.discrepancy import discrepancy
 from tinydni.lab.cytometry.populations import warnings
 from tinydni.lab.cytometry.train import add_method_arguments, chosen_method, watched
 from tinydni.lab.cytometry.transform import Transform
-from tinydni.files import check_folder
+from tinydni.lab.files import check_folder
 from tinydni.random import stream
 
 name = "calibrate"

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinydni import checkpoint
+from tinydni.lab import files
 from tinydni.lab.cytometry.fit import fit
 from tinydni.lab.cytometry.resnet import mmd_resnet
 from tinydni.lab.cytometry.transform import Standardisation, Transform
-from tinydni.layers import Sequential
-from tinydni.losses.mmd import kernel_width
+from tinydni.containers import Sequential
+from tinydni.variants.mmd import kernel_width
 from tinydni.random import stream
 
 KIND = "tinydni calibration"
@@ -63,14 +63,14 @@ class Calibrator:
         state = {f"network.{name}": array for name, array in self.network.state().items()}
         state |= {"mean": self.standardisation.mean, "std": self.standardisation.std}
         info = {"kind": KIND, "columns": self.columns, "transform": str(self.transform), "m": self.m}
-        checkpoint.save(path, state, info)
+        files.save(path, state, info)
 
     @classmethod
     def load(cls, path):
         """The calibrator that `save` wrote. Raises CheckpointError for any other file."""
-        state, info = checkpoint.load(path)
+        state, info = files.load(path)
         if not isinstance(info, dict) or info.get("kind") != KIND:
-            raise checkpoint.CheckpointError(f"{path} does not hold a calibration; `tinydni calibrate` writes one as "
+            raise files.CheckpointError(f"{path} does not hold a calibration; `tinydni calibrate` writes one as "
                                              "model.npz into its report folder.")
         network = Sequential(*mmd_resnet(len(info["columns"]), stream(0, "weights")))
         network.load_state({name.removeprefix("network."): array for name, array in state.items()

@@ -3,12 +3,15 @@
 import numpy as np
 
 from tinydni.datasets import Dataset
-from tinydni.dni import backprop, decouple
-from tinydni.layers import Linear, Sequential, Softplus
+from tinydni.algorithms import backprop
+from tinydni.dni import build
+from tinydni.activations import Softplus
+from tinydni.containers import Sequential
+from tinydni.linear import Linear
 from tinydni.losses import SoftmaxCrossEntropy
 from tinydni.optimizers import RMSProp
 from tinydni.random import stream
-from tinydni.schedules import StepDecay
+from tinydni.optimizers import StepDecay
 from tinydni.training import Training
 
 WIDTHS = (12, 6, 3)
@@ -26,7 +29,7 @@ def train_classifier(x, labels, seed, epochs=80, n_types=4):
     widths = (x.shape[1], *WIDTHS, n_types)
     layers = [Linear(n_in, n_out, rng, std=(2 / (n_in + n_out))**0.5) for n_in, n_out in zip(widths, widths[1:])]
     block = Sequential(*[part for layer in layers[:-1] for part in (layer, Softplus())], layers[-1])
-    network = decouple([block], SoftmaxCrossEntropy(), lambda: RMSProp(1e-3, weight_decay=2e-4), schedule=backprop)
+    network = build([block], SoftmaxCrossEntropy(), lambda: RMSProp(1e-3, weight_decay=2e-4), algorithm=backprop)
     held_out = stream(seed, "split").permutation(len(x)) % 10 == 0
     y = labels - 1
     dataset = Dataset("reference", x[~held_out], y[~held_out], x[held_out], y[held_out], n_types, held_out="validation")

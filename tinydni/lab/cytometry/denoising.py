@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from tinydni.dni import backprop, decouple
-from tinydni.layers import Linear, ReLU, Sequential
+from tinydni.algorithms import backprop
+from tinydni.dni import build
+from tinydni.activations import ReLU
+from tinydni.containers import Sequential
+from tinydni.linear import Linear
 from tinydni.losses import MeanSquaredError
 from tinydni.optimizers import RMSProp
 from tinydni.random import stream
@@ -24,7 +27,7 @@ def denoiser(x, seed, epochs=20, n_cells=100_000, batch_size=128, n_hidden=25):
     block = Sequential(Linear(n_markers, n_hidden, rng), ReLU(), Linear(n_hidden, n_hidden, rng), ReLU(),
                        Linear(n_hidden, n_markers, rng))
     decay = PENALTY * n_markers         # our loss is n_markers / 2 times theirs, the penalty's gradient is 2 PENALTY W
-    network = decouple([block], MeanSquaredError(), lambda: RMSProp(1e-3, weight_decay=decay), schedule=backprop)
+    network = build([block], MeanSquaredError(), lambda: RMSProp(1e-3, weight_decay=decay), algorithm=backprop)
     for epoch in range(epochs):
         order = stream(seed, "order", epoch).permutation(len(x))
         for start in range(0, len(x) - batch_size + 1, batch_size):

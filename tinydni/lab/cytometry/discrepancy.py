@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinydni.losses.mmd import MMD, mmd_squared
+from tinydni.variants.mmd import MMD, mmd_squared
 
 N_CELLS, N_DRAWS = 1000, 10
 

@@ -27,7 +27,7 @@ def fit(source, target, m, method, seed, updates=500, batch_size=1000, xp=np, wa
     source, target = backend.asarray(xp, source), backend.asarray(xp, target)
     history = []
     for step in range(updates):
-        network.set_factor(factor(step))
+        network.scale_learning_rates(factor(step))
         mmd = float(network.step(draw(source, batch_size, order), draw(target, batch_size, order)))
         if not math.isfinite(mmd):
             raise DivergedError(f"the MMD became {mmd} in update {step + 1}. Look at the data for cells that are far "

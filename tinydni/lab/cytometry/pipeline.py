@@ -9,7 +9,7 @@ from tinydni.datasets.cytometry import SAMPLES
 from tinydni.lab.cytometry.classifier import train_classifier
 from tinydni.lab.cytometry.denoising import denoiser, nearly_complete
 from tinydni.lab.cytometry.transform import Standardisation
-from tinydni.losses.mmd import kernel_width
+from tinydni.variants.mmd import kernel_width
 from tinydni.random import stream
 
 REFERENCE = 2           # the sample nearest to all others by its covariance, as the public code chooses; kept fixed

@@ -1,7 +1,7 @@
 """What `tinydni calibrate` leaves behind: pictures, figures, warnings, in one folder."""
 
 from tinydni.lab.cytometry.fit import running_mean
-from tinydni.files import write_json, write_text
+from tinydni.lab.files import write_json, write_text
 from tinydni.plots import cell_scatter, learning_curve, marker_histograms, save
 from tinydni.random import stream
 

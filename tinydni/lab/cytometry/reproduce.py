@@ -15,7 +15,7 @@ from tinydni.lab.cytometry.paper import DIFFERENCES, PAPER, WHY_NOT
 from tinydni.lab.cytometry.pipeline import Pipeline
 from tinydni.lab.cytometry.run import Run
 from tinydni.lab.cytometry.timing import step_times
-from tinydni.files import write_json, write_text
+from tinydni.lab.files import write_json, write_text
 
 name = "cytometry"
 meaning = "Haninčík 2018, table 1: MMD-ResNet on blood cells, by backpropagation and with synthetic gradients"

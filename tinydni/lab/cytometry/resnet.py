@@ -1,6 +1,10 @@
 """MMD-ResNet: a network that starts as the identity and learns how one sample has to move (Shaham et al. 2017)."""
 
-from tinydni.layers import BatchNorm, CloseShortcut, Layer, Linear, OpenShortcut, ReLU
+from tinydni.activations import ReLU
+from tinydni.batchnorm import BatchNorm
+from tinydni.layer import Layer
+from tinydni.linear import Linear
+from tinydni.variants.shortcut import CloseShortcut, OpenShortcut
 
 EPS = 1e-3                  # of batch normalisation
 START = 1e-4                # standard deviation of the first weights: cells begin where they are

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinydni.datasets import DataError
-from tinydni.files import whole_file
+from tinydni.lab.files import whole_file
 
 SEPARATORS = ",;\t"
 

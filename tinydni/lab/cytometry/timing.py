@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from tinydni.lab.cytometry.methods import METHODS, build
-from tinydni.losses import MMD
+from tinydni.variants.mmd import MMD
 
 REPEATS = 60
 

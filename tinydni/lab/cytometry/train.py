@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from tinydni.plots.summary import summary
 from tinydni import backend
 from tinydni.datasets import cytometry
 from tinydni.datasets.cytometry import SAMPLES
@@ -11,7 +12,7 @@ from tinydni.lab.cytometry.fit import running_mean
 from tinydni.lab.cytometry.methods import HIDDEN, METHODS
 from tinydni.lab.cytometry.pipeline import REFERENCE, Pipeline
 from tinydni.lab.cytometry.run import Run
-from tinydni.files import check_folder, write_json
+from tinydni.lab.files import check_folder, write_json
 from tinydni.random import stream
 
 name = "cytometry"
@@ -72,7 +73,7 @@ def main(given):
     pipeline = Pipeline.build(given.seed, dae=not given.no_dae, quick=given.quick)
     run = watched(given, lambda watch, updates: Run.train(cells, pipeline, method, given.seed, updates,
                                                           given.batch_size, xp, watch))
-    print(run.network.summary(cells.counts.shape[1:]) + "\n")
+    print(summary(run.network, cells.counts.shape[1:]) + "\n")
     result = report(given, run)
     print(table(result))
     written = draw(given, run, figure)

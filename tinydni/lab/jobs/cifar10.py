@@ -10,7 +10,7 @@ from tinydni.lab.jobs.mnist import error_scores
 from tinydni.losses import SoftmaxCrossEntropy
 from tinydni.models import cnn, mlp, resnet
 from tinydni.random import stream
-from tinydni.schedules import CosineDecay
+from tinydni.optimizers import CosineDecay
 from tinydni.training import percent_wrong
 
 

@@ -3,12 +3,20 @@
 import math
 
 from tinydni.lab.jobs.errors import OptionError
-from tinydni.layers import BatchNorm, Conv2D, Flatten, GlobalAvgPool, Linear, ReLU, Residual, Sequential, Sigmoid
-from tinydni.layers.softmax import Softmax
+from tinydni.activations import ReLU, Sigmoid
+from tinydni.batchnorm import BatchNorm
+from tinydni.containers import Residual, Sequential
+from tinydni.convolution import Conv2D
+from tinydni.linear import Linear
+from tinydni.pooling import Flatten, GlobalAvgPool
+from tinydni.activations import Softmax
 from tinydni.random import stream
-from tinydni.synthesizers import (ConvInputSynthesizer, ConvSynthesizer, Flattened, Guess, GuessSynthesizer,
-                                  InputSynthesizer, LinearSynthesizer, LocalHead, MLPSynthesizer, Scaled, Untrained,
-                                  VirtualLinear, VirtualMLP, VirtualNetwork)
+from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer
+from tinydni.variants.controls import Flattened, Frozen, LocalHead, Scaled
+from tinydni.variants.conv_synthesizer import conv_synthesizer
+from tinydni.variants.guess import Guess, GuessSynthesizer
+from tinydni.variants.input_synthesizers import conv_input_synthesizer, input_synthesizer
+from tinydni.virtual import VirtualLinear, VirtualMLP, VirtualNetwork
 
 SYNTHESIZERS = ("linear", "mlp", "resnet", "virtual-linear", "virtual-mlp", "virtual-conv", "virtual-resnet", "guess")
 CODES = 20                                          # of a guess
@@ -43,7 +51,7 @@ class Forms:
         self.bottom = self.bottom or shape
         if self.options["scale"] != 1:
             made = Scaled(made, self.options["scale"])
-        return Untrained(made) if self.options.get("untrained") else made
+        return Frozen(made) if self.options.get("untrained") else made
 
     def context_width(self):
         """The number of columns that the next synthesizer sees beside h."""
@@ -56,7 +64,7 @@ class Forms:
         if self.options["method"] == "local":
             return self.local((n_h,))
         return {"linear": lambda n: LinearSynthesizer(n_h, n, reads_h=self.reads_h),
-                "mlp": lambda n: MLPSynthesizer(n_h, rng, n),
+                "mlp": lambda n: mlp_synthesizer(n_h, rng, n),
                 "virtual-linear": lambda n: VirtualLinear(n_h, n, rng, output),
                 "virtual-mlp": lambda n: VirtualMLP(n_h, n, rng, output=output),
                 "guess": lambda n: GuessSynthesizer(VirtualLinear(n_h, CODES, rng), self.guess)}
@@ -86,11 +94,11 @@ class Forms:
         return VirtualNetwork(net, n_context, self.output, step, self.options.get("supervised") or 0.0)
 
     def convolution(self, shape, n_context, form, kernel):
-        """A ConvSynthesizer, which takes only labels as context."""
+        """A conv_synthesizer, which takes only labels as context."""
         if self.options["context"] not in ("none", "labels"):
             raise OptionError(f"--context {self.options['context']} on images is for --synthesizer guess alone: a "
                               "convolution sees h and label maps.")
-        return ConvSynthesizer(shape[-1], self.rng, n_context, form, kernel)
+        return conv_synthesizer(shape[-1], self.rng, n_context, form, kernel)
 
 
 def synthetic_input(x_shape, h_shape, rng):
@@ -99,9 +107,9 @@ def synthetic_input(x_shape, h_shape, rng):
     Raises OptionError where there is none.
     """
     if len(x_shape) == len(h_shape) == 1:
-        return InputSynthesizer(*x_shape, *h_shape, rng)
+        return input_synthesizer(*x_shape, *h_shape, rng)
     try:
-        return ConvInputSynthesizer(x_shape, h_shape, rng)
+        return conv_input_synthesizer(x_shape, h_shape, rng)
     except ValueError as error:
         raise OptionError(f"--unlock: {error}") from None
 

@@ -5,13 +5,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from tinydni import backend, checkpoint
+from tinydni import backend
+from tinydni.lab import files
 from tinydni.lab.callbacks import Checkpoints, Progress, stop_on_interrupt
-from tinydni.capture import check_can_be_captured
+from tinydni.gpu import CapturedStep, check_can_be_captured, fuse
+from tinydni.lab.gradient_quality import measure_gradients
 from tinydni.lab.jobs import arguments, methods
 from tinydni.lab.jobs import in_workers as workers
-from tinydni.files import check_folder, write_json
-from tinydni.schedules import LinearDecay
+from tinydni.lab.files import check_folder, write_json
+from tinydni.optimizers import LinearDecay
+from tinydni.plots.summary import summary
 from tinydni.training import Training
 
 QUICK = (6400, 1000)        # training and held-out examples of --quick
@@ -109,7 +112,7 @@ class Job:
 
     def resumed(self, given):
         """The run that was saved in the file of --resume, at the point where it stopped."""
-        state, info = checkpoint.load(given.resume)
+        state, info = files.load(given.resume)
         if not isinstance(info, dict) or info.get("experiment") != self.name:
             raise arguments.OptionError(f"{given.resume} does not hold a run of 'train {self.name}'.")
         arguments.same_options(vars(given), info["options"], given.resume)
@@ -139,13 +142,13 @@ def context(dataset, options):
     return {"labels": dataset.context, "input": lambda: dataset.x}.get(options.get("context"), lambda: None)()
 
 
-def capturing(network, *args):
+def capturing(network, *args, **options):
     """The Training of a network whose step is captured. Raises OptionError where it cannot be."""
     try:
         check_can_be_captured(network)
     except ValueError as error:
         raise arguments.OptionError(f"--capture: {error}") from None
-    return Training(network, *args, capture=True)
+    return Training(network, *args, step=CapturedStep(network), **options)
 
 
 class Run:
@@ -168,7 +171,7 @@ class Run:
         if options["batch_size"] > len(dataset.x):
             raise arguments.OptionError(f"--batch-size must be at most the number of training examples, {len(dataset.x)}; "
                                         f"got {options['batch_size']}.")
-        build = lambda options: methods.build(self.task, dataset, options).to(xp)
+        build = lambda options: fuse(methods.build(self.task, dataset, options).to(xp))
         if options.get("workers"):
             options = self.options = workers.with_cuts(options, build, dataset, context(dataset, options))
         self.network = build(options)
@@ -178,8 +181,9 @@ class Run:
             make = capturing
         self.training = make(self.network, dataset, options["epochs"], options["batch_size"], options["seed"],
                              task.schedule(n_steps), task.error, context(dataset, options),
-                             options.get("measure_gradients") or False,
                              task.synthesizer_schedule and task.synthesizer_schedule(n_steps), task.augment)
+        if options.get("measure_gradients"):
+            measure_gradients(self.training, None if options["measure_gradients"] is True else options["measure_gradients"])
         self.seconds = 0.0
 
     def train(self, quiet=False, save=None):
@@ -203,7 +207,7 @@ class Run:
 
     def save(self, path):
         """Writes everything that is needed to go on."""
-        checkpoint.save(path, self.network.state(), {
+        files.save(path, self.network.state(), {
             "experiment": self.job.name, "options": self.options, "seconds": self.seconds,
             "position": self.training.position()})
 
@@ -221,7 +225,7 @@ class Run:
         """What is about to be trained, in a few lines."""
         options = self.options
         sees = " and ".join(methods.sees(options))
-        return "\n".join([*self.training.dataset.notes, "", self.network.summary(self.training.dataset.x.shape[1:]), "",
+        return "\n".join([*self.training.dataset.notes, "", summary(self.network, self.training.dataset.x.shape[1:]), "",
                           f"{self.job.name}, {options['method']}: {methods.METHODS[options['method']].meaning}"
                           + (f". In training the synthesizers see {sees}; in use they are gone." if sees else "."),
                           f"{options['epochs']} epoch{'s' * (options['epochs'] > 1)} of batches of {options['batch_size']}, seed {options['seed']}, "

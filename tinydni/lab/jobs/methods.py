@@ -3,13 +3,19 @@
 import math
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import partial
 
-from tinydni.dni import (BPLambda, DirectFeedback, Readers, Stochastic, backprop, decouple, full_unlock, top_only,
-                         update_decoupled)
+import tinydni as td
+from tinydni.algorithms import backprop, no_backprop, update_decoupled
+from tinydni.variants.bp_lambda import BPLambda
+from tinydni.variants.direct_feedback import DirectFeedback
+from tinydni.variants.full_unlock import full_unlock
+from tinydni.variants.heads import with_heads
+from tinydni.variants.stochastic import Stochastic
 from tinydni.lab.jobs.errors import OptionError
 from tinydni.lab.jobs.forms import SYNTHESIZERS, Forms, synthetic_input
-from tinydni.layers import Flatten, GlobalAvgPool, Linear, Sequential
+from tinydni.containers import Sequential
+from tinydni.linear import Linear
+from tinydni.pooling import Flatten, GlobalAvgPool
 from tinydni.optimizers import Adam, Momentum
 from tinydni.random import stream
 
@@ -154,24 +160,25 @@ def build(task, dataset, options):
     task: blocks, loss    dataset: for the widths of input and context
     """
     method, blocks = method_of(options), group(task.blocks, options.get("cuts") or task.cuts)
-    parts = {"optimizer": lambda: method.optimizer(options["lr"]),
-             "top_optimizer": lambda: method.optimizer(options["lr"], top=True), "input_shape": dataset.x.shape[1:]}
+    parts = {"lr": lambda: method.optimizer(options["lr"]),
+             "top_lr": lambda: method.optimizer(options["lr"], top=True), "input_shape": dataset.x.shape[1:]}
     if options["method"] == "bottom":
         blocks = bottom(blocks, dataset, options)
     if method.synthesizer is not None:
-        parts |= {"synthesizer": Forms(dataset, options, method.reads_h), "bottom_context": options["context"] == "h1",
-                  "synthesizer_optimizer": lambda: Adam(options["synthesizer_lr"]), "warm_up": options["warm_up"]}
+        parts |= {"synthesizer": Forms(dataset, options, method.reads_h), 
+                  "synthesizer_lr": lambda: Adam(options["synthesizer_lr"]), "warm_up": options["warm_up"]}
+    network = td.build(blocks, task.loss, algorithm=algorithm(method, blocks, dataset, options), **parts)
+    network.modules[0].gives_context = options.get("context") == "h1"
     if options.get("unlock"):
         rng = stream(options["seed"], "synthesizer", 1)
-        parts |= {"input_synthesizer": lambda *shape: synthetic_input(dataset.x.shape[1:], shape, rng),
-                  "input_optimizer": lambda: Adam(options["synthesizer_lr"])}
+        full_unlock(network, lambda *shape: synthetic_input(dataset.x.shape[1:], shape, rng),
+                    lambda: Adam(options["synthesizer_lr"]), dataset.x.shape[1:])
     if options.get("readers"):
-        blocks = [*blocks[:-1], readers(blocks[-1], options)]
-        parts["readers"] = partial(Readers, n_run=options.get("readers_run"), seed=options["seed"])
-    return decouple(blocks, task.loss, schedule=schedule(method, blocks, dataset, options), **parts)
+        with_heads(network, readers(blocks[-1], options), parts["top_lr"], options.get("readers_run"), options["seed"])
+    return network
 
 
-def schedule(method, blocks, dataset, options):
+def algorithm(method, blocks, dataset, options):
     """The way to run the modules that the options name."""
     seed = options["seed"]
     if method.synthesizer is not None:
@@ -179,10 +186,10 @@ def schedule(method, blocks, dataset, options):
             return Stochastic(options["p_update"], len(blocks), seed)
         if options.get("lambda") is not None:
             return BPLambda(options["lambda"])
-        return full_unlock if options.get("unlock") else update_decoupled
+        return update_decoupled
     if options["method"] == "dfa":
         return DirectFeedback(dataset.n_out, [math.prod(shape) for shape in shapes(blocks[:-1], dataset)], seed)
-    return top_only if options["method"] == "none" else backprop
+    return no_backprop if options["method"] == "none" else backprop
 
 
 def group(blocks, cuts):

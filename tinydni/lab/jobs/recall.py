@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinydni import backend
-from tinydni.dni.windows import cut
+from tinydni.recurrent_dni import cut
 from tinydni.lab.jobs.arguments import whole
 from tinydni.lab.jobs.recurrent_job import RecurrentJob
 from tinydni.losses import SoftmaxCrossEntropy

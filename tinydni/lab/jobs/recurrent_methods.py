@@ -2,14 +2,16 @@
 
 import numpy as np
 
-from tinydni.dni.boundary import Boundary
-from tinydni.dni.recurrent import RecurrentModule, RecurrentNetwork
+from tinydni.recurrent_dni import Boundary
+from tinydni.recurrent_dni import RecurrentModule, RecurrentNetwork
 from tinydni.lab.jobs.methods import OptionError
-from tinydni.layers import LSTM, Linear, Recurrent
+from tinydni.linear import Linear
+from tinydni.lstm import LSTM
+from tinydni.recurrent import Recurrent
 from tinydni.optimizers import Adam
 from tinydni.random import stream
-from tinydni.synthesizers import LinearSynthesizer, MLPSynthesizer
-from tinydni.synthesizers.auxiliary import AuxiliarySynthesizer
+from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer
+from tinydni.variants.auxiliary import AuxiliarySynthesizer
 
 METHODS = {
     "backprop": "full backpropagation through time: the window is the whole sequence",
@@ -74,7 +76,7 @@ def synthesizer(n_state, n_context, rng, options):
     if options.get("aux"):
         return AuxiliarySynthesizer(n_state, rng, n_context)
     if options["synthesizer"] == "mlp":
-        return MLPSynthesizer(n_state, rng, n_context, hidden=(128,))
+        return mlp_synthesizer(n_state, rng, n_context, hidden=(128,))
     return LinearSynthesizer(n_state, n_context)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinydni import backend
 from tinydni.datasets.text import tinyshakespeare
-from tinydni.dni.windows import Window
+from tinydni.recurrent_dni import Window
 from tinydni.lab.jobs.arguments import whole
 from tinydni.lab.jobs.recurrent_job import RecurrentJob
 from tinydni.losses import SoftmaxCrossEntropy

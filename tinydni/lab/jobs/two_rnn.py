@@ -4,13 +4,16 @@ import numpy as np
 
 from tinydni import backend
 from tinydni.datasets import mnist
-from tinydni.dni.boundary import Boundary
-from tinydni.dni.recurrent import RecurrentModule
-from tinydni.dni.two_clocks import Sender, TwoClocks, TwoClocksWindow
+from tinydni.recurrent_dni import Boundary
+from tinydni.recurrent_dni import RecurrentModule
+from tinydni.variants.two_clocks import Sender, TwoClocks, TwoClocksWindow
 from tinydni.lab.jobs.arguments import OptionError, whole
 from tinydni.lab.jobs.recurrent_job import RecurrentJob
 from tinydni.lab.jobs.recurrent_methods import CLIP_NORM, DECOUPLED
-from tinydni.layers import LSTM, Linear, Recurrent, ReLU
+from tinydni.activations import ReLU
+from tinydni.linear import Linear
+from tinydni.lstm import LSTM
+from tinydni.recurrent import Recurrent
 from tinydni.losses import MeanSquaredError
 from tinydni.optimizers import Adam
 from tinydni.random import stream
@@ -97,7 +100,7 @@ def build(task, options):
     if decoupled:
         rate = options["synthesizer_lr"]
         message = {"synthesizer": LinearSynthesizer(MESSAGE, (1 + 2 * SLOW) * sees_target),
-                   "synthesizer_optimizer": Adam(rate)}
+                   "synthesizer_lr": Adam(rate)}
         boundaries = [Boundary(LinearSynthesizer(block.n_state), Adam(rate), options["scale"]) if options["scale"] else None
                       for block in (fast, slow)]
     sender = Sender(fast, optimizer(), 1, task.tick, MeanSquaredError(), boundaries[0], each_window=each_window, **message)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tinydni.lab.jobs.arguments import whole
-from tinydni.files import write_json, write_text
+from tinydni.lab.files import write_json, write_text
 
 
 @dataclass

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 
+from tinydni.algorithms import update_decoupled
 from tinydni.dni import Network
+from tinydni.variants.full_unlock import FullUnlock
 from tinydni.lab.workers.data_parallel import DataParallel
 from tinydni.lab.workers.decoupled import Decoupled
 from tinydni.lab.workers.locked import Locked
@@ -45,8 +47,10 @@ class Plan:
         """The part of a network that a worker holds, as a Network; in data parallelism the whole."""
         if self.mode == "data-parallel":
             return Network(network.modules)
-        start = self.ends[rank - 1] if rank else 0
-        return Network(network.modules[start:self.ends[rank]])
+        start, stop = self.ends[rank - 1] if rank else 0, self.ends[rank]
+        unlocked = isinstance(network.algorithm, FullUnlock)
+        algorithm = network.algorithm.part(start, stop) if unlocked else update_decoupled
+        return Network(network.modules[start:stop], algorithm)
 
     def worker(self, network, endpoint):
         """The worker for a place in a transport."""

@@ -25,9 +25,10 @@ class Recorder:
             for name, what in (("forward", "forward"), ("gradient_at_output", guess), ("backward", "backward"),
                                ("update", "update"), ("learn", "synthesizer")):
                 self.listen(module, name, what)
-            if module.input_synthesizer is not None:
-                self.listen(module.input_synthesizer, "forward", "synthesizer")
-                self.listen(module.input_synthesizer, "learn", "synthesizer")
+        for synthesizer in getattr(worker.stage.algorithm, "synthesizers", ()):
+            if synthesizer is not None:
+                self.listen(synthesizer, "forward", "synthesizer")
+                self.listen(synthesizer, "learn", "synthesizer")
         self.listen(worker, "receive", "waiting")
 
     def listen(self, owner, name, what):

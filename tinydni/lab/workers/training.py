@@ -6,6 +6,7 @@ from threadpoolctl import threadpool_limits
 
 from tinydni import backend
 from tinydni.lab.workers.message import Kind, Message, named
+from tinydni.lab.gradient_quality import gradient_quality
 from tinydni.training import Training
 
 
@@ -26,9 +27,8 @@ class ParallelTraining(Training):
 
     def __init__(self, *args, transport, make_plan, about=None, **options):
         super().__init__(*args, **options)
-        if self.augment or self.synthesizer_schedule or self.measured_every not in (0, self.n_batches):
-            raise ValueError("augment, synthesizer_schedule and measure_gradients at other places than the ends of epochs "
-                             "are for one loop; workers have none of them.")
+        if self.augment or self.synthesizer_schedule:
+            raise ValueError("augment and synthesizer_schedule are for one loop; workers have none of them.")
         self.transport, self.about = transport, about
         self.plan = make_plan(self)
         self.worker = None              # worker 0, while there are workers
@@ -76,7 +76,7 @@ class ParallelTraining(Training):
             if state:
                 self.take(rank, state)
         self.staleness[0], self.records[0] = dict(self.worker.staleness), self.worker.records()
-        self.network.steps = self.step
+        self.network.steps[...] = self.step
         self.count_losses()
 
     def take(self, rank, state):
@@ -91,9 +91,10 @@ class ParallelTraining(Training):
 
     def finish_epoch(self):
         self.settle()
-        if self.measured_every:
+        if "gradients" in self.history:
             x, context, target = self.batch_of(self.last_index)
-            self.measure(x, target, context)
+            self.history["gradients"].append(gradient_quality(self.network, x, target, context))
+            self.history["gradients_at"].append(self.step / self.n_batches)
         super().finish_epoch()
 
     def position(self):

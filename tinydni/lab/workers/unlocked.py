@@ -5,7 +5,7 @@ from tinydni.lab.workers.worker import Worker
 
 
 class Unlocked(Worker):
-    """A stage that runs on synthetic inputs  (Jaderberg et al. 2016, section 3.1), see dni/full_unlock.py.
+    """A stage that runs on synthetic inputs  (Jaderberg et al. 2016, section 3.1), see variants/full_unlock.py.
 
     To all: INPUT (x, context, target), the network's own, from worker 0. Up: OUTPUT (h,), from which the synthetic
     input there learns. Down: GRADIENT (dh,), from which the synthesizer there learns. Both may come late, or early,
@@ -33,15 +33,15 @@ class Unlocked(Worker):
             for worker in range(1, self.size):
                 self.send(worker, Kind.INPUT, x, context, target)
         sent = []
-        for module in self.modules:
-            h_hat = x if module.input_synthesizer is None else module.input_synthesizer.forward(x)
+        for module, synthesizer in zip(self.modules, self.stage.algorithm.synthesizers):
+            h_hat = x if synthesizer is None else synthesizer.forward(x)
             sent.append(module.forward_and_synthetic_update(h_hat, context, target))
         self.in_flight.append(step)
         if not self.bottom:
-            self.expect(Kind.OUTPUT, step, lambda h: self.learn_input(self.modules[0], x, h))
+            self.expect(Kind.OUTPUT, step, lambda h: self.learn_input(0, x, h))
             self.send(self.rank - 1, Kind.GRADIENT, sent[0][0])
-        for below, module, (_, h), (dx, _) in zip(self.modules, self.modules[1:], sent, sent[1:]):
-            self.learn_input(module, x, h)
+        for i, (below, (_, h), (dx, _)) in enumerate(zip(self.modules, sent, sent[1:]), 1):
+            self.learn_input(i, x, h)
             below.update_synthetic_weights(dx)
         if self.top:
             self.keep_loss(self.modules[-1].loss_value)
@@ -51,10 +51,10 @@ class Unlocked(Worker):
             self.send(self.rank + 1, Kind.OUTPUT, h)
         self.finish(step)
 
-    @staticmethod
-    def learn_input(module, x, h):
-        """The synthetic input of a module learns from what the module below has made."""
-        module.input_synthesizer.learn(x, None, h, module.input_optimizer)
+    def learn_input(self, i, x, h):
+        """The synthetic input of module i learns from what the module below has made."""
+        unlock = self.stage.algorithm
+        unlock.synthesizers[i].learn(x, None, h, unlock.optimizers[i])
 
     def expect(self, kind, step, use):
         """Uses the array of a message, now if it has come, or when it comes."""

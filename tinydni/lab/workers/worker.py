@@ -99,7 +99,7 @@ class Worker:
             self.settling = True
             return
         self.step = step
-        self.stage.set_factor(self.plan.schedule(step))
+        self.stage.scale_learning_rates(self.plan.schedule(step))
         for module in self.modules:
             module.applies = module.loss is not None or step >= self.plan.warm_up
         self.train(step, *arrays)
@@ -149,7 +149,7 @@ class Worker:
         if self.rank:
             self.send_losses()
             errors = {f"error.{i}": module.synthesizer.error for i, module in enumerate(self.modules)
-                      if hasattr(module.synthesizer, "error")}
+                      if getattr(module.synthesizer, "error", None) is not None}
             staleness = np.array(sorted(self.staleness.items()), dtype=np.int64).reshape(-1, 2)
             self.send(0, Kind.STATE, *named({**self.stage.state(), **errors, "staleness": staleness,
                                              "records": self.records()}))

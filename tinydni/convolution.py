@@ -1,0 +1,228 @@
+"""The convolution of images with learned kernels. Images are (N, H, W, C), channels last."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tinydni.backend import Array, batch_sum, is_host
+from tinydni.checks import check_features, check_generator, check_positive_int
+from tinydni.layer import Layer, Shape
+
+__all__ = ["Conv2D"]
+
+BLOCK = 250_000     # numbers in the windows of one block: 1 MB in float32, a core's level-2 cache
+
+
+class Conv2D(Layer):
+    """Convolution (a correlation, as everywhere in this field) (LeCun et al. 1998, section II).
+
+    y[n, p, q] = sum over i, j of x[n, s p + i - padding, s q + j - padding] · W[i, j] + b,
+    dW[i, j] = sum over n, p, q of x[n, s p + i - padding, s q + j - padding]ᵀ dy[n, p, q],
+    db = sum of dy over n, p, q,   dx = the correlation of dy with the kernels turned round.
+    x (N, H, W, C), zero outside;   y (N, P, Q, M), P = (H + 2 padding - kernel) // s + 1;
+    W (kernel, kernel, C, M);   b (M,).
+
+    Parameters
+    ----------
+    n_in, n_out : C and M
+    rng : draws W, normal; b starts at zero
+    kernel : height and width of a kernel
+    stride : s, pixels from one window to the next
+    padding : pixels of zeros on every side, less than the kernel; "same", (kernel - 1) / 2, keeps
+        H and W with stride 1
+    bias : whether there is a b
+    std : standard deviation of W, by default sqrt(2 / (kernel² C)) (He et al. 2015, eq. 10)
+    dtype : of the parameters
+
+    Raises
+    ------
+    TypeError, ValueError
+        For sizes that do not fit each other, and for an x of another width or dtype than W.
+    """
+
+    parameters = ("W", "b")
+    description = "{n_in} -> {n_out}, kernel={kernel}, stride={stride}, padding={padding}"
+
+    def __init__(self, n_in: int, n_out: int, rng: np.random.Generator, kernel: int = 3,
+                 stride: int = 1, padding: int | str = "same", bias: bool = True,
+                 std: float | None = None, dtype: Any = np.float32):
+        self.n_in = check_positive_int(n_in, "n_in")
+        self.n_out = check_positive_int(n_out, "n_out")
+        self.kernel = check_positive_int(kernel, "kernel")
+        self.stride = check_positive_int(stride, "stride")
+        if padding == "same" and kernel % 2 == 0:
+            raise ValueError(f"padding \"same\" needs an odd kernel; got {kernel}. "
+                             "Give padding as a number.")
+        padding = (kernel - 1) // 2 if padding == "same" else padding
+        self.padding = check_positive_int(padding, "padding", minimum=0)
+        if self.padding >= kernel:
+            raise ValueError("padding must be less than kernel, or the outermost windows see no "
+                             f"pixel; got padding {padding} and kernel {kernel}.")
+        check_generator(rng)
+        std = np.sqrt(2 / (kernel * kernel * n_in)) if std is None else std
+        self.W = (rng.standard_normal((kernel, kernel, n_in, n_out)) * std).astype(dtype)
+        self.b = np.zeros(n_out, dtype) if bias else None
+        if not bias:
+            self.parameters = ("W",)
+            self.description += ", bias=False"
+
+    def forward(self, x: Array) -> Array:
+        check_images(x, self.n_in, self.W.dtype, "Conv2D")
+        self.x = x
+        *shape, _ = self.output_shape(x.shape[1:])
+        y = correlate(self.xp, x, self.W, self.stride, self.offset, shape)
+        if self.b is not None:
+            y += self.b
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        kernel, shape = self.W.shape[:2], self.x.shape[1:3]
+        self.dW = kernel_gradient(self.xp, self.x, dy, kernel, self.stride, self.offset)
+        if self.b is not None:
+            self.db = batch_sum(self.xp, dy.reshape(-1, self.n_out))
+        if not self.needs_dx:
+            return None
+        return input_gradient(self.xp, dy, self.W, self.stride, self.offset, shape)
+
+    @property
+    def offset(self) -> tuple[int, int]:
+        """How far the first window begins before the image (top, left)."""
+        return self.padding, self.padding
+
+    def output_shape(self, shape: Shape) -> Shape:
+        *size, _ = image_shape(shape, "Conv2D")
+        return *n_windows(size, self.kernel, self.stride, self.padding, "Conv2D"), self.n_out
+
+
+# The inner loops. A matrix of all windows, nine times the image for a 3 x 3 kernel, would cost more
+# time than the product with it. So `row_blocks` takes a few images at a time and only the windows of
+# one kernel row: three times the image, in the cache, in products that are small enough for BLAS to
+# skip its packing. Row i of the kernel meets what row 0 meets i pixels further down.
+
+def correlate(xp: Any, x: Array, W: Array, stride: int, offset: Shape, shape: Shape) -> Array:
+    """y[n, p, q] = sum over i, j of x[n, s p + i - top, s q + j - left] · W[i, j].
+
+    x (N, H, W, C);   W (kh, kw, C, M);   offset (top, left);   shape (P, Q);   y (N, P, Q, M).
+    """
+    kh, kw, C, M = W.shape
+    y = xp.empty((len(x), shape[0] * shape[1], M), x.dtype)
+    first, *others = W.reshape(kh, kw * C, M)
+    for block, (row, *rows) in row_blocks(xp, x, (kh, kw), stride, offset, shape):
+        xp.matmul(row, first, out=y[block])
+        for row, w in zip(rows, others):
+            y[block] += row @ w
+    return y.reshape(len(x), *shape, M)
+
+
+def kernel_gradient(xp: Any, x: Array, dy: Array, kernel: Shape, stride: int,
+                    offset: Shape) -> Array:
+    """dW[i, j] = sum over n, p, q of x[n, s p + i - top, s q + j - left]ᵀ · dy[n, p, q]."""
+    (kh, kw), (N, P, Q, M), C = kernel, dy.shape, x.shape[-1]
+    dW = xp.zeros((kh, kw * C, M), x.dtype)
+    dy = dy.reshape(N, P * Q, M)
+    for block, rows in row_blocks(xp, x, (kh, kw), stride, offset, (P, Q)):
+        for i, row in enumerate(rows):
+            dW[i] += (row.transpose(0, 2, 1) @ dy[block]).sum(axis=0)
+    return dW.reshape(kh, kw, C, M)
+
+
+def input_gradient(xp: Any, dy: Array, W: Array, stride: int, offset: Shape,
+                   shape: Shape) -> Array:
+    """dx (N, H, W, C) for shape (H, W): a correlation of dy with the kernel turned round.
+
+    The pixels s a + r of the padded image, phase r of s, meet only the elements s i + r of the
+    kernel, along both axes: dx[s a + r, s b + u] = sum over i, j of dy[a - i, b - j] ·
+    W[s i + r, s j + u]ᵀ. So dx is made of s² plain correlations, one for each phase, with its part
+    of the kernel turned round; with stride 1 there is one.
+    """
+    s, (kh, kw) = stride, W.shape[:2]
+    dx = xp.zeros((len(dy), *shape, W.shape[2]), dy.dtype) if s > 1 else None
+    for r in range(min(s, kh)):
+        for u in range(min(s, kw)):
+            rows, P, top = phase(r, s, kh, offset[0], shape[0])
+            columns, Q, left = phase(u, s, kw, offset[1], shape[1])
+            if P and Q:                             # an image of one pixel has none in some phases
+                turned = W[r::s, u::s][::-1, ::-1].transpose(0, 1, 3, 2)
+                part = correlate(xp, dy, turned, 1, (top, left), (P, Q))
+                if s == 1:
+                    return part
+                dx[:, rows, columns] = part
+    return dx
+
+
+def phase(r: int, stride: int, kernel: int, before: int, size: int) -> tuple[slice, int, int]:
+    """Along one axis, the pixels of phase r: their slice, their number, how far before dy."""
+    first = (r - before) % stride
+    n_taps = len(range(r, kernel, stride))
+    return (slice(first, None, stride), len(range(first, size, stride)),
+            n_taps - 1 - (first + before - r) // stride)
+
+
+def row_blocks(xp: Any, x: Array, kernel: Shape, stride: int, offset: Shape,
+               shape: Shape) -> Iterator[tuple[slice, list[Array]]]:
+    """Yield which images, and what row i of the kernel meets there, rows[i] (n, P · Q, kw · C).
+
+    The frame holds a few images with their border. Its lines are kept in `stride` groups, so that
+    the lines which row i meets, one for every p, follow each other: P · Q is one axis, no copy.
+    A device takes all images at once.
+    """
+    (kh, kw), (P, Q), (N, *size, C) = kernel, shape, x.shape
+    n_lines = P + (kh - 1) // stride                    # in each group
+    n = max(1, min(N, BLOCK // (stride * n_lines * Q * kw * C))) if is_host(xp) else N
+    frame = xp.zeros((n, stride * n_lines, stride * (Q - 1) + kw, C), x.dtype)
+    image, line, pixel, number = frame.strides
+    windows = xp.lib.stride_tricks.as_strided(
+        frame, (n, stride, n_lines, Q, kw * C),
+        (image, line, stride * line, stride * pixel, number))
+    copies = xp.empty(windows.shape, x.dtype)
+    rows = [copies[:, i % stride, i // stride:i // stride + P].reshape(n, P * Q, kw * C)
+            for i in range(kh)]
+    in_frame, in_x = overlap(size, offset, frame.shape[1:3])
+    inner, x = frame[in_frame], x[in_x]
+    for start in range(0, N, n):
+        block = slice(start, min(start + n, N))
+        k = block.stop - block.start
+        inner[:k] = x[block]
+        copies[:k] = windows[:k]
+        yield block, [row[:k] for row in rows]
+
+
+# Where windows lie: shared with pooling.
+
+def check_images(x: Array, n_channels: int | None, dtype: Any, owner: str) -> None:
+    """Raise unless `x` is (N, H, W, n_channels) with the owner's dtype; None: any."""
+    n_channels = x.shape[-1] if n_channels is None else n_channels
+    if x.ndim != 4 or x.shape[-1] != n_channels:
+        raise ValueError(f"{owner}: x must have shape (N, height, width, {n_channels}); got "
+                         f"{tuple(x.shape)}. Channels come last; x.transpose(0, 2, 3, 1) turns "
+                         "(N, C, H, W) round.")
+    check_features(x, n_channels, x.dtype if dtype is None else dtype, owner)
+
+
+def image_shape(shape: Shape, owner: str) -> Shape:
+    """Return `shape` if it is (height, width, channels)."""
+    if len(shape) != 3:
+        raise ValueError(f"{owner}: the shape of an image is (height, width, channels); "
+                         f"got {tuple(shape)}.")
+    return shape
+
+
+def n_windows(size: Any, kernel: int, stride: int, padding: int, owner: str) -> Shape:
+    """Count the windows along each axis of size (H, W). Raise ValueError if none fits."""
+    if min(size) + 2 * padding < kernel:
+        raise ValueError(f"{owner}: a window of {kernel} does not fit into {min(size)} pixels with "
+                         f"padding {padding}; give larger images, a smaller kernel or more "
+                         "padding.")
+    return tuple((pixels + 2 * padding - kernel) // stride + 1 for pixels in size)
+
+
+def overlap(size: Any, offset: Shape, frame: Shape) -> tuple[Any, Any]:
+    """Return the pixels of images (H, W) in a frame, `offset` from its corner: there, and in x."""
+    starts = [max(before, 0) for before in offset]
+    stops = [max(start, min(before + pixels, room))
+             for start, before, pixels, room in zip(starts, offset, size, frame)]
+    there = [slice(start, stop) for start, stop in zip(starts, stops)]
+    here = [slice(start - before, stop - before)
+            for start, stop, before in zip(starts, stops, offset)]
+    return (slice(None), *there), (slice(None), *here)

@@ -1,0 +1,107 @@
+"""Losses: the only place where a target enters the true gradient."""
+
+from typing import Any
+
+import numpy as np
+
+from tinydni import backend
+from tinydni.backend import Array
+from tinydni.checks import check_labels, check_same_dtype, check_same_shape
+
+__all__ = ["BinaryCrossEntropy", "Loss", "MeanSquaredError", "SoftmaxCrossEntropy"]
+
+
+class Loss:
+    """The contract: loss = forward(prediction, target), a scalar;   dprediction = backward().
+
+    Each is a mean over the batch of N examples: squared error is half the squared distance summed
+    over the features, cross-entropies are summed over the outputs.
+    """
+
+    xp: Any = np
+    __deepcopy__ = backend.deepcopy_on_same_backend
+
+    def forward(self, prediction: Array, target: Array) -> Array:
+        """Return the loss, a scalar of the backend."""
+        raise NotImplementedError(f"{type(self).__name__}.forward")
+
+    def backward(self) -> Array:
+        """Return the gradient with respect to the prediction."""
+        raise NotImplementedError(f"{type(self).__name__}.backward")
+
+    def to(self, xp: Any = None, dtype: Any = None) -> "Loss":
+        """Move the loss to another backend. Return the loss itself."""
+        self.xp = xp or self.xp
+        return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class MeanSquaredError(Loss):
+    """loss = 1/(2N) sum of (prediction - target)²,   dprediction = (prediction - target) / N.
+
+    prediction, target (N, M). Raises ValueError where shapes differ, TypeError where dtypes do.
+    """
+
+    def forward(self, prediction: Array, target: Array) -> Array:
+        check_same_shape(prediction, target, "prediction", "target")
+        check_same_dtype(prediction, target, "prediction", "target")
+        self.difference = prediction - target
+        return 0.5 * self.xp.vdot(self.difference, self.difference) / len(prediction)
+
+    def backward(self) -> Array:
+        return self.difference / len(self.difference)
+
+
+class BinaryCrossEntropy(Loss):
+    """loss = -1/N sum of t log p + (1 - t) log(1 - p),   p = sigmoid(prediction).
+
+    dprediction = (p - t) / N.   prediction (N, M): logits;   target t (N, M): bits, or
+    probabilities from 0 to 1. Raises ValueError where shapes differ, TypeError where dtypes do.
+
+    Computed from the logits as max(z, 0) - t z + log(1 + exp(-|z|)), which cannot overflow.
+    """
+
+    def forward(self, prediction: Array, target: Array) -> Array:
+        check_same_shape(prediction, target, "prediction", "target")
+        check_same_dtype(prediction, target, "prediction", "target")
+        xp, z = self.xp, prediction
+        self.difference = 0.5 + 0.5 * xp.tanh(0.5 * z) - target
+        return (xp.maximum(z, 0) - target * z + xp.log1p(xp.exp(-xp.abs(z)))).sum() / len(z)
+
+    def backward(self) -> Array:
+        return self.difference / len(self.difference)
+
+
+class SoftmaxCrossEntropy(Loss):
+    """loss = -1/N sum over n of log p[n, target[n]],   p = softmax(prediction).
+
+    dprediction = (p - onehot) / N.   prediction (N, K): logits;   target (N,): labels 0 ... K-1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For labels that are not whole numbers from 0 to K - 1. On a device only their dtype and
+        shape are looked at, since reading the values would wait for it; the data set checks them.
+    """
+
+    def forward(self, prediction: Array, target: Array) -> Array:
+        N, K = prediction.shape
+        if backend.is_host(self.xp):
+            check_labels(target, K, N)
+        elif target.dtype.kind not in "iu" or target.shape != (N,):
+            raise TypeError(f"target must hold {N} whole-number labels; got {target.dtype} "
+                            f"{tuple(target.shape)}.")
+        self.own = (self.xp.arange(N), target)                  # the entry of each own class
+        shifted = prediction - prediction.max(axis=1, keepdims=True)    # exp cannot overflow
+        self.p = self.xp.exp(shifted)
+        total = self.p.sum(axis=1, keepdims=True)
+        self.p /= total
+        return (self.xp.log(total[:, 0]) - shifted[self.own]).mean()
+
+    def backward(self) -> Array:
+        dprediction = self.p.copy()
+        dprediction[self.own] -= 1
+        dprediction /= len(dprediction)
+        return dprediction

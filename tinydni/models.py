@@ -1,0 +1,131 @@
+"""Networks as lists of blocks: what a block is, an interface can be put after."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinydni.batchnorm import BatchNorm
+from tinydni.activations import ReLU
+from tinydni.checks import check_positive_int
+from tinydni.containers import Residual, Sequential
+from tinydni.convolution import Conv2D
+from tinydni.layer import Layer, Shape
+from tinydni.linear import Linear
+from tinydni.pooling import AvgPool, Flatten, GlobalAvgPool, MaxPool, Subsample
+
+__all__ = ["cnn", "mlp", "resnet"]
+
+
+def mlp(widths: Sequence[int], rng: np.random.Generator,
+        hidden: Callable[[int], list[Layer]] | None = None, dtype: Any = np.float32) -> list[Layer]:
+    """Return the fully connected network of Jaderberg et al. 2016, section 3.1, block by block.
+
+    Parameters
+    ----------
+    widths : (D, H1, ..., K), so len(widths) - 1 layers as the papers count (weight matrices)
+    rng : draws the weights
+    hidden : function width -> layers that follow each hidden Linear; by default
+        [BatchNorm(width), ReLU()]
+    dtype : of the parameters
+
+    Returns
+    -------
+    One Sequential per layer. The last is a Linear alone, whose outputs are logits.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mlp((64, 32, 10), np.random.default_rng(0))[1]
+    Sequential(Linear(32 -> 10))
+    """
+    widths = [check_positive_int(w, "widths") for w in widths]
+    if len(widths) < 2:
+        raise ValueError(f"widths must name at least an input and an output; got {widths}.")
+    hidden = hidden or (lambda width: [BatchNorm(width, dtype=dtype), ReLU()])
+    blocks: list[Layer] = [
+        Sequential(Linear(n_in, n_out, rng, dtype=dtype), *hidden(n_out))
+        for n_in, n_out in zip(widths[:-2], widths[1:-1])]
+    return [*blocks, Sequential(Linear(widths[-2], widths[-1], rng, dtype=dtype))]
+
+
+def cnn(input_shape: Shape, n_classes: int, n_layers: int, rng: np.random.Generator,
+        channels: int = 64, kernel: int = 5, dtype: Any = np.float32) -> list[Layer]:
+    """Return the convolutional network of Jaderberg et al. 2016, section 3.1, block by block.
+
+    Each hidden layer is a convolution that keeps height and width, BatchNorm, ReLU, and pooling
+    over 3 x 3 pixels: by the maximum in the first layer, by the mean in the others. The last layer
+    is Linear; its outputs are logits. The convolutions have no bias, which BatchNorm would undo.
+
+    Parameters
+    ----------
+    input_shape : (H, W, C) of one image
+    n_classes : K
+    n_layers : layers as the papers count, the Linear one included
+    rng : draws the weights
+    channels : of every hidden layer (128 on CIFAR-10)
+    kernel : odd
+    dtype : of the parameters
+
+    The paper does not give the stride of the pooling: here 2, with padding 1, so that H and W halve.
+    """
+    n_layers = check_positive_int(n_layers, "n_layers", minimum=2)
+    *_, n_in = shape = tuple(input_shape)
+    blocks: list[Layer] = []
+    for i in range(n_layers - 1):
+        pool = MaxPool if i == 0 else AvgPool
+        blocks.append(Sequential(Conv2D(n_in, channels, rng, kernel, bias=False, dtype=dtype),
+                                 BatchNorm(channels, dtype=dtype), ReLU(),
+                                 pool(3, stride=2, padding=1)))
+        shape, n_in = blocks[-1].output_shape(shape), channels
+    return [*blocks, Sequential(Flatten(), Linear(math.prod(shape), n_classes, rng, dtype=dtype))]
+
+
+def resnet(depth: int, rng: np.random.Generator, widths: Sequence[int] = (16, 32, 64),
+           n_channels: int = 3, n_classes: int = 10, dtype: Any = np.float32) -> list[Layer]:
+    """Return the residual network for small images of He et al. 2016, section 4.2, by blocks.
+
+    A first convolution; then for each width a stage of (depth - 2) / 6 residual blocks, of which
+    the first of every stage but the first halves the image; then the mean over the image and a
+    Linear layer, whose outputs are logits. An interface fits between any two blocks.
+
+    Parameters
+    ----------
+    depth : layers as the paper counts: 20, 32, 44, 56, 110 or another 2 + 2 · len(widths) · n
+    rng : draws the weights
+    widths : channels of the stages
+    n_channels, n_classes : of the images, and of the logits
+    dtype : of the parameters
+    """
+    widths = [check_positive_int(width, "widths") for width in widths]
+    n_blocks, rest = divmod(check_positive_int(depth, "depth") - 2, 2 * len(widths))
+    if rest or n_blocks < 1:
+        raise ValueError(f"depth must be 2 + {2 * len(widths)} n, two layers in each of n blocks "
+                         f"for {len(widths)} widths; got {depth}.")
+    blocks: list[Layer] = [Sequential(*convolution(n_channels, widths[0], rng, 1, dtype), ReLU())]
+    for n_in, n_out in zip([widths[0], *widths], widths):
+        for i in range(n_blocks):
+            stride = 2 if i == 0 and len(blocks) > 1 else 1
+            blocks.append(residual_block(n_in if i == 0 else n_out, n_out, rng, stride, dtype))
+    return [*blocks, Sequential(GlobalAvgPool(), Linear(widths[-1], n_classes, rng, dtype=dtype))]
+
+
+def residual_block(n_in: int, n_out: int, rng: np.random.Generator, stride: int = 1,
+                   dtype: Any = np.float32) -> Layer:
+    """y = ReLU(s(x) + f(x)), f two convolutions with BatchNorm (He et al. 2016, figure 2).
+
+    The shortcut s is the identity, or where the block changes the shape every second pixel with
+    zeros for the new channels (option A of the paper).
+    """
+    shortcut = None if (n_in, stride) == (n_out, 1) else Subsample(n_in, n_out, stride)
+    return Sequential(Residual(*convolution(n_in, n_out, rng, stride, dtype), ReLU(),
+                               *convolution(n_out, n_out, rng, 1, dtype), shortcut=shortcut),
+                      ReLU())
+
+
+def convolution(n_in: int, n_out: int, rng: np.random.Generator, stride: int,
+                dtype: Any) -> list[Layer]:
+    """Return a 3 x 3 convolution and the BatchNorm that makes its bias superfluous."""
+    return [Conv2D(n_in, n_out, rng, stride=stride, bias=False, dtype=dtype),
+            BatchNorm(n_out, dtype=dtype)]

@@ -1,0 +1,184 @@
+"""Layers over time. Their forward pass takes and gives a state beside the sequence.
+
+y, end = forward(x, state),   dx, dstate = backward(dy, dend), where
+
+x (N, T, D), y (N, T, H): inputs and outputs of every step;   state (N, S): before the first step;
+end (N, S): after the last step, a state for the steps that follow;   dend: gradient with respect to
+end, what the steps that follow ask for;   dstate: the message to the steps before.
+A state or dend of None is all zeros.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tinydni.backend import Array, batch_sum
+from tinydni.checks import check_features, check_generator, check_positive_int
+from tinydni.containers import skip_first_dx
+from tinydni.layer import Layer, Shape
+
+__all__ = ["RNN", "Recurrent"]
+
+
+class RNN(Layer):
+    """h_t = tanh(x_t Wx + h_{t-1} Wh + b) over T steps (Elman 1990).
+
+    dz_t = dh_t (1 - h_t²),   dh_t = dy_t + dz_{t+1} Whᵀ,
+    dWx = sum over t of x_tᵀ dz_t,   dWh = sum over t of h_{t-1}ᵀ dz_t,   db = sum of dz.
+    x (N, T, D), y (N, T, H), state (N, H);   Wx (D, H), Wh (H, H), b (H,).
+
+    Parameters
+    ----------
+    n_in, n_hidden : D and H
+    rng : draws Wx and Wh, normal, sd sqrt(1 / D) and sqrt(1 / H); b starts at zero
+    dtype : of the parameters
+
+    Raises
+    ------
+    TypeError, ValueError
+        For wrong sizes, and for x or a state of another shape or dtype.
+    """
+
+    parameters = ("Wx", "Wh", "b")
+    decayed = ("Wx", "Wh")
+    description = "{n_in} -> {n_hidden}"
+
+    def __init__(self, n_in: int, n_hidden: int, rng: np.random.Generator, dtype: Any = np.float32):
+        self.n_in = check_positive_int(n_in, "n_in")
+        self.n_state = self.n_hidden = check_positive_int(n_hidden, "n_hidden")
+        check_generator(rng)
+        self.Wx = (rng.standard_normal((n_in, n_hidden)) / np.sqrt(n_in)).astype(dtype)
+        self.Wh = (rng.standard_normal((n_hidden, n_hidden)) / np.sqrt(n_hidden)).astype(dtype)
+        self.b = np.zeros(n_hidden, dtype)
+
+    def forward(self, x: Array, state: Array | None = None) -> Any:
+        check_sequence(x, self.n_in, self.Wx.dtype, "RNN")
+        check_state(state, (len(x), self.n_state), x.dtype, "RNN")
+        N, T, D = x.shape
+        self.x = self.xp.ascontiguousarray(x.transpose(1, 0, 2)).reshape(T * N, D)  # time first
+        z = (self.x @ self.Wx + self.b).reshape(T, N, self.n_hidden)
+        self.h = self.xp.empty((T + 1, N, self.n_hidden), x.dtype)
+        self.h[0] = 0 if state is None else state
+        for t in range(T):
+            self.xp.tanh(z[t] + self.h[t] @ self.Wh, out=self.h[t + 1])
+        return self.h[1:].transpose(1, 0, 2), self.h[T].copy()
+
+    def backward(self, dy: Array, dend: Array | None = None) -> Any:
+        check_state(dend, (dy.shape[0], self.n_state), dy.dtype, "RNN, backward")
+        N, T, H = dy.shape
+        dh = self.xp.zeros((N, H), dy.dtype) if dend is None else dend
+        slopes = 1 - self.h[1:] * self.h[1:]
+        dz = self.xp.empty((T, N, H), dy.dtype)
+        for t in reversed(range(T)):
+            self.xp.multiply(dy[:, t] + dh, slopes[t], out=dz[t])
+            dh = dz[t] @ self.Wh.T
+        dz = dz.reshape(T * N, H)
+        self.dWx = self.x.T @ dz
+        self.dWh = self.h[:T].reshape(T * N, H).T @ dz
+        self.db = batch_sum(self.xp, dz)
+        dx = (dz @ self.Wx.T).reshape(T, N, -1).transpose(1, 0, 2) if self.needs_dx else None
+        return dx, dh
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*shape[:-1], self.n_hidden)
+
+
+class Recurrent(Layer):
+    """Layers one after the other, on sequences: recurrent ones and ones that see single steps.
+
+    state, end, dend, dstate (N, S): the states of all recurrent layers in here, side by side,
+    bottom to top; in an LSTM that is [h, c]. So what crosses a boundary in time is one array per
+    example, as at every interface.
+
+    Parameters
+    ----------
+    *layers : from the input to the output
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no layer, and if no layer is recurrent.
+    """
+
+    def __init__(self, *layers: Layer):
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Recurrent takes layers; got {layer!r}.")
+        self.layers = layers
+        self.n_state = sum(n_state(layer) for layer in layers)
+        if self.n_state == 0:
+            raise ValueError("Recurrent needs a recurrent layer, such as LSTM; use Sequential for "
+                             "layers without a state.")
+
+    def children(self) -> Iterable[tuple[str, Layer]]:
+        return [(str(i), layer) for i, layer in enumerate(self.layers)]
+
+    def forward(self, x: Array, state: Array | None = None) -> Any:
+        states, ends = self.split(state), []
+        for layer in self.layers:
+            if n_state(layer):
+                x, end = layer.forward(x, next(states))     # type: ignore[call-arg]
+                ends.append(end)
+            else:
+                x = each_step(layer.forward, x)
+        return x, ends[0] if len(ends) == 1 else self.xp.concatenate(ends, axis=1)
+
+    def backward(self, dy: Array, dend: Array | None = None) -> Any:
+        dends, dstates = list(self.split(dend)), []
+        for layer in reversed(self.layers):
+            if n_state(layer):
+                dy, dstate = layer.backward(dy, dends.pop())    # type: ignore[call-arg]
+                dstates.append(dstate)
+            elif dy is not None:            # None: nobody below asks
+                dy = each_step(layer.backward, dy)
+        return dy, dstates[0] if len(dstates) == 1 else self.xp.concatenate(dstates[::-1], axis=1)
+
+    def split(self, state: Array | None) -> Iterator[Array | None]:
+        """Yield the part of each recurrent layer, bottom to top."""
+        start = 0
+        for size in filter(None, map(n_state, self.layers)):
+            yield None if state is None else state[:, start:start + size]
+            start += size
+
+    def skip_dx(self) -> None:
+        skip_first_dx(self.layers)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        for layer in self.layers:
+            shape = layer.output_shape(shape)
+        return shape
+
+    def describe(self) -> str:
+        return ", ".join(map(repr, self.layers))
+
+
+def n_state(layer: Layer) -> int:
+    """Return the width of a layer's state, 0 for one that has none."""
+    return getattr(layer, "n_state", 0)
+
+
+def each_step(function: Callable[[Array], Array], x: Array) -> Array:
+    """Apply a function to x (N, T, ...), examples and steps as one batch of N·T rows."""
+    N, T = x.shape[:2]
+    y = function(x.reshape(N * T, *x.shape[2:]))
+    return None if y is None else y.reshape(N, T, *y.shape[1:])
+
+
+def check_sequence(x: Array, n_in: int, dtype: Any, owner: str) -> None:
+    """Raise unless x is (N, T, n_in) of the layer's dtype, with at least one step."""
+    if x.ndim != 3 or x.shape[1] == 0:
+        raise ValueError(f"{owner}: x must be a sequence (N, T, {n_in}) with T of at least 1; "
+                         f"got {tuple(x.shape)}.")
+    check_features(x, n_in, dtype, owner)
+
+
+def check_state(state: Array | None, shape: Shape, dtype: Any, owner: str) -> None:
+    """Raise unless a state, or its gradient, is None or an array of this shape and dtype."""
+    if state is None:
+        return
+    if state.shape != shape:
+        raise ValueError(f"{owner}: a state must have shape {shape}; got {tuple(state.shape)}. "
+                         "It is what forward returned for the steps before, of the same examples.")
+    if state.dtype != dtype:
+        raise TypeError(f"{owner}: the state has dtype {state.dtype}, but the sequence {dtype}.")

@@ -1,0 +1,21 @@
+"""Variants: one research idea a file, on the library's public names."""
+
+from tinydni.variants.auxiliary import AuxiliarySynthesizer
+from tinydni.variants.bp_lambda import BPLambda
+from tinydni.variants.controls import Flattened, Frozen, LocalHead, Scaled
+from tinydni.variants.conv_synthesizer import conv_synthesizer
+from tinydni.variants.direct_feedback import DirectFeedback
+from tinydni.variants.full_unlock import FullUnlock, full_unlock
+from tinydni.variants.guess import Guess, GuessSynthesizer
+from tinydni.variants.heads import Ensemble, Heads, with_heads
+from tinydni.variants.input_synthesizers import conv_input_synthesizer, input_synthesizer
+from tinydni.variants.mmd import MMD, kernel_width, mmd_squared
+from tinydni.variants.shortcut import CloseShortcut, OpenShortcut
+from tinydni.variants.stochastic import Stochastic
+from tinydni.variants.two_clocks import Sender, TwoClocks, TwoClocksWindow
+
+__all__ = ["AuxiliarySynthesizer", "BPLambda", "CloseShortcut", "DirectFeedback", "Ensemble",
+           "Flattened", "Frozen", "FullUnlock", "Guess", "GuessSynthesizer", "Heads", "LocalHead",
+           "MMD", "OpenShortcut", "Scaled", "Sender", "Stochastic", "TwoClocks", "TwoClocksWindow",
+           "conv_input_synthesizer", "conv_synthesizer", "full_unlock", "input_synthesizer",
+           "kernel_width", "mmd_squared", "with_heads"]
