@@ -30,7 +30,7 @@ from tinydni.recurrent_dni import Boundary, RecurrentModule, RecurrentNetwork, W
 from tinydni.synthesizers import (LinearSynthesizer, NetworkSynthesizer, Synthesizer,
                                   mlp_synthesizer)
 from tinydni.training import DivergedError, Training, percent_bits_wrong, percent_wrong
-from tinydni.virtual import VirtualLinear, VirtualMLP, VirtualNetwork
+from tinydni.virtual import VirtualLinear
 
 FOLDERS = ("datasets", "gradcheck", "plots", "variants", "gpu", "lab", "classroom")
 
@@ -42,7 +42,7 @@ __all__ = ["Adam", "Algorithm", "AvgPool", "BatchNorm", "BinaryCrossEntropy", "B
            "Network", "NetworkSynthesizer", "Optimizer", "RMSProp", "RNN", "ReLU", "Recurrent",
            "RecurrentModule", "RecurrentNetwork", "Residual", "SGD", "Sequential", "Sigmoid",
            "Softmax", "SoftmaxCrossEntropy", "Softplus", "StepDecay", "Subsample", "Synthesizer",
-           "Tanh", "Training", "VirtualLinear", "VirtualMLP", "VirtualNetwork", "Window",
+           "Tanh", "Training", "VirtualLinear", "Window",
            "backend", "backprop", "build", "cnn", "cut", "mlp",
            "mlp_synthesizer", "no_backprop", "percent_bits_wrong", "percent_wrong", "random",
            "resnet", "stream", "update_decoupled", *FOLDERS]

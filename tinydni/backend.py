@@ -1,8 +1,7 @@
 """The border between the library and its array module: NumPy on the CPU, CuPy on an NVIDIA GPU.
 
 A layer holds its array module as `self.xp` and writes ordinary NumPy with `xp` in place of `np`.
-Only three words cross the border: `asarray` (host to device), `to_numpy` (device to host) and `to`
-(a method of layers).
+Three words cross the border: `asarray` (host to device), `to_numpy` (back) and layer.to.
 """
 
 import importlib
@@ -12,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Array", "BackendError", "asarray", "batch_dot", "batch_sum", "get", "is_host", "name_of",
-           "to_numpy", "why_no_cupy"]
+__all__ = ["Array", "BackendError", "asarray", "batch_dot", "batch_sum", "get", "is_host", "moved",
+           "name_of", "to_numpy", "why_no_cupy"]
 
 Array = Any         # an array of NumPy or of CuPy: the two have no common base class
 NAMES = ("numpy", "cupy")
@@ -24,18 +23,9 @@ class BackendError(RuntimeError):
 
 
 def get(name: str) -> Any:
-    """Return the array module called `name`.
+    """Return the array module called `name`, "numpy" or "cupy".
 
-    Parameters
-    ----------
-    name : "numpy" or "cupy"
-
-    Raises
-    ------
-    ValueError
-        For another name.
-    BackendError
-        Where CuPy cannot compute here. The message says why.
+    Raises ValueError for another name, and BackendError, with the reason, where CuPy cannot compute.
     """
     if name not in NAMES:
         raise ValueError(f"backend must be one of {', '.join(NAMES)}; got {name!r}")

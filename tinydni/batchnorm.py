@@ -13,9 +13,7 @@ __all__ = ["BatchNorm"]
 
 
 class BatchNorm(Layer):
-    """Normalise every feature over the batch, or every channel over all pixels.
-
-    Source: Ioffe & Szegedy 2015, algorithm 1.
+    """Normalise features over the batch, channels over pixels (Ioffe & Szegedy 2015, algorithm 1).
 
     z = x - mean(x),   s = 1 / sqrt(mean(z²) + eps),   y = gamma · s z + beta, in training; in
     evaluation the running mean and variance stand in for the batch's.
@@ -37,10 +35,7 @@ class BatchNorm(Layer):
     eps, momentum : as in the formulas
     dtype : of all arrays
 
-    Raises
-    ------
-    ValueError
-        In training for a batch of one, whose variance is zero.
+    Raises ValueError in training for a batch of one, whose variance is zero.
     """
 
     parameters = ("gamma", "beta")

@@ -1,7 +1,6 @@
 """Layers made of layers: one after the other, or a branch beside a shortcut."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from tinydni.backend import Array
 from tinydni.checks import check_distinct, check_same_shape
@@ -21,9 +20,9 @@ class Sequential(Layer):
     def __init__(self, *layers: Layer):
         for layer in layers:
             if not isinstance(layer, Layer):
-                raise TypeError(f"Sequential takes layers; got {layer!r}.")
+                raise TypeError(f"{type(self).__name__} takes layers; got {layer!r}.")
         self.layers = layers
-        check_distinct([inside for _, inside in self.walk()], "Sequential")
+        check_distinct([inside for _, inside in self.walk()], type(self).__name__)
 
     def children(self) -> Iterable[tuple[str, Layer]]:
         return [(str(i), layer) for i, layer in enumerate(self.layers)]
@@ -41,7 +40,10 @@ class Sequential(Layer):
         return dy
 
     def skip_dx(self) -> None:
-        skip_first_dx(self.layers)
+        for layer in self.layers:       # up to the first with parameters
+            layer.skip_dx()
+            if layer.n_parameters():
+                break
 
     def output_shape(self, shape: Shape) -> Shape:
         for layer in self.layers:
@@ -52,14 +54,6 @@ class Sequential(Layer):
         return ", ".join(map(repr, self.layers))
 
 
-def skip_first_dx(layers: Iterable[Layer]) -> None:
-    """Say that nobody needs the input's gradient, up to the first layer with parameters."""
-    for layer in layers:
-        layer.skip_dx()
-        if layer.n_parameters():
-            break
-
-
 class Residual(Layer):
     """y = s(x) + f(x),   dx = ds(dy) + df(dy) (He et al. 2016, eq. 1 and 2).
 
@@ -67,11 +61,6 @@ class Residual(Layer):
     ----------
     *branch : f, one layer after the other
     shortcut : s, a layer; by default the identity
-
-    Raises
-    ------
-    ValueError
-        Where the branch and the shortcut give different shapes.
     """
 
     def __init__(self, *branch: Layer, shortcut: Layer | None = None):
@@ -85,8 +74,7 @@ class Residual(Layer):
         f = self.branch.forward(x)
         s = self.shortcut.forward(x) if self.shortcut else x
         check_same_shape(s, f, "Residual: the shortcut of x", "the output of the branch",
-                         "They are added: the branch must keep the shape, or a shortcut must "
-                         "change it likewise.")
+                         "They are added: one of them must change the shape as the other does.")
         return s + f
 
     def backward(self, dy: Array) -> Array:

@@ -34,14 +34,9 @@ class Conv2D(Layer):
     bias : whether there is a b
     std : standard deviation of W, by default sqrt(2 / (kernel² C)) (He et al. 2015, eq. 10)
     dtype : of the parameters
-
-    Raises
-    ------
-    TypeError, ValueError
-        For sizes that do not fit each other, and for an x of another width or dtype than W.
     """
 
-    parameters = ("W", "b")
+    parameters: tuple[str, ...] = ("W", "b")
     description = "{n_in} -> {n_out}, kernel={kernel}, stride={stride}, padding={padding}"
 
     def __init__(self, n_in: int, n_out: int, rng: np.random.Generator, kernel: int = 3,
@@ -71,7 +66,7 @@ class Conv2D(Layer):
         check_images(x, self.n_in, self.W.dtype, "Conv2D")
         self.x = x
         *shape, _ = self.output_shape(x.shape[1:])
-        y = correlate(self.xp, x, self.W, self.stride, self.offset, shape)
+        y = correlate(self.xp, x, self.W, self.stride, self.offset, tuple(shape))
         if self.b is not None:
             y += self.b
         return y
@@ -96,9 +91,9 @@ class Conv2D(Layer):
 
 
 # The inner loops. A matrix of all windows, nine times the image for a 3 x 3 kernel, would cost more
-# time than the product with it. So `row_blocks` takes a few images at a time and only the windows of
-# one kernel row: three times the image, in the cache, in products that are small enough for BLAS to
-# skip its packing. Row i of the kernel meets what row 0 meets i pixels further down.
+# time than the product with it. So `row_blocks` takes a few images at a time and only the windows
+# of one kernel row: three times the image, in the cache, in products that are small enough for BLAS
+# to skip its packing. Row i of the kernel meets what row 0 meets i pixels further down.
 
 def correlate(xp: Any, x: Array, W: Array, stride: int, offset: Shape, shape: Shape) -> Array:
     """y[n, p, q] = sum over i, j of x[n, s p + i - top, s q + j - left] · W[i, j].
@@ -137,7 +132,7 @@ def input_gradient(xp: Any, dy: Array, W: Array, stride: int, offset: Shape,
     of the kernel turned round; with stride 1 there is one.
     """
     s, (kh, kw) = stride, W.shape[:2]
-    dx = xp.zeros((len(dy), *shape, W.shape[2]), dy.dtype) if s > 1 else None
+    dx: Any = xp.zeros((len(dy), *shape, W.shape[2]), dy.dtype) if s > 1 else None
     for r in range(min(s, kh)):
         for u in range(min(s, kw)):
             rows, P, top = phase(r, s, kh, offset[0], shape[0])
@@ -178,8 +173,8 @@ def row_blocks(xp: Any, x: Array, kernel: Shape, stride: int, offset: Shape,
     copies = xp.empty(windows.shape, x.dtype)
     rows = [copies[:, i % stride, i // stride:i // stride + P].reshape(n, P * Q, kw * C)
             for i in range(kh)]
-    in_frame, in_x = overlap(size, offset, frame.shape[1:3])
-    inner, x = frame[in_frame], x[in_x]
+    inner = frame[:, offset[0]:offset[0] + size[0], offset[1]:offset[1] + size[1]]
+    x = x[:, :inner.shape[1], :inner.shape[2]]
     for start in range(0, N, n):
         block = slice(start, min(start + n, N))
         k = block.stop - block.start
@@ -215,14 +210,3 @@ def n_windows(size: Any, kernel: int, stride: int, padding: int, owner: str) -> 
                          f"padding {padding}; give larger images, a smaller kernel or more "
                          "padding.")
     return tuple((pixels + 2 * padding - kernel) // stride + 1 for pixels in size)
-
-
-def overlap(size: Any, offset: Shape, frame: Shape) -> tuple[Any, Any]:
-    """Return the pixels of images (H, W) in a frame, `offset` from its corner: there, and in x."""
-    starts = [max(before, 0) for before in offset]
-    stops = [max(start, min(before + pixels, room))
-             for start, before, pixels, room in zip(starts, offset, size, frame)]
-    there = [slice(start, stop) for start, stop in zip(starts, stops)]
-    here = [slice(start - before, stop - before)
-            for start, stop, before in zip(starts, stops, offset)]
-    return (slice(None), *there), (slice(None), *here)

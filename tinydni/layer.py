@@ -68,6 +68,9 @@ class Layer(Stateful):
     A subclass names its learned arrays in `parameters`, and what else must be saved in `buffers`
     (arrays, generators). A container names the layers inside it in `children`. Everything else
     (updating, counting, saving, moving to a device) is written once, here, over those names.
+
+    Every layer raises TypeError or ValueError for sizes that are not positive whole numbers, and
+    for an x of another shape or dtype than it can take.
     """
 
     parameters: tuple[str, ...] = ()

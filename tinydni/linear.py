@@ -14,7 +14,8 @@ __all__ = ["Embedding", "Linear"]
 class Linear(Layer):
     """Affine map: y = x W + b.
 
-    x (N, D), W (D, M), b (M,), y (N, M);   dW = xᵀ dy,   db = sum over N of dy,   dx = dy Wᵀ.
+    dW = xᵀ dy,   db = sum over N of dy,   dx = dy Wᵀ.
+    x (N, D), W (D, M), b (M,), y (N, M).
 
     Parameters
     ----------
@@ -24,11 +25,6 @@ class Linear(Layer):
     bias : whether there is a b
     dtype : of the parameters
 
-    Raises
-    ------
-    TypeError, ValueError
-        For sizes that are not positive whole numbers, and for an x of another width or dtype.
-
     Examples
     --------
     >>> import numpy as np
@@ -37,7 +33,7 @@ class Linear(Layer):
     (4, 2)
     """
 
-    parameters = ("W", "b")
+    parameters: tuple[str, ...] = ("W", "b")
     description = "{n_in} -> {n_out}"
 
     def __init__(self, n_in: int, n_out: int, rng: np.random.Generator, std: float | None = None,
@@ -73,10 +69,8 @@ class Linear(Layer):
 class Embedding(Layer):
     """Symbols as vectors: y = E[x],   dE[k] = sum of dy over all places where x is k.
 
-    x (N, ...): symbols 0 ... K-1, whole numbers;   E (K, M);   y (N, ..., M);   dx is None.
-
-    It is Linear without bias on one-hot rows, without the rows. Backward makes them, since a
-    product is faster than adding row by row.
+    It is Linear without bias on one-hot rows, without the rows. There is no dx.
+    x (N, ...): whole numbers 0 ... K-1;   E (K, M);   y (N, ..., M).
 
     Parameters
     ----------
@@ -84,11 +78,6 @@ class Embedding(Layer):
     rng : draws E, normal
     std : standard deviation of E
     dtype : of E
-
-    Raises
-    ------
-    TypeError, ValueError
-        For sizes that are not positive, and for symbols that are not whole or out of range.
     """
 
     parameters = ("E",)
@@ -104,8 +93,7 @@ class Embedding(Layer):
 
     def forward(self, x: Array) -> Array:
         if x.dtype.kind not in "iu":
-            raise TypeError("Embedding: x must hold whole numbers, the symbols; "
-                            f"got dtype {x.dtype}.")
+            raise TypeError(f"Embedding: x must hold whole numbers, the symbols; got {x.dtype}.")
         if self.xp is np and x.size:        # on a device, looking at the values would wait for it
             low, high = x.min(), x.max()
             if low < 0 or high >= self.n_symbols:
@@ -117,7 +105,7 @@ class Embedding(Layer):
     def backward(self, dy: Array) -> None:
         symbols = self.xp.arange(self.n_symbols)
         one_hot = (self.x.reshape(-1, 1) == symbols).astype(dy.dtype)
-        self.dE = one_hot.T @ dy.reshape(-1, self.n_out)
+        self.dE = one_hot.T @ dy.reshape(-1, self.n_out)        # faster than adding row by row
 
     def output_shape(self, shape: Shape) -> Shape:
         return (*shape, self.n_out)

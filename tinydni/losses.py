@@ -15,7 +15,8 @@ class Loss:
     """The contract: loss = forward(prediction, target), a scalar;   dprediction = backward().
 
     Each is a mean over the batch of N examples: squared error is half the squared distance summed
-    over the features, cross-entropies are summed over the outputs.
+    over the features, cross-entropies are summed over the outputs. Raises TypeError or ValueError
+    for shapes, dtypes or labels that do not fit.
     """
 
     xp: Any = np
@@ -41,7 +42,7 @@ class Loss:
 class MeanSquaredError(Loss):
     """loss = 1/(2N) sum of (prediction - target)²,   dprediction = (prediction - target) / N.
 
-    prediction, target (N, M). Raises ValueError where shapes differ, TypeError where dtypes do.
+    prediction, target (N, M).
     """
 
     def forward(self, prediction: Array, target: Array) -> Array:
@@ -58,9 +59,8 @@ class BinaryCrossEntropy(Loss):
     """loss = -1/N sum of t log p + (1 - t) log(1 - p),   p = sigmoid(prediction).
 
     dprediction = (p - t) / N.   prediction (N, M): logits;   target t (N, M): bits, or
-    probabilities from 0 to 1. Raises ValueError where shapes differ, TypeError where dtypes do.
-
-    Computed from the logits as max(z, 0) - t z + log(1 + exp(-|z|)), which cannot overflow.
+    probabilities from 0 to 1. Computed from the logits as max(z, 0) - t z +
+    log(1 + exp(-|z|)), which cannot overflow.
     """
 
     def forward(self, prediction: Array, target: Array) -> Array:
@@ -79,11 +79,8 @@ class SoftmaxCrossEntropy(Loss):
 
     dprediction = (p - onehot) / N.   prediction (N, K): logits;   target (N,): labels 0 ... K-1.
 
-    Raises
-    ------
-    TypeError, ValueError
-        For labels that are not whole numbers from 0 to K - 1. On a device only their dtype and
-        shape are looked at, since reading the values would wait for it; the data set checks them.
+    On a device only the dtype and shape of labels are checked, since reading the values would wait
+    for it; the data set checks them.
     """
 
     def forward(self, prediction: Array, target: Array) -> Array:

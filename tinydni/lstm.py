@@ -31,11 +31,6 @@ class LSTM(Layer):
     forget_bias : b of the forget gate at the start, else zero; 1 lets the cell keep what it has
         from the first step on (Jozefowicz et al. 2015)
     dtype : of the parameters
-
-    Raises
-    ------
-    TypeError, ValueError
-        For wrong sizes, and for x or a state of another shape or dtype.
     """
 
     parameters = ("Wx", "Wh", "b")

@@ -23,11 +23,6 @@ class Pool(Layer):
     stride : pixels from one window to the next, by default the kernel; windows overlap where it is
         smaller
     padding : pixels that are added on every side, at most half of the kernel
-
-    Raises
-    ------
-    ValueError
-        For more padding than that, and for images smaller than a window.
     """
 
     border = 0.0

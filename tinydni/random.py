@@ -27,11 +27,6 @@ def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
     purpose : one of `PURPOSES`
     index : which of the streams of that purpose, such as the number of the epoch
 
-    Raises
-    ------
-    ValueError
-        For a negative seed or an unknown purpose.
-
     Examples
     --------
     >>> stream(0, "order", 3).permutation(5)

@@ -8,14 +8,14 @@ end, what the steps that follow ask for;   dstate: the message to the steps befo
 A state or dend of None is all zeros.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from tinydni.backend import Array, batch_sum
 from tinydni.checks import check_features, check_generator, check_positive_int
-from tinydni.containers import skip_first_dx
+from tinydni.containers import Sequential
 from tinydni.layer import Layer, Shape
 
 __all__ = ["RNN", "Recurrent"]
@@ -33,11 +33,6 @@ class RNN(Layer):
     n_in, n_hidden : D and H
     rng : draws Wx and Wh, normal, sd sqrt(1 / D) and sqrt(1 / H); b starts at zero
     dtype : of the parameters
-
-    Raises
-    ------
-    TypeError, ValueError
-        For wrong sizes, and for x or a state of another shape or dtype.
     """
 
     parameters = ("Wx", "Wh", "b")
@@ -84,7 +79,7 @@ class RNN(Layer):
         return (*shape[:-1], self.n_hidden)
 
 
-class Recurrent(Layer):
+class Recurrent(Sequential):
     """Layers one after the other, on sequences: recurrent ones and ones that see single steps.
 
     state, end, dend, dstate (N, S): the states of all recurrent layers in here, side by side,
@@ -95,24 +90,15 @@ class Recurrent(Layer):
     ----------
     *layers : from the input to the output
 
-    Raises
-    ------
-    TypeError, ValueError
-        For what is no layer, and if no layer is recurrent.
+    Raises ValueError if no layer is recurrent.
     """
 
     def __init__(self, *layers: Layer):
-        for layer in layers:
-            if not isinstance(layer, Layer):
-                raise TypeError(f"Recurrent takes layers; got {layer!r}.")
-        self.layers = layers
+        super().__init__(*layers)
         self.n_state = sum(n_state(layer) for layer in layers)
         if self.n_state == 0:
             raise ValueError("Recurrent needs a recurrent layer, such as LSTM; use Sequential for "
                              "layers without a state.")
-
-    def children(self) -> Iterable[tuple[str, Layer]]:
-        return [(str(i), layer) for i, layer in enumerate(self.layers)]
 
     def forward(self, x: Array, state: Array | None = None) -> Any:
         states, ends = self.split(state), []
@@ -140,17 +126,6 @@ class Recurrent(Layer):
         for size in filter(None, map(n_state, self.layers)):
             yield None if state is None else state[:, start:start + size]
             start += size
-
-    def skip_dx(self) -> None:
-        skip_first_dx(self.layers)
-
-    def output_shape(self, shape: Shape) -> Shape:
-        for layer in self.layers:
-            shape = layer.output_shape(shape)
-        return shape
-
-    def describe(self) -> str:
-        return ", ".join(map(repr, self.layers))
 
 
 def n_state(layer: Layer) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture
 def assert_gradients():
-    """The function `tinydni.gradcheck.assert_gradients`; where it fails, pytest shows the report and no more."""
+    """Give `tinydni.gradcheck.assert_gradients`; where it fails, pytest shows the report only."""
     from tinydni import gradcheck
 
     def assert_gradients(thing, *inputs, **options):

@@ -13,9 +13,11 @@ from tinydni.variants.mmd import MMD, kernel_width, mmd_squared
 from tinydni.variants.shortcut import CloseShortcut, OpenShortcut
 from tinydni.variants.stochastic import Stochastic
 from tinydni.variants.two_clocks import Sender, TwoClocks, TwoClocksWindow
+from tinydni.variants.virtual_mlp import VirtualMLP
+from tinydni.variants.virtual_network import VirtualNetwork
 
 __all__ = ["AuxiliarySynthesizer", "BPLambda", "CloseShortcut", "DirectFeedback", "Ensemble",
            "Flattened", "Frozen", "FullUnlock", "Guess", "GuessSynthesizer", "Heads", "LocalHead",
            "MMD", "OpenShortcut", "Scaled", "Sender", "Stochastic", "TwoClocks", "TwoClocksWindow",
-           "conv_input_synthesizer", "conv_synthesizer", "full_unlock", "input_synthesizer",
+           "VirtualMLP", "VirtualNetwork", "conv_input_synthesizer", "conv_synthesizer", "full_unlock", "input_synthesizer",
            "kernel_width", "mmd_squared", "with_heads"]

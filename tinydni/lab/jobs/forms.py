@@ -16,7 +16,9 @@ from tinydni.variants.controls import Flattened, Frozen, LocalHead, Scaled
 from tinydni.variants.conv_synthesizer import conv_synthesizer
 from tinydni.variants.guess import Guess, GuessSynthesizer
 from tinydni.variants.input_synthesizers import conv_input_synthesizer, input_synthesizer
-from tinydni.virtual import VirtualLinear, VirtualMLP, VirtualNetwork
+from tinydni.virtual import VirtualLinear
+from tinydni.variants.virtual_mlp import VirtualMLP
+from tinydni.variants.virtual_network import VirtualNetwork
 
 SYNTHESIZERS = ("linear", "mlp", "resnet", "virtual-linear", "virtual-mlp", "virtual-conv", "virtual-resnet", "guess")
 CODES = 20                                          # of a guess
