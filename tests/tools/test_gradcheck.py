@@ -1,6 +1,7 @@
 """The gradient checks: right classes pass, each wrong one is caught and told what is wrong with it."""
 
 import argparse
+import doctest
 import os
 import subprocess
 import sys
@@ -13,15 +14,20 @@ from hypothesis import strategies as st
 
 from tinydni import (BatchNorm, BinaryCrossEntropy, Dropout, Linear, LinearSynthesizer, MeanSquaredError,
                      mlp_synthesizer, ReLU, Residual, Sequential, SoftmaxCrossEntropy, Softplus, Tanh)
-from tinydni.gradcheck import (ContractError, GradientError, assert_gradients, check, check_layer, check_loss,
-                               check_synthesizer, command)
-from tinydni.gradcheck.studentfile import UsageError
+from tinydni.gradcheck import (ContractError, GradientError, assert_gradients, check,
+                               check_command, check_layer, check_loss, check_synthesizer)
+from tinydni.gradcheck.student_file import UsageError
 
 EXAMPLES = Path(__file__).parent / "examples"
+sys.path.insert(0, str(EXAMPLES))
+import right_layers         # noqa: E402
+import wrong_layers         # noqa: E402
+
+sys.path.remove(str(EXAMPLES))
 
 
 def check_example(target, args=None, input_shape=(6, 5), **options):
-    return command.run_check(str(EXAMPLES / target), args, input_shape, **options)
+    return check_command.run_check(str(EXAMPLES / target), args, input_shape, **options)
 
 
 def check_linear(file, n_in=5, n_out=4, **options):
@@ -133,7 +139,7 @@ WRONG_LINEAR = [
     ("ignores_dy.py", "dW", "right for dy = 1 only"),
     ("forgot_bias.py", "db", "db is never set: there is no db after backward"),
     ("bias_not_summed.py", "db", "still had the axis of the batch"),
-    ("forgot_return.py", "dx", "dx is never set: backward returns None"),
+    ("forgot_return.py", "dx", "backward returns None where dx belongs"),
     ("float32.py", "dx", "float32 used inside"),
     ("float32_output.py", "y", "float32 used"),
     ("updates_too_early.py", "W", "backward changes the parameter W"),
@@ -186,8 +192,20 @@ def test_loss_without_its_1_over_n_is_diagnosed(name, diagnosis):
     assert not report.ok and diagnosis in str(report), str(report)
 
 
-def test_array_that_is_not_among_the_parameters_is_mentioned():
-    assert "neither learned nor checked: b" in str(check_linear("one_name_missing.py"))
+def test_unregistered_array_with_a_gradient_is_wrong():
+    report = check_linear("one_name_missing.py")
+    assert report.wrong and "b is not named in `parameters`, so it is never learned" in str(report)
+
+
+def test_constant_that_is_not_named_is_a_note():
+    report = check_layer(right_layers.WithPositions(), (6, 5))
+    assert report.ok and "neither learned nor checked: positions" in str(report)
+
+
+def test_parameters_that_nobody_named_are_those_with_a_gradient():
+    report = check_linear("unnamed_parameters.py")
+    assert_right(report, ["dx", "dW", "db"])
+    assert 'Name them in the class: parameters = ("W", "b").' in str(report)
 
 
 def test_message_names_array_index_got_expected_and_relative_error():
@@ -204,6 +222,58 @@ def test_message_names_array_index_got_expected_and_relative_error():
 def test_gradients_beside_the_wrong_one_are_still_checked():
     by_name = {array.gradient: array.ok for array in check_linear("flipped_sign.py").arrays}
     assert by_name == {"dx": True, "dW": False, "db": True}
+
+
+# Layers of every kind, wrong and right ---------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name, thing, inputs, words", wrong_layers.WRONG, ids=[name for name, *_ in wrong_layers.WRONG])
+def test_wrong_layer_is_found(name, thing, inputs, words):
+    report = check(thing, *inputs)
+    assert report.wrong and words in str(report), str(report)
+
+
+@pytest.mark.parametrize("name, thing, inputs", right_layers.RIGHT, ids=[name for name, *_ in right_layers.RIGHT])
+def test_right_layer_is_not_accused(name, thing, inputs):
+    assert_gradients(thing, *inputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_no_seed_changes_a_verdict(seed):
+    for name, thing, inputs, _ in wrong_layers.WRONG:
+        assert check(thing, *inputs, rng=np.random.default_rng(seed)).wrong, name
+    for name, thing, inputs in right_layers.RIGHT:
+        report = check(thing, *inputs, rng=np.random.default_rng(seed))
+        assert report.ok, f"{name}: {report}"
+
+
+def test_what_rounding_hides_is_called_neither_right_nor_wrong():
+    report = check_layer(right_layers.Act(lambda x: 1e13 + x ** 2, lambda x: 2 * x), (6, 5))
+    assert not report.ok and not report.wrong
+    assert "dx cannot be checked here" in str(report) and "CANNOT TELL" in str(report)
+
+
+def test_a_given_step_is_kept_though_it_is_too_large():
+    layer = right_layers.tanh()
+    assert check_layer(layer, (6, 5)).ok and check_layer(layer, (6, 5), step=0.1).wrong
+
+
+def test_large_wrong_layer_is_looked_at_in_few_passes():
+    class Counting(right_layers.Dense):
+        passes = [0]
+
+        def forward(self, x):
+            self.passes[0] += 1
+            return super().forward(x)
+
+        def backward(self, dy):
+            dx = super().backward(dy)
+            self.dW[400, 300] *= 1.01
+            return dx
+
+    report = check_layer(Counting(784, 512), (16, 784))
+    [dW] = [array for array in report.arrays if not array.ok]
+    assert [entry.index for entry in dW.entries] == [(400, 300)] and Counting.passes[0] < 300
 
 
 # What student code may do besides --------------------------------------------------------------------------------
@@ -383,14 +453,13 @@ RNG = np.random.default_rng(0)
 WRONG_USE = [
     (lambda: check(Linear, (6, 5)), ContractError, "Linear is a class"),
     (lambda: check(NoGradient(5, 4, RNG), (6, 5)), ContractError, "NoGradient has no method backward"),
-    (lambda: check(ReLU(), (6, 5), (6, 5)), TypeError, "checked with one input x; got 2"),
+    (lambda: check(ReLU(), (6, 5), (6, 5)), TypeError, "ReLU.forward takes x; got 2 inputs"),
     (lambda: check(MeanSquaredError(), (6, 5)), TypeError, "with a prediction and a target; got 1"),
     (lambda: check_loss(ReLU(), (6, 5), (6, 5)), ContractError, "backward takes an argument"),
     (lambda: check(ReLU(), np.array([[1, np.nan]])), ValueError, "x must be finite; got x with nan at (0, 1)"),
     (lambda: check(ReLU(), (0, 5)), ValueError, "positive numbers"),
     (lambda: check(ReLU(), "6,5"), TypeError, "must be an array of numbers"),
     (lambda: check_loss(MeanSquaredError(), np.ones((2, 3), int), (2, 3)), TypeError, "whole numbers"),
-    (lambda: check_linear("unnamed_parameters.py"), UsageError, 'parameters = ("W", "b")'),
     (lambda: check_example("missing_n.py:OnePerExample", is_loss=True), UsageError, "returns one number"),
 ]
 
@@ -425,9 +494,9 @@ def test_assert_gradients_raises_with_the_whole_report():
 def run_command(*words):
     """Runs `tinydni check` in this process. Returns its exit code."""
     parser = argparse.ArgumentParser(prog="tinydni check")
-    command.add_arguments(parser)
+    check_command.add_arguments(parser)
     try:
-        return command.main(parser.parse_args([str(word) for word in words]))
+        return check_command.main(parser.parse_args([str(word) for word in words]))
     except SystemExit as stop:      # argparse does not like the words
         return stop.code
 
@@ -456,7 +525,17 @@ COMMANDS = [
     (("right_linear.py:Linear", *LINEAR, "--loss"), 2, "that of a loss takes none"),
     (("right_losses.py:CrossEntropy", "--input", "6,5"), 2, "add --loss"),
     (("raises.py:Linear", *LINEAR), 2, "raises.py, line 17: self.dW = self.x.T @ dy"),
-    (("unnamed_parameters.py:Linear", *LINEAR), 2, 'parameters = ("W", "b")'),
+    (("unnamed_parameters.py:Linear", *LINEAR), 0, 'parameters = ("W", "b")'),
+    (("right_layers.py:Embedding", "--input", "4,6:0..4"), 0, "dE"),
+    (("wrong_layers.py:EmbeddingCountsOnce", "--input", "4,6:0..4"), 1, "dE is wrong at"),
+    (("right_layers.py:Bilinear", "--input", "6,5", "--input", "6,5"), 0, "dx2"),
+    (("right_layers.py:Attention", *"--input 3,4 --input 5,4 --input 5,2:0.1..0.9".split()), 0, "dv"),
+    (("right_layers.py:Lookup", "--input", "4,1:0..4", "--input", "4,1,3"), 0, "ids holds whole"),
+    (("right_layers.py:Split", "--input", "6,5"), 0, "right"),
+    (("right_layers.py:Bilinear", "--input", "6,5"), 2, "forward takes x1, x2; got 1 input."),
+    (("right_layers.py:Embedding", "--input", "4,6:4..0"), 2, "a shape is a list"),
+    (("right_layers.py:Embedding", "--input", "4,6:0..9"), 2, "out of bounds"),
+    (("right_leaky_relu.py:LeakyReLU", "--input", "6,5:0..1"), 2, "no parameters"),
 ]
 
 
@@ -475,8 +554,33 @@ def test_command_reports_a_syntax_error_with_its_line(tmp_path, capsys):
     assert "typo.py, line 2" in capsys.readouterr().err
 
 
+def test_command_names_the_line_of_an_imported_file(tmp_path, capsys):
+    (tmp_path / "base.py").write_text("class Base:\n    def forward(self, x):\n        return x.nonsense\n\n"
+                                      "    def backward(self, dy):\n        return dy\n")
+    (tmp_path / "layer.py").write_text("from base import Base\n\nclass Layer(Base):\n    pass\n")
+    assert run_command(tmp_path / "layer.py:Layer", "--input", "2,2") == 2
+    assert "base.py, line 3: return x.nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text, message", [("import nowhere_to_be_found", "No module named"), ("1 / 0", "by zero"),
+                                           ("raise SystemExit(3)", "SystemExit"), ("def f(", "never closed")])
+def test_command_names_what_fails_in_an_imported_file(text, message, tmp_path, capsys):
+    (tmp_path / "broken_neighbour.py").write_text(text + "\n")
+    (tmp_path / "layer.py").write_text("import broken_neighbour\n")
+    assert run_command(tmp_path / "layer.py:Layer", "--input", "2,2") == 2
+    assert message in (told := capsys.readouterr().err) and "broken_neighbour.py, line 1" in told
+
+
+def test_command_says_when_it_cannot_tell(tmp_path, capsys):
+    (tmp_path / "relu.py").write_text("class ReLU:\n    def forward(self, x):\n        self.m = x > 0\n"
+                                      "        return x * self.m\n\n    def backward(self, dy):\n"
+                                      "        return dy * self.m\n")
+    assert run_command(tmp_path / "relu.py:ReLU", "--input", "2,2:-1e-12..1e-12") == 2
+    assert "kink" in capsys.readouterr().out
+
+
 def test_command_checks_a_class_of_the_library_itself(capsys):
-    import tinydni.layers.linear as module
+    import tinydni.linear as module
 
     assert run_command(f"{module.__file__}:Linear", *LINEAR) == 0
     assert "dW" in capsys.readouterr().out
@@ -516,5 +620,22 @@ def test_plugin_gives_the_fixture_and_a_short_failure(tmp_path):
 def test_plugin_adds_one_fixture_and_nothing_else():
     from tinydni.gradcheck import pytest_plugin
 
-    fixtures = [name for name in vars(pytest_plugin) if not name.startswith("_") and name != "pytest"]
+    fixtures = [name for name in vars(pytest_plugin)
+                if name.isidentifier() and not name.startswith("_") and name != "pytest"]
     assert fixtures == ["assert_gradients"]
+
+
+# The package -----------------------------------------------------------------------------------------------------
+
+def test_examples_in_the_docstrings_run():
+    from tinydni.gradcheck import checker
+
+    failed, tried = doctest.testmod(checker)
+    assert tried and not failed
+
+
+def test_it_needs_nothing_of_the_library_but_the_backend():
+    names = {line.split()[1] for file in Path(check_command.__file__).parent.glob("*.py")
+             for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("from tinydni")}
+    assert {name for name in names if not name.startswith("tinydni.gradcheck")} == {"tinydni"}
+    assert "from tinydni import backend" in (EXAMPLES / "../../../tinydni/gradcheck/contract.py").read_text()

@@ -16,8 +16,9 @@ def check_gradient(subject, name, analytic):
     value, g = subject.value(name), subject.gradient_name(name)
     message = hint = ""
     if analytic is None:
-        message = f"{g} is never set: " + ("backward returns None." if name in subject.inputs else
-                                           f"there is no {g} after backward.")
+        message = (f"backward returns None where {g} belongs; is its last line a `return`?"
+                   if name in subject.inputs else
+                   f"{g} is never set: there is no {g} after backward.")
     elif analytic.shape != value.shape:
         message, hint = wrong_shape(name, g, analytic, value)
     elif analytic.dtype != np.float64:
@@ -34,11 +35,8 @@ def check_values(subject, name, analytic):
     """Compare along random directions, and where these disagree entry by entry."""
     numerical, value, g = subject.numerical(name), subject.value(name), subject.gradient_name(name)
     verdict, error, ours, theirs, uncertainty = numerical.along_directions(analytic, subject.rng)
-    lost = numerical.fitted and verdict == RIGHT and float32_inside(subject, name)
-    if lost:
-        return ArrayReport(g, value.shape, error, f"{g} can be checked to {error:.1g} only.", lost)
     if verdict == RIGHT:
-        return ArrayReport(g, value.shape, error)
+        return right_unless_coarse(subject, name, numerical, error)
     if verdict == UNSURE:
         message = (f"{g} cannot be checked here: along a random direction it is {ours:.6g}, and "
                    f"the differences say {theirs:.6g} ± {uncertainty:.1g}.")
@@ -47,7 +45,7 @@ def check_values(subject, name, analytic):
     found = numerical.compare(analytic, subject.rng)
     n_wrong, n_compared = int(found.wrong.sum()), len(found.indices)
     if n_wrong == 0 and n_compared == value.size:   # a direction ran over a kink, no entry does
-        return ArrayReport(g, value.shape, float(found.error.max()), n_compared=n_compared)
+        return right_unless_coarse(subject, name, numerical, float(found.error.max()))
     if n_wrong == 0:
         message = (f"{g} disagrees along a random direction: got {ours:.6g}, expected {theirs:.6g} "
                    f"± {uncertainty:.1g}, but at none of the {n_compared} entries that were "
@@ -70,6 +68,13 @@ def check_values(subject, name, analytic):
     return ArrayReport(g, value.shape, float(found.error.max()), message,
                        bent or diagnose(subject, name, analytic, found), entries,
                        n_wrong, n_compared, unsure=bool(bent))
+
+
+def right_unless_coarse(subject, name, numerical, error):
+    """Report a gradient that agrees; where steps had to be fitted, look for float32 first."""
+    g, lost = subject.gradient_name(name), numerical.fitted and float32_inside(subject, name)
+    message = f"{g} can be checked to {error:.1g} only." if lost else ""
+    return ArrayReport(g, subject.value(name).shape, error, message, lost or "")
 
 
 def other_batch_size(subject):

@@ -143,10 +143,12 @@ def kept_too_long(subject, name, analytic, found):
     without, slot = claim(subject.forwarded), subject.slots.get(name)
     if slot and fits(without, found):
         kept = slot.gradient(subject.warmed)
+        said = f"{g} is right in the first backward pass and wrong in the second: "
         if np.shape(kept) == analytic.shape and close((analytic - kept).ravel(), without.ravel()):
             where = "self." + g if "." not in g else g
-            return (f"{g} is right in the first backward pass and wrong in the second: it is added "
-                    f"to what was there. Set it ({where} = ...) instead of adding to it.")
+            return (f"{said}it is added to what was there. Set it ({where} = ...) instead of adding "
+                    "to it.")
+        return f"{said}backward keeps something from the pass before."
     if fits(claim(subject.fresh), found):
         return (f"{g} is right for the first input and wrong for the next: looks like a stale "
                 "cache. backward must use what the last forward saved, so save it in every call.")

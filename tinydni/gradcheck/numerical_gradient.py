@@ -97,7 +97,7 @@ class NumericalGradient:
     def verdict(self, analytic, numerical, uncertainty):
         """Tell RIGHT, WRONG or UNSURE."""
         difference, scale = abs(analytic - numerical), max(abs(analytic), abs(numerical))
-        if difference <= self.tolerance * scale or difference * self.spread <= 2 * self.rounding:
+        if difference <= self.tolerance * scale or scale * self.spread <= 10 * self.rounding:
             return RIGHT
         if difference <= uncertainty and uncertainty <= 1e-3 * max(scale, self.natural):
             return RIGHT
@@ -183,11 +183,11 @@ class NumericalGradient:
         for k in np.flatnonzero(~(error <= self.tolerance) & self.bent(left, right)):
             unit = np.zeros_like(self.at)
             unit.flat[indices[k]] = 1
-            noise[k], numerical[k], _ = self.most_certain(unit, self.step / 5.0 ** np.arange(4))
+            noise[k], numerical[k], _ = self.most_certain(unit, self.step / 5.0 ** np.arange(7))
             if not self.settings.step:
                 error[k] = self.relative_error(analytic[k], numerical[k], 3 * noise[k])
             near = self.slopes(indices[k], self.step / 125)
-            kink[k] = self.bent(*near) and abs(near[1] - near[0]) > abs(right[k] - left[k]) / 3
+            kink[k] = self.bent(*near, 125) and abs(near[1] - near[0]) > abs(right[k] - left[k]) / 3
         return Entries(indices, analytic, numerical, error, ~(error <= self.tolerance), kink, left,
                        right, self.noise() / self.tolerance)
 
@@ -201,10 +201,11 @@ class NumericalGradient:
         return (float(np.vdot(self.dy, self.y - below)) / step,
                 float(np.vdot(self.dy, above - self.y)) / step)
 
-    def bent(self, left, right):
+    def bent(self, left, right, finer=1):
         """Tell whether the slopes on both sides differ by more than rounding and one in 1000."""
         size = np.maximum(np.abs(left), np.abs(right))
-        return ~(np.abs(right - left) <= 1e-3 * np.maximum(size, self.noise() / self.tolerance))
+        return ~(np.abs(right - left) <= 1e-3 * np.maximum(
+            size, finer * self.noise() / self.tolerance))
 
 
 def spread(array):

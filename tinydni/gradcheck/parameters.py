@@ -123,10 +123,9 @@ def find_slots(before, after):
 
 def library_slots(label, steps, item):
     """Find the slots of a layer of tinydni, which tells itself what is learned; else None."""
-    try:
-        told = [(path, id(array)) for path, array, _ in item.named_parameters()]
-    except (AttributeError, TypeError, ValueError):
+    if not (hasattr(item, "named_parameters") and hasattr(item, "needs_dx")):
         return None
+    told = [(path, id(array)) for path, array, _ in item.named_parameters()]
     places = {id(value): (*steps, *inner, name) for _, inner, owner in objects(item)
               for name, value in attributes(owner).items()}
     return [named_slot(label, path, places[array]) for path, array in told if array in places]

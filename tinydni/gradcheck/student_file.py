@@ -11,7 +11,7 @@ import numpy as np
 
 from tinydni.gradcheck.contract import ContractError
 
-NOT_THEIRS = (str(Path(__file__).parent), str(Path(np.__file__).parent), "<frozen")
+NOT_THEIRS = (str(Path(__file__).parent), str(Path(np.__file__).parent))
 
 
 class UsageError(ValueError):
@@ -32,7 +32,8 @@ def own_errors_named(path, doing):
                          f"{error.lineno}).") from error
     except (Exception, SystemExit) as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__)
-                  if not frame.filename.startswith(NOT_THEIRS)]
+                  if Path(frame.filename).is_file()
+                  and not frame.filename.startswith(NOT_THEIRS)]
         if not frames or isinstance(error, ContractError):
             raise
         first, last = frames[0], frames[-1]

@@ -694,7 +694,8 @@ def tanh():
 
 BITS = np.array([[0, 1, 1, 0, 1]] * 6)
 LARGE = 1e6 + rng().standard_normal((6, 5))
-KINK = np.where(abs(rng().standard_normal(X)) < 0.3, 3e-6, 1.0) * rng(4).standard_normal(X)
+KINK = np.where(abs(rng().standard_normal(X)) < 0.3, 3e-6, 1.0) * rng(4).uniform(0.1, 1, X)
+KINK[::2] *= -1
 
 RIGHT = [(type(thing).__name__ + str(inputs[1:] or ""), thing, inputs) for thing, *inputs in [
     (Dense(), X), (Affine(), X), (Listed(), X), (Objects(), X), (Softmax(), X), (BatchNorm(), X),
