@@ -2,37 +2,54 @@
 
 import numpy as np
 
-from tinydni.datasets.dataset import Dataset, whole_number
+from tinydni import checks
+from tinydni.datasets.dataset import Dataset
 
-MAX_BITS = 31           # a pair is drawn as one number of 2 * bits bits, which must fit into an int64
+MAX_BITS = 31       # a pair is drawn as one number of 2 * bits bits, which must fit into an int64
 
 
-def addition(bits=5, seed=0, max_pairs=2**16):
-    """All pairs of `bits`-bit numbers, split 80/20 into train and test: no tested pair was seen in training.
+def addition(bits: int = 5, seed: int | np.random.SeedSequence = 0,
+             max_pairs: int = 2**16) -> Dataset:
+    """All pairs of `bits`-bit numbers, 80 % to train on, 20 % to test on; no pair is in both.
 
     x (N, 2 * bits): the bits of a, then of b        y (N, bits + 1): the bits of a + b
-    Most significant bit first, everywhere; bits are the floats 0 and 1. (a, b) and (b, a) are two pairs.
+    Most significant bit first, everywhere; bits are the floats 0 and 1. (a, b) and (b, a) are two
+    pairs.
 
-    Where there are more than `max_pairs` pairs, that many distinct ones are drawn at random and split; a note
-    in the data set says so. `seed`: a number or SeedSequence that decides the draw, the split and the order.
+    Parameters
+    ----------
+    bits : of each number, 1 ... 31
+    seed : decides the draw, the split and the order
+    max_pairs : where there are more, so many distinct ones are drawn at random; a note says so
 
-    Raises TypeError or ValueError unless bits is a whole number from 1 to 31, max_pairs one of at least 2.
+    Raises
+    ------
+    TypeError, ValueError : if bits is not a whole number from 1 to 31, max_pairs not one above 1
+
+    Examples
+    --------
+    >>> data = addition(bits=2)
+    >>> data.x.shape, data.y.shape, data.x_test.shape
+    ((12, 4), (12, 3), (4, 4))
     """
-    bits = whole_number("bits", bits, 1, MAX_BITS)
+    bits = checks.check_positive_int(bits, "bits")
+    if bits > MAX_BITS:
+        raise ValueError(f"bits must be at most {MAX_BITS}; got {bits}.")
     n_all = 4**bits
-    n = min(n_all, whole_number("max_pairs", max_pairs, 2))
+    n = min(n_all, checks.check_positive_int(max_pairs, "max_pairs", 2))
     n_train = 4 * n // 5
-    pairs = np.random.default_rng(seed).choice(n_all, n, replace=False)     # distinct, in random order
+    pairs = np.random.default_rng(seed).choice(n_all, n, replace=False)    # in random order
     a, b = pairs >> bits, pairs & (2**bits - 1)
     x = np.hstack([to_bits(a, bits), to_bits(b, bits)])
     y = to_bits(a + b, bits + 1)
     chosen = "All" if n == n_all else f"A random {n:,} of the"
-    note = (f"{chosen} {n_all:,} pairs of {bits}-bit numbers: {n_train:,} to train on, {n - n_train:,} to test on; "
-            "no tested pair was seen in training.")
-    return Dataset("addition", x[:n_train], y[:n_train], x[n_train:], y[n_train:], n_classes=None, notes=(note,))
+    note = (f"{chosen} {n_all:,} pairs of {bits}-bit numbers: {n_train:,} to train on, "
+            f"{n - n_train:,} to test on; no tested pair was seen in training.")
+    return Dataset("addition", x[:n_train], y[:n_train], x[n_train:], y[n_train:], None,
+                   notes=(note,))
 
 
-def to_bits(numbers, width):
-    """The lowest `width` bits of each number, (N,) -> (N, width) float32, most significant bit first."""
+def to_bits(numbers: np.ndarray, width: int) -> np.ndarray:
+    """The lowest `width` bits of each number, (N,) -> (N, width), most significant bit first."""
     places = np.arange(width - 1, -1, -1)
     return (numbers[:, None] >> places & 1).astype(np.float32)

@@ -1,9 +1,13 @@
-"""Where data files come from: a local folder named by $TINYDNI_DATA, or else a download into a cache.
+"""Where data files come from: a local folder named by $TINYDNI_DATA, or a download into a cache.
 
-A folder that is set is the only place looked at: what is missing there is an error, never a reason to download.
+A folder that is set is the only place looked at: what is missing there is an error, never a
+reason to download.
 """
 
+import gzip
+import itertools
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,75 +15,123 @@ VARIABLE = "TINYDNI_DATA"
 
 
 class DataError(OSError):
-    """A data set cannot be had: missing, broken or of the wrong kind. The message names the file and what to do."""
+    """A data set cannot be had: missing, broken or of the wrong kind; says what to do."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file that can be downloaded.
+    """A file that can be downloaded, or that lies in a local folder, packed with gzip or not.
 
-    path: its name in the local folder and in the cache, such as "mnist/labels.gz"
-    addresses: where it can be had, tried in this order
-    checksum: of the file, such as "md5:d53e..." or "sha256:86c4..."
+    path : its name in the local folder and in the cache, such as "mnist/labels.gz"
+    addresses : where it can be had, tried in this order
+    checksum : of the file, such as "md5:d53e..." or "sha256:86c4..."
+    lookalikes : (pattern, what it is) of files that people have in its place; "" for the same
     """
 
     path: str
-    addresses: tuple
+    addresses: tuple[str, ...]
     checksum: str
+    lookalikes: tuple[tuple[str, str], ...] = ()
+
+    def places(self, folder: Path) -> list[Path]:
+        """Where it may lie in a local folder: under its name, and packed or unpacked."""
+        packed = self.path.endswith(".gz")
+        other = self.path.removesuffix(".gz") if packed else f"{self.path}.gz"
+        return [folder / self.path, folder / other]
 
 
-def find(file, *also):
-    """Path of a RemoteFile: the local one if $TINYDNI_DATA is set, else the cached one, downloaded if need be.
-
-    also: other paths under which a local copy may lie, for instance unpacked.
-    Raises DataError if it cannot be had.
-    """
+def find(file: RemoteFile) -> Path:
+    """Path of the local file if $TINYDNI_DATA is set, else of the cached or downloaded one."""
     folder = data_folder()
-    return download(file) if folder is None else local_file(folder, file.path, *also)
+    return download(file) if folder is None else local_file(folder, file)
 
 
-def data_folder():
-    """The folder that $TINYDNI_DATA names, None if it is not set. Raises DataError if there is no such folder."""
+def data_folder() -> Path | None:
+    """The folder that $TINYDNI_DATA names, None if it is not set."""
     name = os.environ.get(VARIABLE)
     if name is None:
         return None
-    folder = Path(name).expanduser()
+    try:
+        folder = Path(name).expanduser()
+    except RuntimeError:            # "~name" of a user who does not exist
+        folder = Path(name)
     if not name or not folder.is_dir():
-        raise DataError(f"{VARIABLE} is set to {name!r}, but there is no such folder. Set it to the folder that "
-                        "holds your data, or unset it to download the data.")
+        raise DataError(f"{VARIABLE} is set to {name!r}, but there is no such folder. Set it to "
+                        "the folder that holds your data, or unset it to download the data.")
     return folder
 
 
-def local_file(folder, *paths):
-    """The first of these paths that is a file in the folder. Raises DataError if none is."""
-    candidates = [folder / path for path in paths]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    looked_for = ", nor ".join(map(str, candidates))
-    raise DataError(f"{VARIABLE} is set to {str(folder)!r}, but there is no file {looked_for}. Put it there, or set "
-                    f"{VARIABLE} to the folder that holds {Path(paths[0]).parent}/, or unset it to download the file.")
+def local_file(folder: Path, file: RemoteFile) -> Path:
+    """The file in a local folder, or DataError with what lies nearby."""
+    places = file.places(folder)
+    for place in places:
+        if place.is_file():
+            return place
+    looked_for = ", nor ".join(map(str, places))
+    raise DataError(f"{VARIABLE} is set to {str(folder)!r}, but there is no file {looked_for}. "
+                    f"{nearby(folder, file)}")
 
 
-def cache_folder():
+def nearby(folder: Path, file: RemoteFile) -> str:
+    """What to do: with a file in the wrong place or of another form, if there is one."""
+    places, whole = file.places(folder), folder.absolute()
+    for pattern, what in (*((place.name, "") for place in places), *file.lookalikes):
+        levels = (sorted(folder.glob(level + pattern)) for level in ("", "*/", "*/*/"))
+        found = next(filter(Path.is_file, itertools.chain.from_iterable(levels)), None)
+        if found and what:
+            return f"{found} {what}."
+        if found and found.parent == folder and whole.name == places[0].parent.name:
+            return f"{found} looks like it: set {VARIABLE} to {whole.parent}."
+        if found:
+            packed = found.suffix == ".gz"
+            target = next(place for place in places if (place.suffix == ".gz") == packed)
+            return f"{found} looks like it: move it to {target}, and its neighbours likewise."
+    return (f"Put it there, or set {VARIABLE} to the folder that holds {places[0].parent.name}/, "
+            "or unset it to download the file.")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file, unpacked if its name ends in .gz."""
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
+            return stream.read()
+    except EOFError as error:
+        raise broken(path, "is cut off: its gzip stream has no end") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise broken(path, f"is not a whole gzip file ({error}; an unpacked file must not be "
+                           "named .gz)") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}). "
+                        "Check that you may read it.") from error
+
+
+def broken(path: Path | str, what: str) -> DataError:
+    """The error for a file that is there and is not what it should be."""
+    return DataError(f"{path} {what}. Put the official file in its place, or unset "
+                     f"{VARIABLE} to download it.")
+
+
+def cache_folder() -> Path:
     """Where downloads are kept: the operating system's place for caches."""
     import pooch
     return Path(pooch.os_cache("tinydni"))
 
 
-def download(file):
-    """Path of a RemoteFile in the cache; downloaded from the first address that serves it, unless it is there.
+def download(file: RemoteFile) -> Path:
+    """Path of a file in the cache, downloaded from the first address that serves it.
 
-    The transfer goes to a temporary file, which gets its name only once its checksum is right: what carries the
-    name is whole. Raises DataError if no address serves it, or if the cache cannot be written.
+    The transfer goes to a temporary file, which gets its name only once its checksum is right:
+    what carries the name is whole. Raises DataError if no address serves the file, or the cache
+    cannot be written.
     """
+    elsewhere = f"set {VARIABLE} to a folder that holds {file.path}"
     try:
         import pooch
-        import tqdm     # noqa: F401    pooch draws its progress bar with it
+        import tqdm  # noqa: F401    pooch draws its progress bar with it
         from requests.exceptions import RequestException
     except ModuleNotFoundError as error:
-        raise DataError(f"Downloading {file.path} needs the packages pooch and tqdm: pip install pooch tqdm. "
-                        f"Without them, set {VARIABLE} to a folder that holds {file.path}.") from error
+        raise DataError(f"Downloading {file.path} needs two packages: pip install pooch tqdm. "
+                        f"Without them, {elsewhere}.") from error
     target = cache_folder() / file.path
     transfer = pooch.HTTPDownloader(progressbar=True, chunk_size=2**16, timeout=(10, 30))
     failures = []
@@ -87,26 +139,29 @@ def download(file):
         try:
             pooch.retrieve(address, file.checksum, target.name, target.parent, downloader=transfer)
             return target
-        except (RequestException, ValueError) as error:         # pooch raises ValueError for a wrong checksum
+        except (RequestException, ValueError) as error:     # ValueError: pooch's for a checksum
             failures.append(f"{address} ({reason(error)})")
         except OSError as error:
-            raise DataError(f"{target} could not be written: {error}. Make room or give the right to write there, "
-                            f"or set {VARIABLE} to a folder that holds {file.path}.") from error
+            raise DataError(f"{target} could not be written: {error}. Make room or give the right "
+                            f"to write there, or {elsewhere}.") from error
     target.unlink(missing_ok=True)      # had it been whole, it would have been returned
-    raise DataError(f"Could not download {file.path} from {' or '.join(failures)}: check the network, or set "
-                    f"{VARIABLE} to a folder that holds {file.path}, or use `tinydni train digits`, "
+    raise DataError(f"Could not download {file.path} from {' or '.join(failures)}: check the "
+                    f"network, or {elsewhere}, or use `tinydni train digits`, "
                     "which needs no download.")
 
 
-def reason(error):
-    """Why a transfer failed, in a few words."""
+def reason(error: Exception) -> str:
+    """Why a transfer failed, in a few words, with what the operating system said."""
     from requests import exceptions
-    if isinstance(error, exceptions.HTTPError):
-        return f"the server answered {error.response.status_code}"
-    if isinstance(error, exceptions.Timeout):
-        return "no answer in time"
-    if isinstance(error, exceptions.ConnectionError):
-        return "the connection failed"
-    if isinstance(error, exceptions.RequestException):
-        return "the transfer broke off"
-    return "wrong checksum"
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"the server answered {response.status_code} {response.reason}".strip()
+    kinds = {exceptions.Timeout: "no answer in time", exceptions.SSLError: "no secure connection",
+             exceptions.ProxyError: "the proxy failed",
+             exceptions.ConnectionError: "the connection failed",
+             exceptions.RequestException: "the transfer broke off", ValueError: "wrong checksum"}
+    words = next(words for kind, words in kinds.items() if isinstance(error, kind))
+    cause, said = error.__cause__ or error.__context__, None
+    while cause is not None:
+        cause, said = cause.__cause__ or cause.__context__, getattr(cause, "strerror", None) or said
+    return f"{words}: {said}" if said else words
