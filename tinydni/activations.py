@@ -7,11 +7,7 @@ __all__ = ["ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]
 
 
 class ReLU(Layer):
-    """Rectifier: y = max(x, 0),   dx = dy where x > 0, else 0.
-
-    Written as a product with the mask x > 0, which `backward` needs anyway: faster than `maximum`,
-    and NaN in stays NaN out, so that diverged training shows.
-    """
+    """Rectifier: y = max(x, 0),   dx = dy where x > 0, else 0. NaN stays NaN."""
 
     def forward(self, x: Array) -> Array:
         self.mask = x > 0
@@ -22,10 +18,7 @@ class ReLU(Layer):
 
 
 class Sigmoid(Layer):
-    """Logistic function: y = 1 / (1 + exp(-x)),   dx = dy · y (1 - y).
-
-    Computed as (1 + tanh(x/2)) / 2, which is the same function and cannot overflow.
-    """
+    """Logistic function: y = 1 / (1 + exp(-x)) = (1 + tanh(x/2)) / 2,   dx = dy · y (1 - y)."""
 
     def forward(self, x: Array) -> Array:
         self.y = 0.5 * self.xp.tanh(0.5 * x) + 0.5

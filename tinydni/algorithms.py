@@ -18,9 +18,8 @@ def update_decoupled(modules: Sequence[Any], x: Array, target: Array,
                      context: Array | None = None) -> None:
     """Every module updates on its own guess; only the top sees the true gradient.
 
-    Nothing here waits: a module's update needs nothing from above, and a synthesizer learns from
-    the message that the next module sends with its own forward pass, not from a full backward pass
-    (Jaderberg et al. 2016, figure 2).
+    Nothing waits: a synthesizer learns from the message that the next module sends with its own
+    forward pass, not from a full backward pass (Jaderberg et al. 2016, figure 2).
     """
     h = x
     for below, module in zip([None, *modules], modules):
@@ -44,10 +43,7 @@ def backprop(modules: Sequence[Any], x: Array, target: Array,
 
 def no_backprop(modules: Sequence[Any], x: Array, target: Array,
                 context: Array | None = None) -> None:
-    """Train the top alone: the blocks below keep their random weights.
-
-    It is the control "no backprop" of Jaderberg et al. 2016, table 1.
-    """
+    """Train the top alone, the control "no backprop" of Jaderberg et al. 2016, table 1."""
     h = x
     for module in modules[:-1]:
         h = module.forward(h)
@@ -55,10 +51,7 @@ def no_backprop(modules: Sequence[Any], x: Array, target: Array,
 
 
 class Algorithm(Part):
-    """The contract of an algorithm that has layers or random draws of its own, to save and move.
-
-    A plain function, such as `backprop`, is an algorithm too.
-    """
+    """An algorithm with layers or random draws of its own, to be saved and moved."""
 
     def __call__(self, modules: Sequence[Any], x: Array, target: Array,
                  context: Array | None = None) -> None:

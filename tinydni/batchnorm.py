@@ -34,8 +34,6 @@ class BatchNorm(Layer):
     n_features : M
     eps, momentum : as in the formulas
     dtype : of all arrays
-
-    Raises ValueError in training for a batch of one, whose variance is zero.
     """
 
     parameters = ("gamma", "beta")
@@ -58,9 +56,8 @@ class BatchNorm(Layer):
         if self.training:
             N = x.size // self.n_features
             if N < 2:
-                raise ValueError("BatchNorm: x has one example, whose variance is zero; use at "
-                                 "least 2 per batch in training, or layer.eval() to predict one "
-                                 "example.")
+                raise ValueError("BatchNorm: x has one example, whose variance is zero; use 2 or "
+                                 "more in training, and layer.eval() to predict one.")
             mean = self.total(batch_sum(self.xp, rows)) / N
             z = rows - self.repeated(mean)
             var = self.total(batch_dot(self.xp, z, z)) / N

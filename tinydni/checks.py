@@ -33,13 +33,6 @@ def check_range(value: Any, name: str, low: float | None, high: float | None,
     return number
 
 
-def check_callable(value: Any, name: str, example: str) -> None:
-    """Raise TypeError unless `value` can be called."""
-    if not callable(value):
-        raise TypeError(f"{name} must be a function that makes one, such as {example}; "
-                        f"got {value!r}.")
-
-
 def check_generator(rng: Any, name: str = "rng") -> np.random.Generator:
     """Return `rng` if it is a numpy.random.Generator."""
     if not isinstance(rng, np.random.Generator):
@@ -106,8 +99,7 @@ def check_finite(x: Array, name: str) -> None:
     """Raise ValueError if `x` holds NaN or infinity; names the first place."""
     if not np.isfinite(x).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
-        raise ValueError(f"{name} must be finite; got {x[index]} at index {index}. "
-                         "Remove or repair these entries first.")
+        raise ValueError(f"{name} must be finite; got {x[index]} at index {index}.")
 
 
 def check_context(c: Array | None, h: Array, n_context: int, owner: str) -> None:

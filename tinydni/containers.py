@@ -10,12 +10,7 @@ __all__ = ["Residual", "Sequential"]
 
 
 class Sequential(Layer):
-    """y = layers[-1](... layers[1](layers[0](x))),   dx by the chain rule in the opposite order.
-
-    Parameters
-    ----------
-    *layers : from the input to the output; each stands in one place only
-    """
+    """y = layers[-1](... layers[1](layers[0](x))),   dx by the chain rule in the opposite order."""
 
     def __init__(self, *layers: Layer):
         for layer in layers:
@@ -57,10 +52,7 @@ class Sequential(Layer):
 class Residual(Layer):
     """y = s(x) + f(x),   dx = ds(dy) + df(dy) (He et al. 2016, eq. 1 and 2).
 
-    Parameters
-    ----------
-    *branch : f, one layer after the other
-    shortcut : s, a layer; by default the identity
+    branch: f, one layer after the other;   shortcut: s, a layer, by default the identity.
     """
 
     def __init__(self, *branch: Layer, shortcut: Layer | None = None):

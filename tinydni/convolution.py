@@ -27,10 +27,8 @@ class Conv2D(Layer):
     ----------
     n_in, n_out : C and M
     rng : draws W, normal; b starts at zero
-    kernel : height and width of a kernel
-    stride : s, pixels from one window to the next
-    padding : pixels of zeros on every side, less than the kernel; "same", (kernel - 1) / 2, keeps
-        H and W with stride 1
+    kernel, stride : height and width of a kernel; s, pixels from one window to the next
+    padding : zeros on every side, fewer than kernel; "same", (kernel - 1) / 2, keeps H and W
     bias : whether there is a b
     std : standard deviation of W, by default sqrt(2 / (kernel² C)) (He et al. 2015, eq. 10)
     dtype : of the parameters
@@ -47,13 +45,12 @@ class Conv2D(Layer):
         self.kernel = check_positive_int(kernel, "kernel")
         self.stride = check_positive_int(stride, "stride")
         if padding == "same" and kernel % 2 == 0:
-            raise ValueError(f"padding \"same\" needs an odd kernel; got {kernel}. "
-                             "Give padding as a number.")
+            raise ValueError(f'padding "same" needs an odd kernel; got {kernel}.')
         padding = (kernel - 1) // 2 if padding == "same" else padding
         self.padding = check_positive_int(padding, "padding", minimum=0)
         if self.padding >= kernel:
-            raise ValueError("padding must be less than kernel, or the outermost windows see no "
-                             f"pixel; got padding {padding} and kernel {kernel}.")
+            raise ValueError("padding must be less than kernel; "
+                             f"got padding {padding} and kernel {kernel}.")
         check_generator(rng)
         std = np.sqrt(2 / (kernel * kernel * n_in)) if std is None else std
         self.W = (rng.standard_normal((kernel, kernel, n_in, n_out)) * std).astype(dtype)
@@ -91,15 +88,11 @@ class Conv2D(Layer):
 
 
 # The inner loops. A matrix of all windows, nine times the image for a 3 x 3 kernel, would cost more
-# time than the product with it. So `row_blocks` takes a few images at a time and only the windows
-# of one kernel row: three times the image, in the cache, in products that are small enough for BLAS
-# to skip its packing. Row i of the kernel meets what row 0 meets i pixels further down.
+# time than the product with it. So `row_blocks` takes a few images at a time, and only the windows
+# of one kernel row. Row i of the kernel meets what row 0 meets i pixels further down.
 
 def correlate(xp: Any, x: Array, W: Array, stride: int, offset: Shape, shape: Shape) -> Array:
-    """y[n, p, q] = sum over i, j of x[n, s p + i - top, s q + j - left] · W[i, j].
-
-    x (N, H, W, C);   W (kh, kw, C, M);   offset (top, left);   shape (P, Q);   y (N, P, Q, M).
-    """
+    """y[n, p, q] = sum over i, j of x[n, s p + i - top, s q + j - left] · W[i, j], shape (P, Q)."""
     kh, kw, C, M = W.shape
     y = xp.empty((len(x), shape[0] * shape[1], M), x.dtype)
     first, *others = W.reshape(kh, kw * C, M)
@@ -124,43 +117,22 @@ def kernel_gradient(xp: Any, x: Array, dy: Array, kernel: Shape, stride: int,
 
 def input_gradient(xp: Any, dy: Array, W: Array, stride: int, offset: Shape,
                    shape: Shape) -> Array:
-    """dx (N, H, W, C) for shape (H, W): a correlation of dy with the kernel turned round.
-
-    The pixels s a + r of the padded image, phase r of s, meet only the elements s i + r of the
-    kernel, along both axes: dx[s a + r, s b + u] = sum over i, j of dy[a - i, b - j] ·
-    W[s i + r, s j + u]ᵀ. So dx is made of s² plain correlations, one for each phase, with its part
-    of the kernel turned round; with stride 1 there is one.
-    """
-    s, (kh, kw) = stride, W.shape[:2]
-    dx: Any = xp.zeros((len(dy), *shape, W.shape[2]), dy.dtype) if s > 1 else None
-    for r in range(min(s, kh)):
-        for u in range(min(s, kw)):
-            rows, P, top = phase(r, s, kh, offset[0], shape[0])
-            columns, Q, left = phase(u, s, kw, offset[1], shape[1])
-            if P and Q:                             # an image of one pixel has none in some phases
-                turned = W[r::s, u::s][::-1, ::-1].transpose(0, 1, 3, 2)
-                part = correlate(xp, dy, turned, 1, (top, left), (P, Q))
-                if s == 1:
-                    return part
-                dx[:, rows, columns] = part
-    return dx
-
-
-def phase(r: int, stride: int, kernel: int, before: int, size: int) -> tuple[slice, int, int]:
-    """Along one axis, the pixels of phase r: their slice, their number, how far before dy."""
-    first = (r - before) % stride
-    n_taps = len(range(r, kernel, stride))
-    return (slice(first, None, stride), len(range(first, size, stride)),
-            n_taps - 1 - (first + before - r) // stride)
+    """Return dx (N, H, W, C): dy, spread by the stride, met by the kernel turned round."""
+    (N, P, Q, M), (kh, kw) = dy.shape, W.shape[:2]
+    if stride > 1:
+        spread = xp.zeros((N, stride * (P - 1) + 1, stride * (Q - 1) + 1, M), dy.dtype)
+        spread[:, ::stride, ::stride] = dy
+        dy = spread
+    turned = W[::-1, ::-1].transpose(0, 1, 3, 2)
+    return correlate(xp, dy, turned, 1, (kh - 1 - offset[0], kw - 1 - offset[1]), shape)
 
 
 def row_blocks(xp: Any, x: Array, kernel: Shape, stride: int, offset: Shape,
                shape: Shape) -> Iterator[tuple[slice, list[Array]]]:
     """Yield which images, and what row i of the kernel meets there, rows[i] (n, P · Q, kw · C).
 
-    The frame holds a few images with their border. Its lines are kept in `stride` groups, so that
-    the lines which row i meets, one for every p, follow each other: P · Q is one axis, no copy.
-    A device takes all images at once.
+    The frame holds a few images (a device takes all) with their border. Its lines lie in `stride`
+    groups: those that row i meets, one for every p, follow each other, and P · Q is one axis.
     """
     (kh, kw), (P, Q), (N, *size, C) = kernel, shape, x.shape
     n_lines = P + (kh - 1) // stride                    # in each group
@@ -190,8 +162,7 @@ def check_images(x: Array, n_channels: int | None, dtype: Any, owner: str) -> No
     n_channels = x.shape[-1] if n_channels is None else n_channels
     if x.ndim != 4 or x.shape[-1] != n_channels:
         raise ValueError(f"{owner}: x must have shape (N, height, width, {n_channels}); got "
-                         f"{tuple(x.shape)}. Channels come last; x.transpose(0, 2, 3, 1) turns "
-                         "(N, C, H, W) round.")
+                         f"{tuple(x.shape)}. Channels come last: x.transpose(0, 2, 3, 1).")
     check_features(x, n_channels, x.dtype if dtype is None else dtype, owner)
 
 
@@ -207,6 +178,5 @@ def n_windows(size: Any, kernel: int, stride: int, padding: int, owner: str) -> 
     """Count the windows along each axis of size (H, W). Raise ValueError if none fits."""
     if min(size) + 2 * padding < kernel:
         raise ValueError(f"{owner}: a window of {kernel} does not fit into {min(size)} pixels with "
-                         f"padding {padding}; give larger images, a smaller kernel or more "
-                         "padding.")
+                         f"padding {padding}.")
     return tuple((pixels + 2 * padding - kernel) // stride + 1 for pixels in size)

@@ -8,13 +8,13 @@ import numpy as np
 
 from tinydni.algorithms import Algorithm, update_decoupled
 from tinydni.backend import Array
-from tinydni.checks import (check_callable, check_distinct, check_positive_int, check_same_shape)
+from tinydni.checks import check_distinct, check_positive_int, check_same_shape
 from tinydni.layer import Layer, Part, Shape
 from tinydni.losses import Loss
 from tinydni.optimizers import Optimizer, as_optimizer
 from tinydni.synthesizers import Synthesizer
 
-__all__ = ["DNI", "Network", "build"]
+__all__ = ["DNI", "Network", "build", "to_delta", "to_dh"]
 
 
 def to_delta(dh: Array) -> Array:
@@ -28,7 +28,7 @@ def to_dh(delta: Array) -> Array:
 
 
 class DNI(Part):
-    """A block of layers with a decoupled neural interface at its output.
+    """A block of layers with an interface at its output (Jaderberg et al. 2016, section 2).
 
     h = block(x),   dh = synthesizer(h, context) / N, or the loss's own gradient, or their sum,
     dx = gradient of the loss with respect to x: the message for the module below.
@@ -38,26 +38,15 @@ class DNI(Part):
 
     Parameters
     ----------
-    block : Layer
+    block : a layer
     lr : a learning rate, or an optimizer, for the block
-    synthesizer : guesses the gradient at h; None in a module that has only the loss
-    synthesizer_lr : a learning rate, or an optimizer, for the synthesizer
+    synthesizer, synthesizer_lr : guess the gradient at h; None in a module that has only the loss
     loss : None in all modules but the top
-
-    Raises
-    ------
-    ValueError
-        For a synthesizer without its learning rate, and in a step without a source of gradient.
-
-    References
-    ----------
-    Jaderberg et al. 2016, section 2.
 
     Examples
     --------
     >>> import numpy as np, tinydni as td
-    >>> rng = np.random.default_rng(0)
-    >>> DNI(td.Linear(4, 3, rng), 0.1, td.LinearSynthesizer(3), 0.1)
+    >>> td.DNI(td.Linear(4, 3, np.random.default_rng(0)), 0.1, td.LinearSynthesizer(3), 0.1)
     DNI(Linear(4 -> 3), SGD(lr=0.1), LinearSynthesizer(3 -> 3))
     """
 
@@ -90,9 +79,8 @@ class DNI(Part):
     def update_synthetic_weights(self, true_gradient: Array) -> None:
         """Move the synthesizer towards the message of the module above, about the last h (N, H)."""
         if self.h is None and self.synthesizer is not None:
-            raise RuntimeError("update_synthetic_weights came before the first "
-                               "forward_and_synthetic_update: there is no h yet that the gradient "
-                               "could belong to.")
+            raise RuntimeError("update_synthetic_weights came before the first forward_and_"
+                               "synthetic_update: the gradient belongs to no h yet.")
         self.learn(self.h, self.context, true_gradient)
 
     # The separate steps, from which other algorithms are made.
@@ -107,8 +95,7 @@ class DNI(Part):
         dh = None
         if self.loss is not None:
             if target is None:
-                raise ValueError("target is missing: this module has the loss and needs what to "
-                                 "compare h with.")
+                raise ValueError("target is missing: this module has the loss and needs it.")
             self.loss_value = self.loss.forward(h, target)
             dh = self.loss.backward()
         if self.synthesizer is not None:
@@ -118,9 +105,8 @@ class DNI(Part):
                              "Build the synthesizer for the width of this block.")
             dh = to_dh(delta_hat) if dh is None else dh + to_dh(delta_hat)
         if dh is None:
-            raise ValueError("this module has neither a synthesizer nor a loss, so nothing says "
-                             "what the gradient at its output is; give it one, or run it under an "
-                             "algorithm that sends the true gradient.")
+            raise ValueError("this module has neither a synthesizer nor a loss; give it one, or run "
+                             "it under an algorithm that sends the true gradient.")
         return dh
 
     def backward(self, dh: Array) -> Array:
@@ -134,8 +120,7 @@ class DNI(Part):
     def learn(self, h: Array, context: Array | None, true_gradient: Array) -> None:
         """Take one step of the synthesizer on a message, however late it comes."""
         if self.synthesizer is None or self.synthesizer_optimizer is None:
-            raise ValueError("this module has no synthesizer that could learn from the gradient of "
-                             "the module above.")
+            raise ValueError("this module has no synthesizer that could learn from a message.")
         self.synthesizer.learn(h, context, to_delta(true_gradient), self.synthesizer_optimizer)
 
     def context_above(self, h: Array, context: Array | None) -> Array | None:
@@ -161,16 +146,14 @@ class DNI(Part):
 
 
 class Network(Part):
-    """Modules, bottom to top, under an algorithm.
-
-    step(x, target, context) trains on one batch; predict(x) is the ordinary network, no labels.
+    """Modules, bottom to top, under an algorithm: one object to train, to predict with, to save.
 
     Parameters
     ----------
     modules : of DNI
     algorithm : a function of (modules, x, target, context), see algorithms.py
     warm_up : number of steps in which synthesizers learn but are not yet applied to their blocks;
-        the module with the loss, whose gradient is the true one, learns from the first step
+        the module with the loss learns from the first step
     """
 
     def __init__(self, modules: Iterable[DNI], algorithm: Callable[..., None] = update_decoupled,
@@ -181,15 +164,11 @@ class Network(Part):
         self.algorithm = algorithm
         self.warm_up = check_positive_int(warm_up, "warm_up", minimum=0)
         if warm_up and all(path.endswith(".block") for path, _, _ in self.learners()):
-            raise ValueError(f"warm_up={warm_up} does nothing in a network without synthesizers; "
-                             "leave it out.")
+            raise ValueError(f"warm_up={warm_up} does nothing without synthesizers; leave it out.")
         self.steps = np.zeros((), int)
 
     def step(self, x: Array, target: Array, context: Array | None = None) -> Array:
-        """Train on one batch. Return the loss before the update (a scalar of the backend).
-
-        x (N, D): inputs;   target: as the loss takes it;   context (N, C): or None.
-        """
+        """Train on one batch. Return the loss before the update (a scalar of the backend)."""
         for module in self.modules[:-1]:
             module.applies = bool(self.steps >= self.warm_up)
         self.algorithm(self.modules, x, target, context)
@@ -256,7 +235,7 @@ class Network(Part):
         return [module.synthesizer for module in self.modules if module.synthesizer is not None]
 
     def n_parameters(self) -> int:
-        """Count the learned values in the blocks; synthesizers are no part of the trained network."""
+        """Count the learned values in the blocks; synthesizers are used in training only."""
         return sum(module.block.n_parameters() for module in self.modules)
 
     def __repr__(self) -> str:
@@ -279,12 +258,9 @@ def build(blocks: Sequence[Layer], loss: Loss, lr: float | Callable[[], Optimize
     lr : a learning rate, or a function () -> optimizer, called once per block
     synthesizer : function (*shape of one h) -> synthesizer, called once per interface, bottom to
         top; None under an algorithm that uses none, such as backprop
-    synthesizer_lr : as lr, once per interface
+    synthesizer_lr, top_lr : as lr, for the synthesizers, and for the top block if it is another
     input_shape : of one example; needed only where the first layer is not Linear
     algorithm, warm_up : as in Network
-    top_lr : as lr, for the top block, if it is another
-
-    The block that reads the data computes no gradient for it.
 
     Examples
     --------
@@ -296,7 +272,7 @@ def build(blocks: Sequence[Layer], loss: Loss, lr: float | Callable[[], Optimize
     """
     check_build(blocks, loss, lr, synthesizer, synthesizer_lr)
     *blocks, top = deepcopy(list(blocks))
-    (blocks or [top])[0].skip_dx()
+    (blocks or [top])[0].skip_dx()          # nobody asks for the gradient of the data
     modules, shape = [], input_shape
     for block in blocks:
         shape = block.output_shape(shape)
@@ -306,7 +282,7 @@ def build(blocks: Sequence[Layer], loss: Loss, lr: float | Callable[[], Optimize
     return Network(modules, algorithm, warm_up)
 
 
-def made(lr: Any) -> float | Optimizer:
+def made(lr: Any) -> Any:
     """Return the optimizer that a function makes, or the learning rate itself."""
     return lr() if callable(lr) else lr
 
@@ -321,10 +297,10 @@ def check_build(blocks: Sequence[Layer], loss: Any, lr: Any, synthesizer: Any,
         raise TypeError(f"loss must be a loss, such as SoftmaxCrossEntropy(); got {loss!r}.")
     for name, rate in (("lr", lr), ("synthesizer_lr", synthesizer_lr)):
         if isinstance(rate, Optimizer):
-            raise TypeError(f"{name} must be a learning rate or a function that makes an optimizer, "
-                            f"such as lambda: Adam(1e-3), since each block needs its own; "
-                            f"got {rate!r}.")
-    if synthesizer is not None:
-        check_callable(synthesizer, "synthesizer", "lambda n_h: LinearSynthesizer(n_h)")
+            raise TypeError(f"{name} must be a number, or a function that makes an optimizer for "
+                            f"each block, such as lambda: Adam(1e-3); got {rate!r}.")
+    if synthesizer is not None and not callable(synthesizer):
+        raise TypeError("synthesizer must be a function that makes one, such as "
+                        f"lambda n_h: LinearSynthesizer(n_h); got {synthesizer!r}.")
     if (synthesizer is None) != (synthesizer_lr is None):
         raise ValueError("synthesizer and synthesizer_lr go together; one of them is missing.")

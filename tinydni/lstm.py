@@ -126,10 +126,9 @@ class LSTM(Layer):
 def column_blocks(xp: Any, a: Array, n_rows: int, n_inner: int, width: int = 64) -> Array:
     """View a matrix (rows, columns) as (B, rows, columns / B), for products block by block.
 
-    With Wb and yb such views of W and y, matmul(x, Wb, out=yb) is y = x @ W. NumPy's BLAS copies a
-    large matrix before it multiplies; a block that is small enough it takes where it lies. In a
-    recurrent layer, whose batch is a few rows, that saves half of the time. A GPU gets B = 1.
-    x is (n_rows, n_inner), which decides how wide a block may be.
+    With Wb and yb such views, matmul(x, Wb, out=yb) is y = x @ W for x (n_rows, n_inner). NumPy's
+    BLAS copies a large matrix first; a small block it takes where it lies. With a batch of a few
+    rows that saves half of the time. A GPU gets B = 1.
     """
     while width > 16 and n_rows * n_inner * width > MOST_MULTIPLICATIONS:
         width //= 2

@@ -22,17 +22,15 @@ def mlp(widths: Sequence[int], rng: np.random.Generator,
         hidden: Callable[[int], list[Layer]] | None = None, dtype: Any = np.float32) -> list[Layer]:
     """Return the fully connected network of Jaderberg et al. 2016, section 3.1, block by block.
 
+    Each block is a Sequential of a Linear and what `hidden` says; the last is a Linear alone, whose
+    outputs are logits.
+
     Parameters
     ----------
     widths : (D, H1, ..., K), so len(widths) - 1 layers as the papers count (weight matrices)
     rng : draws the weights
-    hidden : function width -> layers that follow each hidden Linear; by default
-        [BatchNorm(width), ReLU()]
+    hidden : function width -> layers after each hidden Linear, by default BatchNorm and ReLU
     dtype : of the parameters
-
-    Returns
-    -------
-    One Sequential per layer. The last is a Linear alone, whose outputs are logits.
 
     Examples
     --------
@@ -54,21 +52,17 @@ def cnn(input_shape: Shape, n_classes: int, n_layers: int, rng: np.random.Genera
         channels: int = 64, kernel: int = 5, dtype: Any = np.float32) -> list[Layer]:
     """Return the convolutional network of Jaderberg et al. 2016, section 3.1, block by block.
 
-    Each hidden layer is a convolution that keeps height and width, BatchNorm, ReLU, and pooling
-    over 3 x 3 pixels: by the maximum in the first layer, by the mean in the others. The last layer
-    is Linear; its outputs are logits. The convolutions have no bias, which BatchNorm would undo.
+    Each hidden layer is a convolution without bias, BatchNorm, ReLU, and pooling over 3 x 3 pixels:
+    by the maximum in the first, by the mean in the others. The paper does not give the stride of
+    the pooling: here 2, so that H and W halve. The last layer is Linear; its outputs are logits.
 
     Parameters
     ----------
-    input_shape : (H, W, C) of one image
-    n_classes : K
+    input_shape, n_classes : (H, W, C) of one image, and K
     n_layers : layers as the papers count, the Linear one included
     rng : draws the weights
-    channels : of every hidden layer (128 on CIFAR-10)
-    kernel : odd
+    channels, kernel : of every hidden layer (128 channels on CIFAR-10)
     dtype : of the parameters
-
-    The paper does not give the stride of the pooling: here 2, with padding 1, so that H and W halve.
     """
     n_layers = check_positive_int(n_layers, "n_layers", minimum=2)
     *_, n_in = shape = tuple(input_shape)
@@ -86,17 +80,10 @@ def resnet(depth: int, rng: np.random.Generator, widths: Sequence[int] = (16, 32
            n_channels: int = 3, n_classes: int = 10, dtype: Any = np.float32) -> list[Layer]:
     """Return the residual network for small images of He et al. 2016, section 4.2, by blocks.
 
-    A first convolution; then for each width a stage of (depth - 2) / 6 residual blocks, of which
-    the first of every stage but the first halves the image; then the mean over the image and a
-    Linear layer, whose outputs are logits. An interface fits between any two blocks.
-
-    Parameters
-    ----------
-    depth : layers as the paper counts: 20, 32, 44, 56, 110 or another 2 + 2 · len(widths) · n
-    rng : draws the weights
-    widths : channels of the stages
-    n_channels, n_classes : of the images, and of the logits
-    dtype : of the parameters
+    A first convolution; then for each of `widths`, numbers of channels, a stage of residual blocks,
+    of which the first of every stage but the first halves the image; then the mean over the image
+    and a Linear layer, whose outputs are logits. `depth` counts layers as the paper does: 20, 32,
+    44, 56, 110 or another 2 + 2 · len(widths) · n.
     """
     widths = [check_positive_int(width, "widths") for width in widths]
     n_blocks, rest = divmod(check_positive_int(depth, "depth") - 2, 2 * len(widths))
@@ -115,8 +102,7 @@ def residual_block(n_in: int, n_out: int, rng: np.random.Generator, stride: int 
                    dtype: Any = np.float32) -> Layer:
     """y = ReLU(s(x) + f(x)), f two convolutions with BatchNorm (He et al. 2016, figure 2).
 
-    The shortcut s is the identity, or where the block changes the shape every second pixel with
-    zeros for the new channels (option A of the paper).
+    The shortcut s is the identity, or where the shape changes a Subsample.
     """
     shortcut = None if (n_in, stride) == (n_out, 1) else Subsample(n_in, n_out, stride)
     return Sequential(Residual(*convolution(n_in, n_out, rng, stride, dtype), ReLU(),

@@ -23,7 +23,7 @@ class Optimizer:
     ----------
     lr : learning rate; a step uses lr · scale, where a schedule sets the attribute `scale`
     weight_decay : λ, adds λ W to the gradient of weights, not of biases or normalisation scales
-    clip_norm : scales the gradients of one layer tree down together where their norm is larger
+    clip_norm : the gradients of one layer tree are scaled down together where they are longer
     """
 
     state_names: tuple[str, ...] = ()       # the arrays that the rule keeps for each parameter
@@ -41,13 +41,7 @@ class Optimizer:
         self.layer: Any = None
 
     def step(self, layer: Any) -> None:
-        """Change the parameters of `layer` and of the layers inside it, in place.
-
-        Raises
-        ------
-        RuntimeError
-            Where a gradient was never set, or the state is that of another layer.
-        """
+        """Change the parameters of `layer` and of the layers inside it, in place."""
         slots = layer.slots()
         gradients = [self.gradient(*slot) for slot in slots]
         self.belong_to(layer)
@@ -110,10 +104,7 @@ def as_optimizer(lr: "float | Optimizer") -> Optimizer:
 
 
 def clip_by_norm(xp: Any, gradients: list[Array], limit: float) -> list[Array]:
-    """Scale gradients so that their common norm is at most `limit` (Pascanu et al. 2013, alg. 1).
-
-    The scale stays on the device: nothing waits for its value.
-    """
+    """Scale gradients so that their common norm is at most `limit` (Pascanu et al. 2013, alg. 1)."""
     if not gradients:
         return gradients
     norm = xp.sqrt(sum(xp.vdot(g, g) for g in gradients))
@@ -129,13 +120,7 @@ class SGD(Optimizer):
 
 
 class Momentum(Optimizer):
-    """v ← mu v + dp,   p ← p - lr v   (Polyak 1964; lr stands outside v, as in PyTorch).
-
-    Parameters
-    ----------
-    mu : share of the old velocity v that is kept
-    lr, **options : as in Optimizer
-    """
+    """v ← mu v + dp,   p ← p - lr v   (Polyak 1964; lr stands outside v, as in PyTorch)."""
 
     state_names = ("v",)
 
@@ -203,15 +188,13 @@ class Adam(Optimizer):
         p -= u
 
 
-# Schedules: functions from the number of the step to a scale of the learning rate. The training loop
-# gives every optimizer the scale of the common step, so that a module that updates rarely decays
-# with the clock of the run and not with its own.
+# Schedules: from the number of the step, counted from 0, to a scale of the learning rate. The step is
+# that of the run: a module that updates rarely decays with the clock of all.
 
 class Constant:
     """scale = 1."""
 
     def __call__(self, step: int) -> float:
-        """Return the scale at this step, counted from 0."""
         return 1.0
 
 
@@ -222,17 +205,13 @@ class LinearDecay:
         self.n_steps = check_positive_int(n_steps, "n_steps")
 
     def __call__(self, step: int) -> float:
-        """Return the scale at this step, counted from 0."""
         return max(0.0, 1 - step / self.n_steps)
 
 
 class CosineDecay:
-    """scale = (1 + cos(pi · share of the way)) / 2, after a linear rise (Loshchilov & Hutter 2017).
+    """scale = (1 + cos(pi · share of the way)) / 2, after a linear rise over `warm_up` steps.
 
-    Parameters
-    ----------
-    n_steps : length of the run
-    warm_up : how many of them rise to the full rate; shorter than the run
+    Source: Loshchilov & Hutter 2017.
     """
 
     def __init__(self, n_steps: int, warm_up: int = 0):
@@ -243,7 +222,6 @@ class CosineDecay:
                              f"got {warm_up}.")
 
     def __call__(self, step: int) -> float:
-        """Return the scale at this step, counted from 0."""
         if step < self.warm_up:
             return (step + 1) / self.warm_up
         share = min(1.0, (step - self.warm_up) / (self.n_steps - self.warm_up))
@@ -251,18 +229,11 @@ class CosineDecay:
 
 
 class StepDecay:
-    """scale = gamma ^ (number of boundaries passed).
-
-    Parameters
-    ----------
-    boundaries : the steps at which the rate drops, for example (300_000, 400_000)
-    gamma : factor of each drop
-    """
+    """scale = gamma ^ (number of boundaries passed), such as the steps (300_000, 400_000)."""
 
     def __init__(self, boundaries: Iterable[int], gamma: float = 0.1):
         self.boundaries = sorted(check_positive_int(b, "boundaries") for b in boundaries)
         self.gamma = check_range(gamma, "gamma", 0, 1, include_low=False)
 
     def __call__(self, step: int) -> float:
-        """Return the scale at this step, counted from 0."""
         return float(self.gamma ** sum(step >= b for b in self.boundaries))

@@ -13,16 +13,10 @@ __all__ = ["AvgPool", "Flatten", "GlobalAvgPool", "MaxPool", "Subsample"]
 
 
 class Pool(Layer):
-    """The windows of a pooling: kernel · kernel pixels, every `stride` pixels.
+    """The windows of a pooling: kernel · kernel pixels, every `stride` pixels (s; None: kernel).
 
-    x (N, H, W, C);   y (N, P, Q, C), P = (H + 2 padding - kernel) // stride + 1.
-
-    Parameters
-    ----------
-    kernel : height and width of a window
-    stride : pixels from one window to the next, by default the kernel; windows overlap where it is
-        smaller
-    padding : pixels that are added on every side, at most half of the kernel
+    x (N, H, W, C);   y (N, P, Q, C), P = (H + 2 padding - kernel) // s + 1;   padding: pixels that
+    are added on every side, at most half of the kernel.
     """
 
     border = 0.0
@@ -33,8 +27,8 @@ class Pool(Layer):
         self.stride = kernel if stride is None else check_positive_int(stride, "stride")
         self.padding = check_positive_int(padding, "padding", minimum=0)
         if 2 * self.padding > self.kernel:
-            raise ValueError("padding must be at most half of the kernel, or windows hold no "
-                             f"pixel; got padding {padding} and kernel {kernel}.")
+            raise ValueError("padding must be at most half of the kernel; "
+                             f"got padding {padding} and kernel {kernel}.")
 
     def framed(self, x: Array) -> Array:
         """Return images with their border: (N, H + 2 padding, W + 2 padding, C)."""
@@ -68,9 +62,8 @@ class Pool(Layer):
 class MaxPool(Pool):
     """y[n, p, q, c] = the largest x[n, s p + i - padding, s q + j - padding, c] of a window.
 
-    dx = dy at the pixel that was the largest of its window, else 0; a pixel in several windows gets
-    the sum. Where several pixels are equally large, the first, line by line, gets all of dy.
-    Padding is never the largest. Parameters as in Pool.
+    dx = dy at the pixel that was the largest of its window, else 0; the first of several that are
+    equally large. A pixel in several windows gets the sum. Padding is never the largest.
     """
 
     border = -math.inf
@@ -98,8 +91,8 @@ class MaxPool(Pool):
 class AvgPool(Pool):
     """y[n, p, q, c] = the mean of x[n, s p + i - padding, s q + j - padding, c] over a window.
 
-    dx = dy / kernel² at every pixel of a window; a pixel in several windows gets the sum. Padding
-    is zero, and the mean counts it. Parameters as in Pool.
+    dx = dy / kernel² at every pixel of a window, summed where windows overlap. Padding is zero, and
+    the mean counts it.
     """
 
     def forward(self, x: Array) -> Array:
@@ -145,13 +138,7 @@ class Subsample(Layer):
     """y = every s-th pixel of x, with channels of zeros added (He et al. 2016, section 3.3, A).
 
     The shortcut of a residual block that halves the image and widens the channels.
-    dx = dy without the added channels at the pixels that were taken, zero at the others.
     x (N, H, W, C);   y (N, P, Q, M), P = ceil(H / s), as after a convolution of padding "same".
-
-    Parameters
-    ----------
-    n_in, n_out : C and M, not less than C
-    stride : s
     """
 
     description = "{n_in} -> {n_out}, stride={stride}"

@@ -1,11 +1,8 @@
 """Layers over time. Their forward pass takes and gives a state beside the sequence.
 
-y, end = forward(x, state),   dx, dstate = backward(dy, dend), where
-
-x (N, T, D), y (N, T, H): inputs and outputs of every step;   state (N, S): before the first step;
-end (N, S): after the last step, a state for the steps that follow;   dend: gradient with respect to
-end, what the steps that follow ask for;   dstate: the message to the steps before.
-A state or dend of None is all zeros.
+y, end = forward(x, state),   dx, dstate = backward(dy, dend), where state (N, S) is that before the
+first step, end that after the last, dend what the steps that follow ask for, and dstate the message
+to the steps before. x (N, T, D), y (N, T, H). A state or dend of None is all zeros.
 """
 
 from collections.abc import Callable, Iterator
@@ -83,22 +80,14 @@ class Recurrent(Sequential):
     """Layers one after the other, on sequences: recurrent ones and ones that see single steps.
 
     state, end, dend, dstate (N, S): the states of all recurrent layers in here, side by side,
-    bottom to top; in an LSTM that is [h, c]. So what crosses a boundary in time is one array per
-    example, as at every interface.
-
-    Parameters
-    ----------
-    *layers : from the input to the output
-
-    Raises ValueError if no layer is recurrent.
+    bottom to top: what crosses a boundary in time is one array, as at every interface.
     """
 
     def __init__(self, *layers: Layer):
         super().__init__(*layers)
         self.n_state = sum(n_state(layer) for layer in layers)
         if self.n_state == 0:
-            raise ValueError("Recurrent needs a recurrent layer, such as LSTM; use Sequential for "
-                             "layers without a state.")
+            raise ValueError("Recurrent needs a recurrent layer, such as LSTM; else use Sequential.")
 
     def forward(self, x: Array, state: Array | None = None) -> Any:
         states, ends = self.split(state), []

@@ -53,15 +53,13 @@ class Window:
 
 def cut(x: Array, target: Array, asked: Sequence[int] | Array, size: int,
         contexts: Array | None = None, first_size: int | None = None) -> list[Window]:
-    """Cut whole sequences into windows.
+    """Cut whole sequences, x, target (N, L, ...) and contexts (N, L + 1, C), into windows.
 
     Parameters
     ----------
-    x (N, L, ...), target (N, L, ...), contexts (N, L + 1, C) or None : of whole sequences
     asked : numbers of the steps that have a target
     size : T, steps per window; the last may have fewer
-    first_size : steps of the first window, so that boundaries need not always fall on the same
-        steps; None for T
+    first_size : of the first window, so that boundaries need not always fall on the same steps
     """
     length, asked, found = x.shape[1], np.asarray(asked, int), []
     start, stop = 0, min(first_size or size, length)
@@ -75,16 +73,14 @@ def cut(x: Array, target: Array, asked: Sequence[int] | Array, size: int,
 
 
 class Boundary:
-    """The interface between two windows: dend = scale · M(state, context) / N enters at the end.
+    """The interface in time: dend = scale · M(state, context) / N enters a window at its end.
 
-    What the steps to come would say, as far as one can tell (Jaderberg et al. 2016, section 2.1).
+    It is what the steps to come would say (Jaderberg et al. 2016, section 2.1).
 
     Parameters
     ----------
-    synthesizer : M, of the width of the state
-    lr : a learning rate, or an optimizer, for M
-    scale : from 0 to 1; below 1 it shortens how far M's own errors travel through time (0.1 in the
-        paper's experiments)
+    synthesizer, lr : M, of the width of the state, and its learning rate or optimizer
+    scale : from 0 to 1; below 1 it shortens how far M's own errors travel through time
     """
 
     applies = True      # False in warm-up: M learns, but says nothing
@@ -99,10 +95,9 @@ class Boundary:
         return to_dh(self.scale * self.guess) if self.applies else None
 
     def learn(self, state: Array, context: Array | None, dstate: Array, last: bool) -> None:
-        """Take one step of M towards what came to the start of the window after the boundary.
+        """Take one step of M, which saw (state, context), towards the message of the next window.
 
-        state, context: at the boundary;   dstate (N, S): the message, the guess at the window's end
-        included;   last: the sequence ended with the window, so that nothing follows.
+        dstate (N, S) includes the guess at that window's end;   last: the sequence ended with it.
         """
         target = to_delta(dstate)
         self.synthesizer.later = 0 * target if last else self.guess
@@ -110,24 +105,20 @@ class Boundary:
 
 
 class RecurrentModule(DNI):
-    """A recurrent block that updates after each window, without waiting for the next window.
+    """A recurrent block that updates after each window, without waiting for the next one.
 
-    y, end = block(x, state),   dx, dstate = its gradients,
+    y, end = block(x, state),   dx, dstate = its gradients, with
     dy: the loss's own gradient, or the guess of the synthesizer for every example and step,
     dend: the guess of the boundary; zero at the end of a sequence, or without a boundary.
     dx is the message for the module below, dstate the one for the window before: M learns from it
-    what it should have said there. It includes what came from dend ("bootstrapped").
-
-    x and h are windows here, and everything else is as in DNI.
+    what it should have said there. x and h are windows; everything else is as in DNI.
 
     Parameters
     ----------
     block : a layer with forward(x, state), such as LSTM or Recurrent
-    lr, synthesizer, synthesizer_lr, loss : as in DNI; either a loss (for rows of outputs) or a
-        synthesizer
-    boundary : the interface in time; None truncates
-    each_window : one update per window; else the windows of a sequence are summed for one update
-        at its end
+    lr, synthesizer, synthesizer_lr, loss : as in DNI; either a loss, for rows, or a synthesizer
+    boundary : None truncates
+    each_window : one update per window; else one at the end of a sequence, with the sum of all
     """
 
     def __init__(self, block: Layer, lr: float | Optimizer, boundary: Boundary | None = None,
@@ -136,8 +127,7 @@ class RecurrentModule(DNI):
                  each_window: bool = False):
         super().__init__(block, lr, synthesizer, synthesizer_lr, loss)
         if (synthesizer is None) == (loss is None):
-            raise ValueError("a module has either a loss or a synthesizer with its optimizer, to "
-                             "say what the gradient at its output is; give it one of them.")
+            raise ValueError("a recurrent module has either a loss or a synthesizer; give it one.")
         self.boundary, self.each_window = boundary, each_window
         self.sums: dict[str, Array] = {}            # gradients of the windows of a sequence
         self.state_at_end: Array | None = None      # kept from one window to the next
@@ -165,21 +155,23 @@ class RecurrentModule(DNI):
         if n_asked:         # the loss is a mean over rows; the window's is a sum over steps
             wanted = h.target[:, h.asked].reshape(N * n_asked, *h.target.shape[2:])
             share = n_asked * h.weight
-            self.loss_value = share * self.loss.forward(y[:, h.asked].reshape(N * n_asked, M), wanted)
+            rows = y[:, h.asked].reshape(N * n_asked, M)
+            self.loss_value = share * self.loss.forward(rows, wanted)
             dy[:, h.asked] = (share * self.loss.backward()).reshape(N, n_asked, M)
         return dy
 
     def backward(self, dh: Array) -> Array:
         """Return dx (N, T, D), the message for the module below. The boundary learns."""
-        ahead = self.boundary is not None and not self.window.last
-        dend = self.boundary.gradient(self.state_at_end, self.context_at_end) if ahead else None
+        dend = None
+        if self.boundary is not None and not self.window.last:
+            dend = self.boundary.gradient(self.state_at_end, self.context_at_end)
         dx, dstate = self.block.backward(dh, dend)      # type: ignore[call-arg]
         if self.boundary is not None and self.start is not None:
             self.boundary.learn(*self.start, dstate, self.window.last)
         return dx
 
     def update(self) -> None:
-        """Take one step of the block: now, or with the sum of all windows at the sequence's end."""
+        """Take one step of the block, now or at the end of the sequence."""
         if not self.each_window:
             for path, owner, name in self.block.slots():
                 dW = getattr(owner, "d" + name)
@@ -205,18 +197,14 @@ class RecurrentModule(DNI):
 class RecurrentNetwork(Network):
     """Recurrent modules, each decoupled from the one above and from its own future.
 
-    step(window) trains on one window; the windows of a sequence come one after the other. With one
-    module whose window is the whole sequence it is backpropagation through time; with shorter
-    windows and no boundary it is truncated. In warm-up, boundaries say nothing either.
+    With one module whose window is the whole sequence it is backpropagation through time; with
+    shorter windows and no boundary it is truncated. In warm-up, boundaries say nothing either.
     """
 
     KEPT = ("state_at_end", "context_at_end")       # of a module, from one window to the next
 
     def step(self, x: Window, target: Any = None, context: Any = None) -> Array:
-        """Train on one window. Return its loss, before the update.
-
-        The loss is the mean over examples of the weighted sum over steps.
-        """
+        """Train on one window; those of a sequence come in order. Return its loss, before that."""
         for module in self.modules:
             if isinstance(module, RecurrentModule) and module.boundary is not None:
                 module.boundary.applies = bool(self.steps >= self.warm_up)

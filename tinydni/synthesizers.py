@@ -20,13 +20,10 @@ __all__ = ["LinearSynthesizer", "NetworkSynthesizer", "Synthesizer", "mlp_synthe
 class Synthesizer(Layer):
     """The contract: delta_hat = forward(h, context), the gradient of each example's own loss at h.
 
-    "Each example's own": N times the gradient of the batch mean, so that neither the weights of
-    the synthesizer nor its step size depend on the batch size.
-    h (N, H): output of the module below;   delta_hat (N, H);   context (N, C): what else is known
-    in training, such as one-hot labels, or None.
-
-    backward(ddelta_hat) sets the gradients of the synthesizer's own parameters and returns nothing:
-    no gradient flows from a synthesizer into h or into the context.
+    That is N times the gradient of the batch mean, so that neither the weights of the synthesizer
+    nor its step size depend on the batch size. backward(ddelta_hat) sets the gradients of its own
+    parameters; no gradient flows from a synthesizer into h or into the context.
+    h, delta_hat (N, H);   context (N, C): what else is known in training, such as one-hot labels.
     """
 
     sees: tuple[str, ...] = ("h", "context")
@@ -48,19 +45,13 @@ class Synthesizer(Layer):
         target (N, H): delta, as the module above reports it, however late. The forward pass is run
         again if the last one saw something else, or was learned from already. Plain gradient
         descent is stable for a learning rate below 2 / λmax(hᵀh / N).
-
-        Raises
-        ------
-        ValueError, TypeError
-            Where the target has another shape, or another dtype, than the guess.
         """
         check_same_dtype(h, target, "h", "target")
         if h is not self.h or context is not self.context or self.delta_hat is self.used:
             self.forward(h, context)
         if target.shape != self.delta_hat.shape:
             raise ValueError(f"target has shape {tuple(target.shape)}, but {type(self).__name__} "
-                             f"guesses {tuple(self.delta_hat.shape)}. The gradient must belong to "
-                             "the h of this interface.")
+                             f"guesses {tuple(self.delta_hat.shape)}.")
         self.error = self.delta_hat - target
         self.backward(self.error / len(h))
         self.update(as_optimizer(lr))
@@ -74,10 +65,9 @@ class Synthesizer(Layer):
 
 
 class LinearSynthesizer(Synthesizer):
-    """delta_hat = h A + context C + b: enough where the label is known, "cDNI".
+    """delta_hat = h A + context C + b (Jaderberg et al. 2016, section 3.1; with labels "cDNI").
 
-    A (H, H), C (C, H), b (H,): zero at the start, so that the first guess is "no gradient"
-    (Jaderberg et al. 2016, section 3.1).
+    A (H, H), C (C, H), b (H,): zero at the start, so that the first guess is "no gradient".
 
     Parameters
     ----------
@@ -133,11 +123,11 @@ class LinearSynthesizer(Synthesizer):
 
 
 class NetworkSynthesizer(Synthesizer):
-    """delta_hat = net([h, context]): any network, whose last layer starts at zero.
+    """delta_hat = net([h, context]): any network, whose last layer, and only that, starts at zero.
 
-    Only the last layer starts there. Two zero layers in a row would have zero gradients for ever,
-    and a random last layer sends noise down for the first hundreds of steps.
-    h (N, H), or images (N, P, Q, H), where the context is a map that is the same at every pixel.
+    Two zero layers in a row would have zero gradients for ever, and a random last layer sends noise
+    down for the first hundreds of steps. h (N, H), or images (N, P, Q, H): there the context is the
+    same at every pixel.
 
     Parameters
     ----------
@@ -159,8 +149,7 @@ class NetworkSynthesizer(Synthesizer):
 
     def forward(self, h: Array, context: Array | None = None) -> Array:
         if h.shape[-1] != self.n_h:
-            raise ValueError(f"NetworkSynthesizer: h must have {self.n_h} features; got shape "
-                             f"{tuple(h.shape)}.")
+            raise ValueError(f"{self!r}: h must have {self.n_h} features; got {tuple(h.shape)}.")
         check_context(context, h, self.n_context, "NetworkSynthesizer")
         self.h, self.context = h, context
         self.delta_hat = self.net.forward(beside(self.xp, h, context))
@@ -180,17 +169,10 @@ def beside(xp: Any, h: Array, context: Array | None) -> Array:
 
 def mlp_synthesizer(n_h: int, rng: np.random.Generator, n_context: int = 0,
                     hidden: tuple[int, ...] = (256,), dtype: Any = np.float32) -> NetworkSynthesizer:
-    """Return the synthesizer with hidden layers, for gradients that are not linear in what it sees.
+    """Return a synthesizer with hidden layers: (Linear, BatchNorm, ReLU) for each, then Linear.
 
-    net = (Linear, BatchNorm, ReLU) for each hidden width, then Linear, from zero. Batch
-    normalisation always uses the batch.
-
-    Parameters
-    ----------
-    n_h, n_context : H and C
-    rng : draws the weights
-    hidden : widths of the hidden layers (Jaderberg et al. 2016, appendix: two of 1024)
-    dtype : of the parameters
+    Batch normalisation always uses the batch here. hidden: the widths (Jaderberg et al. 2016,
+    appendix: two of 1024);   n_h, n_context: H and C;   rng: draws the weights.
     """
     layers: list[Layer] = []
     n_in = n_h + n_context

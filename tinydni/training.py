@@ -32,9 +32,8 @@ def percent_bits_wrong(prediction: Array, target: Array) -> float:
 class Training:
     """A network on its way through a data set.
 
-    The order of every epoch depends only on the seed and the epoch, so that a run that was stopped
-    and resumed sees what an uninterrupted one sees. The examples left over at the end of an epoch,
-    fewer than a batch, wait for the next.
+    The order of every epoch depends only on the seed and the epoch, so that a resumed run sees what
+    an uninterrupted one sees. What is left over at an epoch's end, less than a batch, is left out.
 
     Parameters
     ----------
@@ -54,7 +53,6 @@ class Training:
     history : lists with one entry per epoch: `epoch`, `train_loss` (mean over the batches, each
         before its update), `test_error` (or `validation_error`), `synthesizer_loss` (of the last
         batch, one number per interface, None before it has learned)
-    stopped : set it to True to stop after the current step
 
     Examples
     --------
@@ -121,13 +119,8 @@ class Training:
     def run(self, callbacks: Iterable[Callable[["Training"], None]] = ()) -> dict[str, list[Any]]:
         """Train to the last epoch, or until someone sets `stopped`. Return the history.
 
-        callbacks: functions of this training, called after every step; after the last step of an
-        epoch (`batch` is then 0) the epoch has been evaluated.
-
-        Raises
-        ------
-        DivergedError
-            When the loss is NaN or infinite.
+        callbacks: functions of this training, called after every step; `batch` is 0 where an epoch
+        has just been evaluated. Raises DivergedError when the loss is NaN or infinite.
         """
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):     # loss is watched
             while not (self.finished or self.stopped):

@@ -603,7 +603,7 @@ def run_pytest(folder, *options):
     """Runs pytest in a process of its own, with this plugin and no other."""
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "tinydni.gradcheck.pytest_plugin", "-p",
+    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "tinydni.pytest_plugin", "-p",
                            "no:cacheprovider", *options, str(folder)], cwd=folder, env=environment,
                           capture_output=True, text=True, timeout=60)
 
@@ -618,7 +618,7 @@ def test_plugin_gives_the_fixture_and_a_short_failure(tmp_path):
 
 
 def test_plugin_adds_one_fixture_and_nothing_else():
-    from tinydni.gradcheck import pytest_plugin
+    from tinydni import pytest_plugin
 
     fixtures = [name for name in vars(pytest_plugin)
                 if name.isidentifier() and not name.startswith("_") and name != "pytest"]

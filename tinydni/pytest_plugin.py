@@ -1,4 +1,4 @@
-"""A pytest fixture for gradient checks, so that a classroom test is three lines.
+"""A pytest fixture for gradient checks, so that a classroom test is two lines.
 
     def test_linear(assert_gradients):
         assert_gradients(Linear(5, 4), (6, 5))
@@ -6,15 +6,18 @@
 pytest finds it by itself where the library is installed. It adds this one fixture and nothing else.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 
 @pytest.fixture
-def assert_gradients():
+def assert_gradients() -> Callable[..., None]:
     """Give `tinydni.gradcheck.assert_gradients`; where it fails, pytest shows the report only."""
     from tinydni import gradcheck
 
-    def assert_gradients(thing, *inputs, **options):
+    def assert_gradients(thing: Any, *inputs: Any, **options: Any) -> None:
         __tracebackhide__ = True
         try:
             gradcheck.assert_gradients(thing, *inputs, **options)
