@@ -21,14 +21,22 @@ from tinydni.linear import Embedding, Linear
 from tinydni.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from tinydni.lstm import LSTM
 from tinydni.models import cnn, mlp, resnet
-from tinydni.optimizers import (SGD, Adam, Constant, CosineDecay, LinearDecay, Momentum, Optimizer,
-                                RMSProp, StepDecay)
+from tinydni.optimizers import (
+    SGD,
+    Adam,
+    Constant,
+    CosineDecay,
+    LinearDecay,
+    Momentum,
+    Optimizer,
+    RMSProp,
+    StepDecay,
+)
 from tinydni.pooling import AvgPool, Flatten, GlobalAvgPool, MaxPool, Subsample
 from tinydni.random import stream
 from tinydni.recurrent import RNN, Recurrent
 from tinydni.recurrent_dni import Boundary, RecurrentModule, RecurrentNetwork, Window, cut
-from tinydni.synthesizers import (LinearSynthesizer, NetworkSynthesizer, Synthesizer,
-                                  mlp_synthesizer)
+from tinydni.synthesizers import LinearSynthesizer, NetworkSynthesizer, Synthesizer, mlp_synthesizer
 from tinydni.training import DivergedError, Training, percent_bits_wrong, percent_wrong
 from tinydni.virtual import VirtualLinear
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from tinydni.backend import Array, batch_dot, batch_sum
+from tinydni.backend import Array
 from tinydni.checks import check_features, check_positive_int, check_range
-from tinydni.layer import Layer
+from tinydni.layer import Layer, batch_dot, batch_sum
 
 __all__ = ["BatchNorm"]
 

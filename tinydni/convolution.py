@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from tinydni.backend import Array, batch_sum, is_host
+from tinydni.backend import Array, is_host
 from tinydni.checks import check_features, check_generator, check_positive_int
-from tinydni.layer import Layer, Shape
+from tinydni.layer import Layer, Shape, batch_sum
 
 __all__ = ["Conv2D"]
 

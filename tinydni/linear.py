@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from tinydni.backend import Array, batch_sum
+from tinydni.backend import Array
 from tinydni.checks import check_generator, check_positive_int, check_rows
-from tinydni.layer import Layer, Shape
+from tinydni.layer import Layer, Shape, batch_sum
 
 __all__ = ["Embedding", "Linear"]
 

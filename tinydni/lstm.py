@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from tinydni.backend import Array, batch_sum, is_host
+from tinydni.backend import Array, is_host
 from tinydni.checks import check_generator, check_positive_int
-from tinydni.layer import Layer, Shape
+from tinydni.layer import Layer, Shape, batch_sum
 from tinydni.recurrent import check_sequence, check_state
 
 __all__ = ["LSTM"]

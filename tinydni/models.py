@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinydni.batchnorm import BatchNorm
 from tinydni.activations import ReLU
+from tinydni.batchnorm import BatchNorm
 from tinydni.checks import check_positive_int
 from tinydni.containers import Residual, Sequential
 from tinydni.convolution import Conv2D

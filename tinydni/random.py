@@ -30,7 +30,7 @@ def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
     Examples
     --------
     >>> stream(0, "order", 3).permutation(5)
-    array([0, 2, 4, 1, 3])
+    array([4, 1, 0, 3, 2])
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"seed must be a whole number of at least 0; got {seed!r}.")

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from tinydni.backend import Array, batch_sum
+from tinydni.backend import Array
 from tinydni.checks import check_features, check_generator, check_positive_int
 from tinydni.containers import Sequential
-from tinydni.layer import Layer, Shape
+from tinydni.layer import Layer, Shape, batch_sum
 
 __all__ = ["RNN", "Recurrent"]
 

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from tinydni.activations import ReLU
-from tinydni.backend import Array, batch_sum
+from tinydni.backend import Array
 from tinydni.batchnorm import BatchNorm
 from tinydni.checks import check_context, check_positive_int, check_rows, check_same_dtype
 from tinydni.containers import Sequential
-from tinydni.layer import Layer
+from tinydni.layer import Layer, batch_sum
 from tinydni.linear import Linear
 from tinydni.optimizers import Optimizer, as_optimizer
 

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 
 from tinydni import backend
 from tinydni.gradcheck import assert_gradients
-from tinydni.backend import batch_dot, batch_sum
+from tinydni.layer import Layer, batch_dot, batch_sum
 from tinydni.activations import ReLU, Sigmoid, Softplus, Tanh
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Residual, Sequential
 from tinydni.dropout import Dropout
-from tinydni.layer import Layer
 from tinydni.linear import Linear
 from tinydni.pooling import Flatten
 

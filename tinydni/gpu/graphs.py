@@ -6,7 +6,7 @@ from operator import is_
 
 import numpy as np
 
-from tinydni import backend
+from tinydni import backend, layer
 from tinydni.dni import Network
 from tinydni.gpu.cublas import captured_products
 
@@ -130,7 +130,7 @@ def taken_down(xp, pool, step):
     Raises RuntimeError where CuPy cannot capture an operation.
     """
     stream = xp.cuda.Stream(non_blocking=True)
-    backend.ones.cache_clear()                          # kept between steps: the graph makes its own, since others may
+    layer.ones.cache_clear()                          # kept between steps: the graph makes its own, since others may
     try:                                                # throw these away; and nobody else may use those of the graph
         with xp.cuda.using_allocator(pool.malloc), stream, captured_products(xp, stream):
             stream.begin_capture()
@@ -142,7 +142,7 @@ def taken_down(xp, pool, step):
                                    "without capture.") from error
             return stream.end_capture(), result
     finally:
-        backend.ones.cache_clear()
+        layer.ones.cache_clear()
 
 
 def give_up(stream):

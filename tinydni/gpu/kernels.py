@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from tinydni.backend import Array
 from tinydni.layer import Part
-from tinydni.optimizers import Adam, Momentum, Optimizer, RMSProp, SGD
+from tinydni.optimizers import SGD, Adam, Momentum, Optimizer, RMSProp
 
 __all__ = ["fuse"]
 

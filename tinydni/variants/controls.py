@@ -6,7 +6,7 @@ from typing import Any
 
 from tinydni.activations import Softmax
 from tinydni.backend import Array
-from tinydni.checks import (check_context, check_positive_int, check_range, check_same_shape)
+from tinydni.checks import check_context, check_positive_int, check_range, check_same_shape
 from tinydni.layer import Layer
 from tinydni.optimizers import Optimizer
 from tinydni.synthesizers import Synthesizer

@@ -7,7 +7,7 @@ from tinydni.algorithms import Algorithm
 from tinydni.backend import Array
 from tinydni.dni import Network
 from tinydni.layer import Layer, Shape
-from tinydni.optimizers import as_optimizer, Optimizer
+from tinydni.optimizers import Optimizer, as_optimizer
 from tinydni.synthesizers import Synthesizer
 
 __all__ = ["FullUnlock", "full_unlock"]

@@ -8,7 +8,7 @@ from tinydni.backend import Array, asarray
 from tinydni.dni import to_dh
 from tinydni.layer import Layer
 from tinydni.losses import Loss
-from tinydni.optimizers import as_optimizer, Optimizer
+from tinydni.optimizers import Optimizer, as_optimizer
 from tinydni.recurrent_dni import Boundary, RecurrentModule, RecurrentNetwork, Window
 from tinydni.synthesizers import Synthesizer
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from tinydni.activations import Softmax
-from tinydni.backend import Array, batch_sum
+from tinydni.backend import Array
 from tinydni.checks import check_context, check_features, check_generator, check_positive_int
-from tinydni.layer import Layer
+from tinydni.layer import Layer, batch_sum
 from tinydni.synthesizers import Synthesizer
 
 __all__ = ["VirtualMLP"]
