@@ -1,4 +1,4 @@
-"""Gradient checks: is what `backward` says what `forward` does?
+"""Gradient checks: whether `backward` says what `forward` does.
 
     assert_gradients(Linear(5, 4, rng), (6, 5))                 a layer, at a random x of that shape
     assert_gradients(SoftmaxCrossEntropy(), logits, labels)     a loss
@@ -9,8 +9,13 @@ gradients where one can find them: the names in `parameters`, the gradient of `W
 `params` and `grads`. No base class is needed.
 """
 
-from tinydni.gradcheck.checker import (assert_gradients, check, check_layer, check_loss,
-                                       check_synthesizer)
+from tinydni.gradcheck.checker import (
+                                       assert_gradients,
+                                       check,
+                                       check_layer,
+                                       check_loss,
+                                       check_synthesizer,
+)
 from tinydni.gradcheck.contract import ContractError
 from tinydni.gradcheck.gradient_report import ArrayReport, GradientError, Report
 from tinydni.gradcheck.numerical_gradient import Settings

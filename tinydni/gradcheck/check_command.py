@@ -13,70 +13,42 @@ from tinydni.gradcheck.gradient_report import Report
 from tinydni.gradcheck.student_file import UsageError
 
 
-def run_check(target: str, args: dict | None = None, inputs: list | tuple | None = None,
-              is_loss: bool = False, target_kind: str | None = None, context: tuple | None = None,
-              between: tuple | None = None, seed: int = 0) -> Report:
+def run_check(target: str, args: dict, inputs: list, is_loss: bool = False,
+              target_kind: str | None = None, context: tuple | None = None,
+              between: tuple = (None, None), seed: int = 0) -> Report:
     """Check one class of a file, at random inputs.
 
-    Parameters
-    ----------
-    target : str
-        "FILE.py:ClassName".
-    args : dict, optional
-        The arguments of its constructor.
-    inputs : tuple of int, or list of (shape, low, high)
-        The shape of x (of the prediction for a loss, of h for a synthesizer); or of every input,
-        and where to draw it from: whole numbers, floats, or None for normal ones.
-    is_loss : bool
-        It is a loss.
-    target_kind : str, optional
-        The target of a loss: "labels", "one-hot", "bits" or "values"; by default what the name of
-        the class suggests.
-    context : tuple of int, optional
-        The shape of the context of a synthesizer.
-    between : (float, float), optional
-        Where to draw inputs that say nothing else.
-    seed : int
-        Of all random numbers.
+    target: "FILE.py:ClassName"    args: the arguments of its constructor
+    inputs: (shape, low, high) of each; where low is None, they are drawn from `between`
+    is_loss: it is a loss; target_kind: what its target holds, by default what its name suggests
+    context: the shape of the context of a synthesizer    seed: of all random numbers
 
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    UsageError
-        No check could be made; the message says why, in a sentence.
+    Raises UsageError, in a sentence, if no check could be made.
     """
     rng = np.random.default_rng(seed)
     path, cls = student_file.load(target)
-    thing = student_file.construct(path, cls, args or {}, rng)
-    if not inputs:
-        raise UsageError("--input is missing: the shape of the input, such as --input 6,5.")
-    inputs = [(inputs, None, None)] if isinstance(inputs, tuple) else inputs
+    thing = student_file.construct(path, cls, args, rng)
     if not is_loss and hasattr(thing, "backward") and takes_no_argument(thing.backward):
         raise UsageError(f"{cls.__name__}.backward takes no argument. If it is a loss, add --loss; "
                          "the backward of a layer takes dy.")
-    low, high = between or (None, None)
-    drawn = [random_inputs.draw(*((shape, low, high) if given[0] is None else (shape, *given)), rng)
-             for shape, *given in inputs]
+    drawn = [random_inputs.draw(shape, between if low is None else (low, high), rng)
+             for shape, low, high in inputs]
+    shapes = [shape for shape, _, _ in inputs]
     try:
         with student_file.own_errors_named(path, "the check"):
-            if is_loss:
-                kind = target_kind or random_inputs.kind_for(cls.__name__)
-                labels = random_inputs.draw_target(kind, inputs[0][0], rng)
-                report = check_loss(thing, *(drawn if drawn[1:] else (*drawn, labels)), rng=rng)
-                if not drawn[1:]:
-                    report.notes.append(f"the target holds random {kind} (--target {kind}).")
-            else:
-                report = check(thing, *drawn, *([context] if context else []), rng=rng)
-    except UsageError as error:
-        hint = (f"\nThe input has shape {' and '.join(str(shape) for shape, *_ in inputs)}: does it "
-                "fit the arguments?") if "forward" in str(error) else ""
-        raise UsageError(f"{error}{hint}") from error
+            if not is_loss:
+                return check(thing, *drawn, *([context] if context else []), rng=rng)
+            if drawn[1:]:
+                return check_loss(thing, drawn[0], drawn[1], rng)
+            kind = target_kind or random_inputs.kind_for(cls.__name__)
+            labels = random_inputs.draw_target(kind, shapes[0], rng)
+            report = check_loss(thing, drawn[0], labels, rng)
+            report.notes.append(f"the target holds random {kind} (--target {kind}).")
+            return report
     except (TypeError, ValueError) as error:    # what the check itself says, as a ContractError
-        raise UsageError(str(error)) from error
-    return report
+        hint = (f"\nThe input has shape {' and '.join(map(str, shapes))}: does it fit the "
+                "arguments?") * (isinstance(error, UsageError) and "forward" in str(error))
+        raise UsageError(f"{error}{hint}") from error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,8 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the class is a loss; --input is its prediction's shape")
     add("--target", dest="target_kind", choices=random_inputs.KINDS,
         help="what the target of a loss holds (default: what the name of the class suggests)")
-    add("--context", type=shape, metavar="SHAPE", help="shape of the context of a synthesizer")
-    add("--between", type=interval, metavar="LOW,HIGH",
+    add("--context", type=lambda text: one_input(text)[0], metavar="SHAPE",
+        help="shape of the context of a synthesizer")
+    add("--between", type=interval, default=(None, None), metavar="LOW,HIGH",
         help="draw the inputs uniformly from here, such as 0.1,0.9 (default: normal)")
     add("--seed", type=seed, default=0, help="seed of all random numbers (default 0)")
 
@@ -130,12 +103,7 @@ def one_input(text):
     try:
         return random_inputs.parse(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}; got {text!r}") from error
-
-
-def shape(text):
-    """Read --context."""
-    return one_input(text)[0]
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def interval(text):
@@ -143,8 +111,8 @@ def interval(text):
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        low, high = 0.0, 0.0
-    if not low < high or not np.isfinite([low, high]).all():
+        low = high = 0.0
+    if not -np.inf < low < high < np.inf:
         raise argparse.ArgumentTypeError("an interval is LOW,HIGH, such as 0.1,0.9; "
                                          f"got {text!r}")
     return low, high

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinydni.gradcheck import contract, contract_violations
-from tinydni.gradcheck.calls import LayerCall, LossCall, SynthesizerCall
+from tinydni.gradcheck.calls import Call
 from tinydni.gradcheck.compare import check_gradient, other_batch_size
 from tinydni.gradcheck.contract import ContractError
 from tinydni.gradcheck.gradient_report import GradientError, Report
@@ -13,9 +13,11 @@ from tinydni.gradcheck.numerical_gradient import Settings
 from tinydni.gradcheck.parameters import declaration
 from tinydni.gradcheck.subject import Subject, TransposedError
 
+Random = np.random.Generator | None
 
-def check_layer(layer: Any, *inputs: Any, state: Any = None,
-                rng: np.random.Generator | None = None, **settings: Any) -> Report:
+
+def check_layer(layer: Any, *inputs: Any, state: Any = None, rng: Random = None,
+                **settings: Any) -> Report:
     """Check dx and the gradient of every parameter of a layer.
 
     s = sum(dy · forward(x)) for a random dy, and for each array a and three random directions v
@@ -27,7 +29,7 @@ def check_layer(layer: Any, *inputs: Any, state: Any = None,
     Parameters
     ----------
     layer : object
-        It has `forward(x, ...)` and `backward(dy, ...)`, with one or several inputs and outputs.
+        y = forward(x, ...), dx = backward(dy, ...), with one or several inputs and outputs.
     *inputs : array or tuple of int
         x (N, ...), or its shape; then x is drawn. Whole numbers have no gradient.
     state : array or tuple of int, optional
@@ -40,7 +42,7 @@ def check_layer(layer: Any, *inputs: Any, state: Any = None,
     Returns
     -------
     Report
-        It is true of `report.ok`, and `print(report)` says the rest.
+        All is right if `report.ok`; `print(report)` says the rest.
 
     Raises
     ------
@@ -61,28 +63,25 @@ def check_layer(layer: Any, *inputs: Any, state: Any = None,
     'dx is 2 times too small everywhere: looks like a constant factor that is missing.'
     """
     contract.require(layer)
-    rng = rng or np.random.default_rng(0)
     inputs = inputs if state is None else (*inputs, state)
-    needed, named, more = contract.arguments_of(layer.forward)
-    if not inputs or not len(needed) <= len(inputs) or len(inputs) > len(named) and not more:
-        takes = ", ".join(named) or "nothing"
-        raise TypeError(f"{type(layer).__name__}.forward takes {takes}; got {len(inputs)} "
-                        f"input{'s' * (len(inputs) != 1)}. (The backward of a loss takes no "
-                        "argument.)")
-    names = named + [f"x{i + 1}" for i in range(len(named), len(inputs))]
-    call = LayerCall(**{name: as_input(value, name, rng)
-                        for name, value in zip(names, inputs, strict=False)})
-    return run(layer, call, rng, Settings(**settings))
+    needed, names, more = contract.arguments_of(layer.forward)
+    n = len(inputs)
+    if not n or n < len(needed) or n > len(names) and not more:
+        takes = ", ".join(names) or "nothing"
+        raise TypeError(f"{type(layer).__name__}.forward takes {takes}; got {n} "
+                        f"input{'s' * (n != 1)}. (The backward of a loss takes no argument.)")
+    names += [f"x{i + 1}" for i in range(len(names), n)]
+    return run(layer, dict(zip(names, inputs, strict=False)), {}, rng, settings)
 
 
-def check_loss(loss: Any, prediction: Any, target: Any, rng: np.random.Generator | None = None,
+def check_loss(loss: Any, prediction: Any, target: Any, rng: Random = None,
                **settings: Any) -> Report:
     """Check dprediction of a loss, and that the loss is a mean over the batch.
 
     Parameters
     ----------
     loss : object
-        It has `forward(prediction, target)` and `backward()`.
+        loss = forward(prediction, target), dprediction = backward().
     prediction, target : array or tuple of int
         (N, ...), or their shapes. The target is not differentiated.
     rng, **settings
@@ -101,21 +100,18 @@ def check_loss(loss: Any, prediction: Any, target: Any, rng: np.random.Generator
     if not contract.takes_no_argument(loss.backward):
         raise ContractError(f"{type(loss).__name__}.backward takes an argument; that of a loss "
                             "takes none and returns the gradient at what forward saw last.")
-    rng = rng or np.random.default_rng(0)
-    call = LossCall(as_input(prediction, "prediction", rng), as_input(target, "target", rng))
-    if call.inputs["prediction"].dtype.kind != "f":
-        raise TypeError("prediction holds whole numbers, which have no gradient; give floats.")
-    return run(loss, call, rng, Settings(**settings))
+    how = {"differentiated": ("prediction",), "output": "loss", "upstream": None}
+    return run(loss, {"prediction": prediction, "target": target}, how, rng, settings)
 
 
-def check_synthesizer(synthesizer: Any, h: Any, context: Any = None,
-                      rng: np.random.Generator | None = None, **settings: Any) -> Report:
+def check_synthesizer(synthesizer: Any, h: Any, context: Any = None, rng: Random = None,
+                      **settings: Any) -> Report:
     """Check the gradients of a synthesizer's own parameters; nothing flows from it into h.
 
     Parameters
     ----------
     synthesizer : object
-        It has `forward(h, context)` and `backward(ddelta_hat)`.
+        delta_hat = forward(h, context), backward(ddelta_hat).
     h, context : array or tuple of int
         (N, H) and (N, C), or their shapes; the context may be None.
     rng, **settings
@@ -130,26 +126,19 @@ def check_synthesizer(synthesizer: Any, h: Any, context: Any = None,
     ContractError, TypeError, ValueError
         As `check_layer`.
     """
-    rng = rng or np.random.default_rng(0)
-    context = None if context is None else as_input(context, "context", rng)
-    call = SynthesizerCall(as_input(h, "h", rng), context)
-    return run(synthesizer, call, rng, Settings(**settings))
+    how = {"differentiated": (), "output": "delta_hat", "upstream": "ddelta_hat"}
+    return run(synthesizer, {"h": h, "context": context}, how, rng, settings)
 
 
-def check(thing: Any, *inputs: Any, rng: np.random.Generator | None = None,
-          **settings: Any) -> Report:
+def check(thing: Any, *inputs: Any, rng: Random = None, **settings: Any) -> Report:
     """Check a layer (x, ...), a loss (prediction, target) or a synthesizer (h, context).
 
     A loss is known by a backward without argument, a synthesizer by its method `learn`.
 
     Parameters
     ----------
-    thing : object
-        What is checked.
-    *inputs : array or tuple of int
-        What forward takes, or shapes.
-    rng, **settings
-        As for `check_layer`.
+    thing, *inputs, rng, **settings
+        As for `check_layer`, `check_loss` and `check_synthesizer`.
 
     Returns
     -------
@@ -167,17 +156,16 @@ def check(thing: Any, *inputs: Any, rng: np.random.Generator | None = None,
             raise TypeError(f"{name}.backward takes no argument, as that of a loss, and a loss is "
                             f"checked with a prediction and a target; got {n} inputs. (The "
                             "backward of a layer takes dy.)")
-        return check_loss(thing, *inputs, rng=rng, **settings)
+        return check_loss(thing, inputs[0], inputs[1], rng, **settings)
     if hasattr(thing, "learn"):
         if n not in (1, 2):
             raise TypeError(f"{name} is a synthesizer, checked with h and a context (or None); got "
                             f"{n} inputs.")
-        return check_synthesizer(thing, *inputs, rng=rng, **settings)
+        return check_synthesizer(thing, inputs[0], inputs[1] if n == 2 else None, rng, **settings)
     return check_layer(thing, *inputs, rng=rng, **settings)
 
 
-def assert_gradients(thing: Any, *inputs: Any, rng: np.random.Generator | None = None,
-                     **settings: Any) -> None:
+def assert_gradients(thing: Any, *inputs: Any, rng: Random = None, **settings: Any) -> None:
     """Raise GradientError unless all gradients are found right.
 
     Parameters
@@ -206,6 +194,21 @@ def assert_gradients(thing: Any, *inputs: Any, rng: np.random.Generator | None =
         raise GradientError(report)
 
 
+def run(thing, inputs, how, rng, settings):
+    """Check one object that is called in one way: `how` is for `Call`."""
+    contract.require(thing)
+    rng = rng or np.random.default_rng(0)
+    inputs = {name: value if value is None else as_input(value, name, rng)
+              for name, value in inputs.items()}
+    if how.get("output") == "loss" and inputs["prediction"].dtype.kind != "f":
+        raise TypeError("prediction holds whole numbers, which have no gradient; give floats.")
+    with np.errstate(all="ignore"):         # what is not finite is reported by name
+        try:
+            return examine(Subject(thing, Call(inputs, **how), rng, Settings(**settings)))
+        except TransposedError as error:
+            return Report(type(thing).__name__, problems=[str(error)])
+
+
 def as_input(value, name, rng):
     """Return an array in float64 (whole numbers stay), or one drawn at random for a shape."""
     if isinstance(value, tuple) and value and all(isinstance(n, (int, np.integer)) for n in value):
@@ -214,22 +217,12 @@ def as_input(value, name, rng):
         return rng.standard_normal(value)
     array = contract.to_host(value, name) if hasattr(value, "dtype") else np.asarray(value)
     if array.dtype.kind not in "fiub" or array.size == 0:
-        raise TypeError(f"{name} must be an array of numbers, or a shape as a tuple; got {value!r}.")
+        raise TypeError(f"{name} must be an array of numbers, or a shape as a tuple; "
+                        f"got {value!r}.")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite; got "
                          f"{contract_violations.first_not_finite(name, array)}.")
     return array.astype(np.float64) if array.dtype.kind == "f" else array
-
-
-def run(thing, call, rng, settings):
-    """Check one object that is called in one way."""
-    contract.require(thing)
-    with np.errstate(all="ignore"):         # what is not finite is reported by name
-        try:
-            subject = Subject(thing, call, rng, settings)
-        except TransposedError as error:
-            return Report(type(thing).__name__, problems=[str(error)])
-        return examine(subject)
 
 
 def examine(subject):
@@ -238,42 +231,42 @@ def examine(subject):
         raise ContractError(f"{subject.name} has no parameters, so there is nothing to check. Name "
                             'its learned arrays: parameters = ("W", "b").')
     unregistered, idle = contract_violations.unregistered(subject)
-    report = Report(subject.name, notes=notes(subject, idle))
+    report = Report(subject.name)
     obstacle = contract_violations.obstacle(subject)
     if obstacle:
         report.problems.append(obstacle)
         return report
     report.problems += contract_violations.changed_arrays(subject) + unregistered
-    if isinstance(subject.call, LossCall):
+    if subject.call.output == "loss":
         report.problems += contract_violations.not_a_mean(subject)
     report.arrays = [check_gradient(subject, name, subject.claimed[name])
                      for name in subject.names()]
     if report.ok:
         report.problems += (contract_violations.memory_order(subject)
                             or other_batch_size(subject))
-    elif subject.moved:
-        report.notes.append("parameters that start all zero or all one are checked at random "
-                            f"values nearby: {', '.join(subject.moved)}.")
+    report.notes += notes(subject, idle, report.ok)
     return report
 
 
-def notes(subject, idle):
+def notes(subject, idle, ok):
     """List what a reader should know about the check, though nothing of it is wrong."""
-    found, call, inputs = [], subject.call, subject.inputs
-    whole = [name for name in inputs if inputs[name] is not None and inputs[name].dtype.kind != "f"]
-    if isinstance(call, LayerCall):
+    call, found = subject.call, []
+    if call.output not in ("loss", "delta_hat"):
         if not subject.slots:
-            found.append("it has no parameters, so only "
-                         f"{', '.join(map(subject.gradient_name, call.differentiated))} is checked.")
-        found += [f"{name} holds whole numbers, so d{name} is not checked." for name in whole]
-    if isinstance(call, SynthesizerCall) and call.passed_down:
+            checked = " and ".join(map(subject.gradient_name, call.differentiated))
+            found.append(f"it has no parameters, so only {checked} is checked.")
+        found += [f"{name} holds whole numbers, so d{name} is not checked."
+                  for name in subject.inputs if name not in call.differentiated]
+    if call.output == "delta_hat" and call.returned:
         found.append("backward returned something; a synthesizer passes nothing down.")
-    own = [slot.name for slot in subject.slots.values() if len(slot.steps) == 1]
+    own = tuple(slot.name for slot in subject.slots.values() if len(slot.steps) == 1)
     if own and declaration(subject.fresh)[0] is None:
-        names = "".join(f'"{name}", ' for name in own)
         found.append("its parameters are taken to be those that backward sets a gradient of. Name "
-                     f"them in the class: parameters = ({names.rstrip(', ' if own[1:] else ' ')}).")
+                     f"them in the class: parameters = {own!r}.".replace("'", '"'))
     if idle:
         found.append("kept, but not named in `parameters`, so neither learned nor checked: "
                      f"{', '.join(idle)}.")
+    if subject.moved and not ok:
+        found.append("parameters that start all zero or all one are checked at random values "
+                     f"nearby: {', '.join(subject.moved)}.")
     return found

@@ -22,18 +22,17 @@ def require(thing):
 
 
 def arguments_of(method):
-    """Name the positional arguments of a method: (those without a default, all, whether *args)."""
+    """Return the positional arguments of a method: (those needed, all, whether it takes *args)."""
     named = inspect.signature(method).parameters.values()
-    positional = [p for p in named if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return ([p.name for p in positional if p.default is p.empty], [p.name for p in positional],
+    places = [p for p in named if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return ([p.name for p in places if p.default is p.empty], [p.name for p in places],
             any(p.kind is p.VAR_POSITIONAL for p in named))
 
 
 def takes_no_argument(method):
-    """Tell whether a method can only be called without an argument, as the backward of a loss."""
-    return not arguments_of(method)[0] and all(
-        p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-        for p in inspect.signature(method).parameters.values())
+    """Tell whether a method needs no argument, as backward of a loss."""
+    return all(p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+               for p in inspect.signature(method).parameters.values())
 
 
 def is_floats(value):
@@ -43,15 +42,15 @@ def is_floats(value):
 
 def to_device(thing, array, layout="C"):
     """Copy a host array to the backend of `thing`, in rows ("C"), columns ("F") or with gaps."""
-    if layout == "gaps":
-        array = np.repeat(array, 2, axis=-1)[..., ::2] if array.ndim else array
+    if layout == "gaps" and array.ndim:
+        array = np.repeat(array, 2, axis=-1)[..., ::2]
     else:
-        array = np.array(array, order=layout)
+        array = np.array(array, order="F" if layout == "F" else "C")
     return backend.asarray(getattr(thing, "xp", np), array)
 
 
 def to_host(value, source):
-    """Turn what a method returned into a NumPy array; raise ContractError if it holds no floats."""
+    """Return what a method returned as a NumPy array; raise ContractError if that is no array."""
     if value is None:
         raise ContractError(f"{source} returned nothing; is its last line a `return`?")
     if not hasattr(value, "dtype") and not isinstance(value, (int, float)):

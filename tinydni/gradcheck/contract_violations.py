@@ -4,11 +4,19 @@ import numpy as np
 
 from tinydni.gradcheck.contract import is_floats, to_device, to_host
 from tinydni.gradcheck.float64_copies import copied
-from tinydni.gradcheck.parameters import (attributes, declaration, follow, library_slots, objects,
-                                          unchanged, with_gradient)
+from tinydni.gradcheck.parameters import (
+    attributes,
+    declaration,
+    follow,
+    library_slots,
+    objects,
+    unchanged,
+    with_gradient,
+)
 
 LEARNED = {"w", "b", "u", "v", "bias", "biases", "weight", "weights", "kernel", "kernels", "gamma",
            "beta", "scale", "shift", "alpha", "slope", "theta", "filters"}
+LAYOUTS = {"F": "column by column (order F)", "gaps": "with gaps, as a slice"}
 
 
 def obstacle(subject):
@@ -19,10 +27,8 @@ def obstacle(subject):
                 f"used? Look for astype, dtype= or np.float32; {name} should have the dtype of its "
                 "input.")
     if not np.isfinite(y).all():
-        return (f"forward returns {first_not_finite(name, y)}, so there is no gradient to "
-                "compare.")
-    again = subject.forward_from(subject.start)
-    if not np.allclose(y, again, rtol=1e-12, atol=0):
+        return f"forward returns {first_not_finite(name, y)}, so there is no gradient to compare."
+    if not np.allclose(y, subject.forward_from(subject.start), rtol=1e-12, atol=0):
         return (f"forward returns another {name} for the same input: it depends on random numbers. "
                 "Draw them from a numpy.random.Generator that the object keeps (self.rng = rng), "
                 "and the check can repeat them.")
@@ -40,17 +46,18 @@ def changed_arrays(subject):
     thing, call = copied(subject.start), subject.call
     arguments = {name: None if array is None else to_device(thing, array)
                  for name, array in subject.inputs.items()}
-    dys = call.on_device(thing, subject.dy, "C")
+    dys = call.on_device(thing, subject.dy)
     watched = {**arguments, **{call.upstream + i * "'": dy for i, dy in enumerate(dys)},
                **{name: slot.array(thing) for name, slot in subject.slots.items()}}
-    before = snapshot(watched)
-    call.forward(thing, arguments)
-    between = snapshot(watched)
-    call.backward(thing, dys)
-    after = snapshot(watched)
-    return ([complaint("forward", name, name in subject.slots) for name in changed(before, between)]
-            + [complaint("backward", name, name in subject.slots)
-               for name in changed(between, after)])
+    watched = {name: array for name, array in watched.items() if array is not None}
+    found = []
+    for method, run in (("forward", lambda: call.forward(thing, arguments)),
+                        ("backward", lambda: call.backward(thing, dys))):
+        before = {name: to_host(array, name).copy() for name, array in watched.items()}
+        run()
+        found += [complaint(method, name, name in subject.slots) for name in watched
+                  if not np.array_equal(before[name], to_host(watched[name], name), equal_nan=True)]
+    return found
 
 
 def complaint(method, name, is_parameter):
@@ -61,19 +68,6 @@ def complaint(method, name, is_parameter):
     return (f"{method} writes into {name}. The array belongs to the caller, who may still need it: "
             f"make a new array, or work on {name}.copy().")
 
-
-def snapshot(arrays):
-    """Copy the arrays to the host."""
-    return {name: to_host(array, name).copy()
-            for name, array in arrays.items() if array is not None}
-
-
-def changed(old, new):
-    """List the names of the arrays that differ."""
-    return [name for name in old if not np.array_equal(old[name], new[name], equal_nan=True)]
-
-
-# a loss that is a sum
 
 def not_a_mean(subject):
     """Say whether a loss is a sum over the batch: it doubles when every example comes twice."""
@@ -90,31 +84,27 @@ def not_a_mean(subject):
     return []
 
 
-# the order in memory
-
 def memory_order(subject):
     """Say what depends on how x or dy lie in memory, by columns or with gaps."""
-    found = []
-    for layout, meaning in (("F", "column by column (order F)"), ("gaps", "with gaps, as a slice")):
-        doing = "forward"
+    for layout, meaning in LAYOUTS.items():
+        found, what = [], next(iter(subject.inputs))
         try:
-            if not close_to(subject.forward_from(subject.start, layout), subject.y):
+            if not same(subject.forward_from(subject.start, layout), subject.y):
                 found.append("forward returns another result")
-            doing = "backward"
-            other = subject.gradients(layout=layout)
-            found += [f"{subject.gradient_name(name)} is another" for name in other
-                      if not close_to(other[name], subject.claimed[name])]
+            else:
+                what, other = subject.call.upstream, subject.gradients(layout=layout)
+                found += [f"{subject.gradient_name(name)} is another" for name in other
+                          if not same(other[name], subject.claimed[name])]
         except Exception as error:
-            found.append(f"{doing} fails ({type(error).__name__}: {error})")
+            found.append(f"it fails ({type(error).__name__}: {error})")
         if found:
-            what = "x lies" if found[0].startswith("forward") else f"{subject.call.upstream} lies"
-            return [f"{found[0]} when {what} {meaning} in memory: the same numbers in another "
+            return [f"{found[0]} when {what} lies {meaning} in memory: the same numbers in another "
                     'place. Look for order="K" or "A", frombuffer, as_strided and .data.']
     return []
 
 
-def close_to(a, b):
-    """Tell whether two arrays are equal but for rounding; None is close to None."""
+def same(a, b):
+    """Tell whether two arrays are equal but for rounding; None is like None."""
     if a is None or b is None:
         return a is b
     return a.shape == b.shape and bool(np.all(np.abs(a - b) <= 1e-9 * np.abs(b).max(initial=0)))
@@ -125,38 +115,38 @@ def close_to(a, b):
 def unregistered(subject):
     """Return (what is wrong, names of the rest) about arrays that stay and are not registered."""
     wrong, rest, told = [], [], []
-    registered = [slot.array(subject.fresh) for slot in subject.slots.values()]
+    arrays = [slot.array(subject.fresh) for slot in subject.slots.values()]
     places = {place for slot in subject.slots.values() for place in (slot.steps, *slot.gradients)}
     for label, steps, item in objects(subject.fresh):
         if any(steps[:len(root)] == root for root in told):
             continue
         if library_slots(label, steps, item) is not None:
             told.append(steps)          # it says itself what is in the layers inside it
-        with_one = with_gradient(follow(subject.warmed, steps) or item, item)
+        graded = with_gradient(follow(subject.warmed, steps), item)
         for name, value in attributes(item).items():
-            if ((*steps, name) in places or name in getattr(item, "buffers", ())
-                    or not (is_floats(value) and value.ndim or name in with_one)
-                    or not unchanged(follow(subject.start, steps), name, value)
-                    or any(np.may_share_memory(value, array) for array in registered)):
-                continue
-            sentence = why_wrong(subject, item, steps, name, with_one)
-            (wrong if sentence else rest).append(sentence or label + name)
+            if ((name in graded or is_floats(value) and value.ndim)
+                    and (*steps, name) not in places and name not in getattr(item, "buffers", ())
+                    and unchanged(follow(subject.start, steps), name, value)
+                    and not any(np.may_share_memory(value, array) for array in arrays)):
+                reason = why_wrong(subject, item, steps, name, graded)
+                (wrong if reason else rest).append(reason or label + name)
     return wrong, rest
 
 
-def why_wrong(subject, item, steps, name, with_one):
+def why_wrong(subject, item, steps, name, graded):
     """Say why an array that is not registered should be, or None."""
     where, declared = declaration(item)
-    named = f"is not named in `{where or 'parameters'}`, so it is never learned"
-    if name in with_one:
-        return f"{name} {named}, though backward sets {with_one[name]}. Name it there."
-    looks_learned = name.lower().strip("_0123456789") in LEARNED or name[:1] in "Wb" and len(name) < 4
-    if not looks_learned or where and not len(declared):
+    said = f"{name} is not named in `{where or 'parameters'}`, so it is never learned"
+    if name in graded:
+        return f"{said}, though backward sets {graded[name]}. Name it there."
+    short = name.lower().strip("_0123456789")
+    if where and not len(declared) or short not in LEARNED and not (
+            short[:1] in tuple("wb") and len(name) < 4):
         return None
     thing = copied(subject.start)
     array = follow(thing, (*steps, name))
     array += 1e-3 * subject.rng.standard_normal(array.shape)
     if np.array_equal(subject.forward(thing, subject.inputs), subject.y):
         return None
-    return (f"{name} {named}, though {subject.call.output} depends on it, and backward sets no "
-            f'd{name}. Name it there; if it is a constant, say so: buffers = ("{name}",).')
+    return (f"{said}, though {subject.call.output} depends on it, and backward sets no d{name}. "
+            f'Name it there; if it is a constant, say so: buffers = ("{name}",).')

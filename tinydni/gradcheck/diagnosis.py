@@ -3,44 +3,57 @@
 import numpy as np
 
 from tinydni.gradcheck import proportional
+from tinydni.gradcheck.contract import is_floats
 from tinydni.gradcheck.float64_copies import copied
 from tinydni.gradcheck.numerical_gradient import RIGHT
-from tinydni.gradcheck.parameters import attributes, is_floats, objects
+from tinydni.gradcheck.parameters import attributes, objects
 from tinydni.gradcheck.proportional import close
 
 
-def diagnose(subject, name, analytic, found):
+def diagnose(subject, name, got, found):
     """Return the first explanation that fits a gradient of the right shape, or "".
 
     What re-running the class decides comes first; what only the numbers suggest comes last.
     """
-    g = subject.gradient_name(name)
-    if fits(analytic, found):           # nothing but a small term can be missing
-        return (float32_inside(subject, name)
-                or f"As a whole {g} agrees to 1e-4: a small term is missing, or rounding disturbs "
-                   "the differences.")
-    return (never_set(subject, name, analytic)
-            or backward_draws(subject)
-            or old_copy(subject, name)
-            or forward_remembers(subject)
-            or kept_too_long(subject, name, analytic, found)
-            or wrong_axis(subject, name, analytic, found)
-            or ignores_upstream(subject, name, analytic)
-            or parameter_transposed(subject, name, found)
-            or float32_inside(subject, name)
-            or unused(subject, name, analytic, found)
-            or (f"{g} is zero everywhere: is it ever computed?" if not analytic.any() else "")
-            or same_as_upstream(subject, name, analytic)
-            or proportional.explain(g, analytic, found, subject.call.sizes(subject.y))
-            or "")
+    g, call = subject.gradient_name(name), subject.call
+    if fits(got, found):                # nothing but a small term can be missing
+        return float32_inside(subject, name) or (
+            f"As a whole {g} agrees to 1e-4: a small term is missing, or rounding disturbs the "
+            "differences.")
+    explanation = (
+        never_set(subject, name, got)
+        or backward_draws(subject)
+        or old_copy(subject, name)
+        or forward_remembers(subject)
+        or kept_too_long(subject, name, got, found)
+        or wrong_axis(subject, g, got, found)
+        or ignores_upstream(subject, name, got)
+        or parameter_transposed(subject, name, found)
+        or float32_inside(subject, name))
+    if explanation:
+        return explanation
+    if not got.any():
+        return f"{g} is zero everywhere: is it ever computed?"
+    if (np.abs(found.expected) <= found.noise).all():
+        return f"{call.output} does not change with {name}: does forward use it?"
+    if call.upstream and name in call.differentiated and np.array_equal(got, subject.dy):
+        return f"{g} is {call.upstream} unchanged: the layer's own derivative is missing."
+    return proportional.explain(g, got, found, call.sizes(subject.y)) or ""
 
 
-def wrong_shape(name, g, analytic, value):
+def fits(claimed, found):
+    """Tell whether another claim for the same gradient is what is expected, away from kinks."""
+    if claimed is None or claimed.size <= found.indices[-1] or not found.smooth.any():
+        return False
+    return close(claimed.reshape(-1)[found.indices][found.smooth], found.expected[found.smooth])
+
+
+def wrong_shape(name, g, got, value):
     """Return the sentences for a gradient that has another shape than its array."""
-    got, expected = analytic.shape, value.shape
+    n, got, expected = got.size, got.shape, value.shape
     if got == expected[::-1] and len(got) == 2:
         hint = "Looks transposed."
-    elif analytic.size == value.size:
+    elif n == value.size:
         hint = "The number of entries is right: is there an axis of size 1 too many or too few?"
     elif got[1:] == expected and len(got) == len(expected) + 1:
         hint = "Looks as if it still had the axis of the batch: sum over it, with .sum(axis=0)."
@@ -57,21 +70,19 @@ def kink(subject, name, found):
         return None
     k, value = np.flatnonzero(found.wrong)[0], subject.value(name)
     index = tuple(int(i) for i in np.unravel_index(found.indices[k], value.shape))
-    return (f"There is a kink near the input: at {name}{list(index)} = {value[index]:.4g} the slope "
-            f"is {found.left[k]:.4g} on one side and {found.right[k]:.4g} on the other, so "
+    return (f"There is a kink near the input: at {name}{list(index)} = {value[index]:.4g} the "
+            f"slope is {found.left[k]:.4g} on one side and {found.right[k]:.4g} on the other, so "
             "differences cannot tell which is meant. Move the input away from the kink (for ReLU "
             "away from 0) and check again.")
 
 
-def never_set(subject, name, analytic):
+def never_set(subject, name, got):
     """Compare with what was there before any pass."""
-    slot = subject.slots.get(name)
-    left = slot and slot.gradient(subject.fresh)
-    if left is not None and np.array_equal(left, analytic):
-        g = subject.gradient_name(name)
-        return (f"Looks as if backward never sets {g}: it still holds what it held before the "
-                "first backward pass.")
-    return None
+    left = name in subject.slots and subject.slots[name].gradient(subject.fresh)
+    if left is None or not np.array_equal(left, got):
+        return None
+    return (f"Looks as if backward never sets {subject.gradient_name(name)}: it still holds what "
+            "it held before the first backward pass.")
 
 
 def backward_draws(subject):
@@ -79,7 +90,7 @@ def backward_draws(subject):
     thing = copied(subject.start)
     subject.forward(thing, subject.inputs)
     before = subject.generators(thing)
-    subject.backward(thing, subject.call.on_device(thing, subject.dy, "C"))
+    subject.backward(thing, subject.call.on_device(thing, subject.dy))
     if subject.generators(thing) == before:
         return None
     return ("backward draws random numbers, so its mask is another than that of forward: keep that "
@@ -90,9 +101,9 @@ def old_copy(subject, name):
     """Tell whether the gradient is right at the first parameters and not at moved ones."""
     start = subject.moved_on(subject.start, subject.first)
     claimed = subject.gradients(start=start)[name]
-    if close(claimed.ravel(), subject.claimed[name].ravel()):
-        pass        # it does not feel the parameters: forward may use a copy
-    elif subject.numerical(name, start=start).along_directions(claimed, subject.rng)[0] != RIGHT:
+    feels = not close(claimed, subject.claimed[name])       # else forward may use a copy
+    if feels and subject.numerical(name, start=start).along_directions(
+            claimed, subject.rng)[0] != RIGHT:
         return None
     for parameter, value in subject.first.items():
         where = kept_values(subject, value)
@@ -100,10 +111,9 @@ def old_copy(subject, name):
             return (f"self.{where} is an old copy of {parameter}, made in the constructor or in an "
                     f"earlier pass: it does not follow when {parameter} is updated. Use "
                     f"{parameter} itself.")
-    if close(claimed.ravel(), subject.claimed[name].ravel()):
-        return None
-    return (f"{subject.gradient_name(name)} is right as long as no parameter changes: something "
-            "computed from a parameter is kept from the constructor or from an earlier pass.")
+    return feels and (
+        f"{subject.gradient_name(name)} is right as long as no parameter changes: something "
+        "computed from a parameter is kept from the constructor or from an earlier pass.")
 
 
 def kept_values(subject, value):
@@ -112,42 +122,41 @@ def kept_values(subject, value):
     return next((label + name for label, _, item in objects(subject.start)
                  for name, kept in attributes(item).items()
                  if is_floats(kept) and kept.size >= value.size > 1 and np.ptp(value)
-                 and not any(kept is array for array in own)
-                 and np.isin(value.ravel(), kept.ravel()).all()), None)
+                 and not any(kept is array for array in own) and np.isin(value, kept).all()), None)
 
 
 def forward_remembers(subject):
     """Compare the first forward pass of a fresh copy with the same pass after another one."""
-    first = subject.forward_from(subject.moved_on(subject.fresh))
-    second = subject.forward_from(subject.moved_on(subject.forwarded))
-    if subject.generators(subject.fresh)[0] or close(second.ravel(), first.ravel()):
+    first, second = (subject.forward_from(subject.moved_on(start, subject.second))
+                     for start in (subject.fresh, subject.forwarded))
+    if subject.generators(subject.fresh)[0] or close(second, first):
         return None
     return (f"forward returns another {subject.call.output} for the same input once it has seen "
             "another one: it keeps something from the earlier pass that it should compute anew.")
 
 
-def kept_too_long(subject, name, analytic, found):
+def kept_too_long(subject, name, got, found):
     """Run backward with less history; the first history that makes it right tells what was kept."""
-    g = subject.gradient_name(name)
+    g, slot = subject.gradient_name(name), subject.slots.get(name)
 
     def claim(start):
         try:
-            return subject.gradients(start=subject.moved_on(start), beside=False)[name]
-        except Exception:       # it needs the history that is left out here
+            start = subject.moved_on(start, subject.second)
+            return subject.gradients(start=start, beside=False)[name]
+        except Exception:               # it needs the history that is left out here
             return None
 
     if fits(claim(subject.warmed), found):
-        return (f"{g} is right as long as no other object of the class runs in between: two objects "
-                "share one cache. Keep what backward needs on self, not on the class or in a "
+        return (f"{g} is right as long as no other object of the class runs in between: two "
+                "objects share one cache. Keep what backward needs on self, not on the class or in a "
                 "global variable.")
-    without, slot = claim(subject.forwarded), subject.slots.get(name)
+    without = claim(subject.forwarded)
     if slot and fits(without, found):
         kept = slot.gradient(subject.warmed)
         said = f"{g} is right in the first backward pass and wrong in the second: "
-        if np.shape(kept) == analytic.shape and close((analytic - kept).ravel(), without.ravel()):
-            where = "self." + g if "." not in g else g
-            return (f"{said}it is added to what was there. Set it ({where} = ...) instead of adding "
-                    "to it.")
+        if np.shape(kept) == got.shape and close(got - kept, without):
+            return (f"{said}it is added to what was there. Set it "
+                    f"({'self.' * ('.' not in g)}{g} = ...) instead of adding to it.")
         return f"{said}backward keeps something from the pass before."
     if fits(claim(subject.fresh), found):
         return (f"{g} is right for the first input and wrong for the next: looks like a stale "
@@ -155,38 +164,28 @@ def kept_too_long(subject, name, analytic, found):
     return None
 
 
-def fits(claimed, found):
-    """Tell whether another claim for the same gradient is the numerical one, away from kinks."""
-    if claimed is None or claimed.size <= found.indices[-1] or not found.smooth.any():
-        return False
-    return close(claimed.reshape(-1)[found.indices][found.smooth], found.numerical[found.smooth])
-
-
-def wrong_axis(subject, name, analytic, found):
+def wrong_axis(subject, g, got, found):
     """Tell whether a bias is the sum of dy over another axis than it should be."""
-    dy, g = subject.dy, subject.gradient_name(name)
-    if analytic.ndim != 1 or dy.ndim < 2 or analytic.shape == dy.shape:
+    dy = subject.dy
+    if got.ndim != 1 or dy.ndim < 2:
         return None
-    sums = {axis: dy.sum(axis=tuple(i for i in range(dy.ndim) if i != axis))
-            for axis in range(dy.ndim) if dy.shape[axis] == analytic.size}
-    right = next((axis for axis, value in sums.items() if fits(value, found)), None)
-    wrong = next((axis for axis, value in sums.items() if close(value, analytic)), None)
-    if None in (right, wrong):
-        return None
-    axes = {axis: ", ".join(str(i) for i in range(dy.ndim) if i != axis) for axis in sums}
-    return (f"{g} is {subject.call.upstream} summed over the wrong axis: over axis {axes[wrong]}, "
-            f"where axis {axes[right]} belongs.")
+    others = {axis: tuple(i for i in range(dy.ndim) if i != axis) for axis in range(dy.ndim)
+              if dy.shape[axis] == got.size}
+    right = [over for over in others.values() if fits(dy.sum(axis=over), found)]
+    wrong = [over for over in others.values() if close(dy.sum(axis=over), got)]
+    return right and wrong and (
+        f"{g} is {subject.call.upstream} summed over the wrong axis: over axis "
+        f"{', '.join(map(str, wrong[0]))}, where axis {', '.join(map(str, right[0]))} belongs.")
 
 
-def ignores_upstream(subject, name, analytic):
+def ignores_upstream(subject, name, got):
     """Tell whether the gradient is the same for every upstream gradient."""
     upstream, g = subject.call.upstream, subject.gradient_name(name)
-    if upstream is None:
-        return None
     ones = np.ones_like(subject.dy)         # with dy = 1 everywhere, one that forgot dy is right
-    if not np.array_equal(subject.gradients(dy=ones)[name], analytic) or not analytic.any():
+    if upstream is None or not got.any() or not np.array_equal(
+            subject.gradients(dy=ones)[name], got):
         return None
-    if subject.numerical(name, ones).along_directions(analytic, subject.rng)[0] == RIGHT:
+    if subject.numerical(name, ones).along_directions(got, subject.rng)[0] == RIGHT:
         return (f"{g} is right for {upstream} = 1 only: looks as if backward ignores {upstream}. "
                 "Multiply by it.")
     return f"{g} is the same for every {upstream}: backward ignores {upstream}. Multiply by it."
@@ -206,29 +205,13 @@ def parameter_transposed(subject, name, found):
 
 def float32_inside(subject, name):
     """Move the array a hair: float64 sees 1e-10, float32 does not."""
-    output, value = subject.output_of(name), subject.value(name)
+    output, value = subject.numerical(name).output, subject.value(name)
     v = np.sqrt(np.mean(value ** 2)) * subject.rng.standard_normal(value.shape)
     change = abs(output(value + 1e-3 * v) - subject.y)
+    seen = 1e-7 * change > 1e-14 * abs(subject.y)           # what float64 would show
     lost = output(value + 1e-10 * v) == subject.y
-    seen = 1e-7 * change > 1e-14 * abs(subject.y)       # what float64 would show
-    if seen.any() and (seen & lost).sum() > seen.sum() / 2:
-        return (f"Looks like float32 used inside: {subject.call.output} does not feel a change of "
-                f"{name} by 1e-10. Look for astype, dtype= or np.float32, and compute in the dtype "
-                "of the input.")
-    return None
-
-
-def unused(subject, name, analytic, found):
-    """Tell whether the output does not depend on the array."""
-    if analytic.any() and (np.abs(found.numerical) <= 1e-6 * found.smallest).all():
-        return f"{subject.call.output} does not change with {name}: does forward use it?"
-    return None
-
-
-def same_as_upstream(subject, name, analytic):
-    """Tell whether dx is dy."""
-    dy = subject.call.upstream
-    if dy and name in subject.call.differentiated and np.array_equal(analytic, subject.dy):
-        return f"{subject.gradient_name(name)} is {dy} unchanged: the layer's own derivative is " \
-               "missing."
-    return None
+    if not seen.any() or (seen & lost).sum() <= seen.sum() / 2:
+        return None
+    return (f"Looks like float32 used inside: {subject.call.output} does not feel a change of "
+            f"{name} by 1e-10. Look for astype, dtype= or np.float32, and compute in the dtype of the "
+            "input.")

@@ -1,4 +1,4 @@
-"""Copies of what is checked, in float64, that can be experimented on without touching the original."""
+"""Copies of what is checked, in float64, that can be experimented on without touching it."""
 
 import copy
 import types
@@ -17,34 +17,18 @@ def copied(thing, as_double=False):
     """
     items = everything_inside(thing)
     memo = {id(item): item for item in items if isinstance(item, types.ModuleType)}
-    copy_arrays([item for item in items if type(item) is np.ndarray], as_double, memo)
+    sharing = {}
+    for array in items:
+        if type(array) is np.ndarray:
+            sharing.setdefault(id(root_of(array)), []).append(array)
+    for arrays in sharing.values():
+        memo.update(copies_of(arrays, as_double))
     try:
         return copy.deepcopy(thing, memo)
     except Exception as error:
         raise ContractError(f"{type(thing).__name__} cannot be copied ({error}), and the check "
                             "experiments on copies only. Keep files, locks and threads out of "
                             "it.") from error
-
-
-def copy_arrays(arrays, as_double, memo):
-    """Put copies of the arrays into `memo`; those that share memory do so afterwards."""
-    sharing = {}
-    for array in arrays:
-        sharing.setdefault(id(root_of(array)), []).append(array)
-    for views in sharing.values():
-        root = root_of(views[0])
-        together = len(views) > 1 and all(view.dtype == root.dtype for view in views)
-        memory = root.ravel(order="K") if together else None
-        if memory is not None:
-            memory = in_double(memory, as_double).copy()
-        for view in views:
-            if memory is None:
-                memo[id(view)] = in_double(view, as_double).copy(order="K")
-                continue
-            size = memory.itemsize // view.itemsize
-            start = view.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-            memo[id(view)] = np.ndarray(view.shape, memory.dtype, memory, start * size,
-                                        tuple(stride * size for stride in view.strides))
 
 
 def root_of(array):
@@ -55,9 +39,20 @@ def root_of(array):
     return root if root.flags.forc else array
 
 
-def in_double(array, as_double):
-    """Return the array, in float64 where it holds floats and that is asked for."""
-    return array.astype(np.float64) if as_double and is_floats(array) else array
+def copies_of(arrays, as_double):
+    """Return {id: copy} of arrays; those that are views of one memory stay so."""
+
+    def converted(array):
+        return array.astype(np.float64 if as_double and is_floats(array) else array.dtype)
+
+    root = root_of(arrays[0])
+    if len(arrays) == 1 or any(array.dtype != root.dtype for array in arrays):
+        return {id(array): converted(array) for array in arrays}
+    memory, first = converted(root.ravel(order="K")), root.__array_interface__["data"][0]
+    size = memory.itemsize // root.itemsize
+    return {id(array): np.ndarray(
+        array.shape, memory.dtype, memory, (array.__array_interface__["data"][0] - first) * size,
+        tuple(stride * size for stride in array.strides)) for array in arrays}
 
 
 def in_float64(thing):

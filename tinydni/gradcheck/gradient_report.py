@@ -7,7 +7,7 @@ from typing import NamedTuple
 class Entry(NamedTuple):
     """One entry of the analytic gradient (got) beside the numerical one (expected)."""
 
-    index: tuple
+    at: tuple
     got: float
     expected: float
     relative_error: float
@@ -18,11 +18,11 @@ class ArrayReport:
     """What was found about one gradient.
 
     gradient, shape: its name ("dW") and the shape it must have
-    relative_error: of the directional derivatives (of the worst entry, where entries had to be
-        compared); None where there was nothing to compare
+    relative_error: along directions (of the worst entry, where entries had to be compared); None
+        where there was nothing to compare
     message, diagnosis: what is wrong, and what looks like the reason; both "" if it is right
     entries: the worst entries; n_wrong of n_compared disagree
-    unsure: the differences cannot tell whether it is wrong
+    verdict: "" (right), "WRONG" or "CANNOT TELL"
     """
 
     gradient: str
@@ -33,35 +33,20 @@ class ArrayReport:
     entries: list = field(default_factory=list)
     n_wrong: int = 0
     n_compared: int = 0
-    unsure: bool = False
+    verdict: str = ""
 
     @property
     def ok(self) -> bool:
         """Whether it was found right."""
-        return not self.message
-
-    @property
-    def verdict(self) -> str:
-        """One of "", "WRONG" and "CANNOT TELL"."""
-        return "" if self.ok else "CANNOT TELL" if self.unsure else "WRONG"
+        return not self.verdict
 
 
 @dataclass(repr=False)
 class Report:
     """What a check found about one object. `print(report)` tells it all.
 
-    Attributes
-    ----------
-    ok : bool
-        All is right.
-    wrong : bool
-        Something is wrong. Neither is true where the differences cannot tell.
-    name : str
-        The class.
-    arrays : list of ArrayReport
-        One for each gradient.
-    problems, notes : list of str
-        What is wrong besides the gradients, and what else a reader should know.
+    name: the class    arrays: one ArrayReport for each gradient
+    problems: what is wrong besides the gradients    notes: what else a reader should know
     """
 
     name: str
@@ -76,7 +61,7 @@ class Report:
 
     @property
     def wrong(self) -> bool:
-        """Whether anything was found wrong."""
+        """Whether anything was found wrong; neither is true where differences cannot tell."""
         return bool(self.problems) or any(array.verdict == "WRONG" for array in self.arrays)
 
     def __str__(self) -> str:
@@ -86,10 +71,11 @@ class Report:
         if self.ok:
             said = [f"{self.name}: right. What backward says agrees with central differences in "
                     "float64."]
-        lines = said + [overview(array) for array in self.arrays]
-        for array in bad:
-            lines += table(array)
-        return "\n".join(lines + [f"Note: {note}" for note in self.notes])
+        said += [f"  {array.gradient:<16} {str(array.shape):<14} relative error "
+                 f"{shown_error(array.relative_error):<8} {array.verdict}".rstrip()
+                 for array in self.arrays]
+        said += [line for array in bad for line in table(array)]
+        return "\n".join(said + [f"Note: {note}" for note in self.notes])
 
     __repr__ = __str__
 
@@ -102,20 +88,14 @@ class GradientError(AssertionError):
         self.report = report
 
 
-def overview(array):
-    """Say in one line how good a gradient is."""
-    return (f"  {array.gradient:<16} {str(array.shape):<14} relative error "
-            f"{shown_error(array.relative_error):<8} {array.verdict}").rstrip()
-
-
 def table(array):
     """List the worst entries of one gradient, as lines."""
     if not array.entries:
         return []
     row = "  {:<16} {:>16} {:>16} {:>16}"
     return [row.format(array.gradient, "got", "expected", "relative error")] + [
-        row.format(str(index), shown(got, error), shown(expected, error), shown_error(error))
-        for index, got, expected, error in array.entries]
+        row.format(str(at), shown(got, error), shown(expected, error), shown_error(error))
+        for at, got, expected, error in array.entries]
 
 
 def shown(value, relative_error):

@@ -15,8 +15,8 @@ class Settings:
     Parameters
     ----------
     step : float, optional
-        The step of the differences, as a share of the spread of the array. By default it starts at
-        1e-5 and is fitted where the function is too steep or rounding too large for that.
+        The step of the differences, as a share of the spread of the array. By default 1e-5, and
+        fitted where the function is too steep or rounding too large for that.
     directions : int
         How many random directions to try for each array.
     tolerance : float
@@ -33,32 +33,22 @@ class Settings:
 
 @dataclass
 class Entries:
-    """An analytic gradient beside the numerical one, at some entries.
+    """The analytic gradient (got) beside the numerical one (expected), at K entries.
 
-    indices, analytic, numerical, error (K,): which entries (flat), the two values, and their
-    relative error    wrong, kink (K,): is it too large, and do the slopes on both sides disagree
-    left, right (K,): those slopes    smallest: the smallest gradient that can be resolved
+    indices, got, expected, error (K,): which entries (flat), both values, their relative error
+    wrong, smooth (K,): is the error too large, do the slopes left and right (K,) agree
+    noise: how far rounding may move what is expected
     """
 
     indices: np.ndarray
-    analytic: np.ndarray
-    numerical: np.ndarray
+    got: np.ndarray
+    expected: np.ndarray
     error: np.ndarray
     wrong: np.ndarray
-    kink: np.ndarray
+    smooth: np.ndarray
     left: np.ndarray
     right: np.ndarray
-    smallest: float
-
-    @property
-    def smooth(self):
-        """Where there is no kink."""
-        return ~self.kink
-
-    @property
-    def expected(self):
-        """The numerical gradient, which is what the analytic one should be."""
-        return self.numerical
+    noise: float
 
 
 class NumericalGradient:
@@ -73,8 +63,9 @@ class NumericalGradient:
 
     def __init__(self, output, at, dy, rounding, settings, work=1):
         self.output, self.at, self.dy, self.settings = output, at, dy, settings
-        self.rounding, self.tolerance = rounding, settings.tolerance
-        self.spread, self.fitted = spread(at), False
+        self.rounding, self.tolerance, self.fitted = rounding, settings.tolerance, False
+        size = np.std(at) or np.sqrt(np.mean(at ** 2))
+        self.spread = np.clip(size, 1e-3, 1.0) if size else 1.0     # what varies little bends fast
         self.step = (settings.step or 1e-5) * self.spread
         self.n_entries = min(at.size, settings.most_entries, max(20, WORK // max(work, 1)))
         self.y = output(at)
@@ -85,21 +76,21 @@ class NumericalGradient:
         """Return how far rounding may move a difference quotient."""
         return 2 * self.rounding / (step or self.step)
 
-    def relative_error(self, analytic, numerical, uncertainty):
-        """Return |analytic - numerical| / the larger one, or what can be resolved if that is more.
+    def relative_error(self, got, expected, uncertainty):
+        """Return |got - expected| / the larger one, or what can be resolved if that is more.
 
         It is above the tolerance where the two differ by more than the uncertainty.
         """
-        scale = np.maximum(np.abs(analytic), np.abs(numerical))
+        scale = np.maximum(np.abs(got), np.abs(expected))
         scale = np.maximum(scale, uncertainty / self.tolerance)
-        return np.abs(analytic - numerical) / np.where(scale > 0, scale, 1)
+        return np.abs(got - expected) / np.where(scale > 0, scale, 1)
 
-    def verdict(self, analytic, numerical, uncertainty):
-        """Tell RIGHT, WRONG or UNSURE."""
-        difference, scale = abs(analytic - numerical), max(abs(analytic), abs(numerical))
+    def verdict(self, got, expected, uncertainty):
+        """Return RIGHT, WRONG or UNSURE."""
+        difference, scale = abs(got - expected), max(abs(got), abs(expected))
         if difference <= self.tolerance * scale or scale * self.spread <= 10 * self.rounding:
             return RIGHT
-        if difference <= uncertainty and uncertainty <= 1e-3 * max(scale, self.natural):
+        if difference <= uncertainty <= 1e-3 * max(scale, self.natural):
             return RIGHT
         return WRONG if difference > 3 * uncertainty else UNSURE
 
@@ -117,98 +108,88 @@ class NumericalGradient:
                  for before, after, step in zip(values, values[1:], steps[1:], strict=False)]
         return min(found, key=lambda each: np.nan_to_num(each[0], nan=np.inf))
 
-    def measure(self, v, analytic):
+    def measure(self, v, got):
         """Return (slope along v, its uncertainty), at more steps where the first does not decide.
 
-        Steps fit a function that is steep (small ones) or far from zero (large ones).
+        Small ones fit a function that is steep, large ones a function that is far from zero.
         """
         value = self.quotient(v, self.step)
-        if self.settings.step or self.relative_error(analytic, value, 0) <= self.tolerance:
+        if self.settings.step or self.relative_error(got, value, 0) <= self.tolerance:
             return value, self.noise()
         self.fitted = True
         uncertainty, value, _ = self.most_certain(v, (5 * self.step, self.step))
-        if (self.verdict(analytic, value, uncertainty) != RIGHT
-                and not abs(analytic - value) > 100 * uncertainty):
+        if (self.verdict(got, value, uncertainty) != RIGHT
+                and not abs(got - value) > 100 * uncertainty):
             steps = self.spread / 4 * 5.0 ** -np.arange(19)
             uncertainty, value, self.step = self.most_certain(v, steps)
         return value, uncertainty
 
     def along_directions(self, gradient, rng):
-        """Compare along random directions: (verdict, relative error, analytic, numerical, +-)."""
+        """Return the worst of (verdict, relative error, got, expected, uncertainty)."""
         worst = RIGHT, 0.0, 0.0, 0.0, 0.0
         for _ in range(self.settings.directions):
             v = rng.standard_normal(self.at.shape)
-            analytic = float(np.vdot(gradient, v))
-            value, uncertainty = self.measure(v, analytic)
-            verdict = self.verdict(analytic, value, uncertainty)
-            error = float(self.relative_error(analytic, value, uncertainty))
-            worst = max(worst, (verdict, np.nan_to_num(error, nan=np.inf), analytic, value,
-                                uncertainty), key=lambda each: (ORDER.index(each[0]), each[1]))
-            if verdict == WRONG:
+            got = float(np.vdot(gradient, v))
+            value, uncertainty = self.measure(v, got)
+            error = np.nan_to_num(self.relative_error(got, value, uncertainty), nan=np.inf)
+            found = self.verdict(got, value, uncertainty), float(error), got, value, uncertainty
+            worst = max(worst, found, key=lambda each: (ORDER.index(each[0]), each[1]))
+            if worst[0] == WRONG:
                 break
         return worst
 
     # entry by entry
 
     def compare(self, gradient, rng):
-        """Compare a gradient entry by entry: at random ones and a wrong one, if there are many."""
+        """Compare entry by entry; if there are many, at random ones, or at a wrong one."""
         indices = np.arange(self.at.size)
         if self.n_entries < self.at.size:
-            indices = rng.choice(self.at.size, self.n_entries, replace=False)
-            found = self.compare_at(np.sort(indices), gradient)
+            indices = np.sort(rng.choice(self.at.size, self.n_entries, replace=False))
+            found = self.compare_at(indices, gradient)
             if found.wrong.any():
                 return found
-            indices = np.append(indices, self.find_wrong(gradient, rng))
-        return self.compare_at(np.unique(indices), gradient)
+            indices = np.union1d(indices, self.find_wrong(gradient, rng))
+        return self.compare_at(indices, gradient)
 
     def find_wrong(self, gradient, rng):
-        """Find a wrong entry by halving: which half of the entries disagrees?"""
+        """Find a wrong entry by halving: keep the half of the entries that disagrees."""
         v, indices = rng.standard_normal(self.at.shape), np.arange(self.at.size)
         while len(indices) > 1:
             half, part = indices[:len(indices) // 2], np.zeros_like(v)
             part.flat[half] = v.flat[half]
             value = self.quotient(part, self.step)
-            right = self.relative_error(np.vdot(gradient, part), value, self.noise())
-            indices = indices[len(half):] if right <= self.tolerance else half
+            error = self.relative_error(np.vdot(gradient, part), value, self.noise())
+            indices = indices[len(half):] if error <= self.tolerance else half
         return indices
 
     def compare_at(self, indices, gradient):
         """Compare these entries, at smaller steps, too, where the slopes on both sides differ."""
-        analytic, n = gradient.reshape(-1)[indices], len(indices)
-        left, right, kink = np.empty(n), np.empty(n), np.zeros(n, bool)
-        for k, i in enumerate(indices):
-            left[k], right[k] = self.slopes(i, self.step)
-        numerical, noise = (left + right) / 2, np.full(n, self.noise())
-        error = self.relative_error(analytic, numerical, noise)
+        got = gradient.reshape(-1)[indices]
+        left, right = np.array([self.slopes(i, self.step) for i in indices]).T
+        expected, smooth = (left + right) / 2, np.ones(len(indices), bool)
+        error = self.relative_error(got, expected, self.noise())
         for k in np.flatnonzero(~(error <= self.tolerance) & self.bent(left, right)):
             unit = np.zeros_like(self.at)
             unit.flat[indices[k]] = 1
-            noise[k], numerical[k], _ = self.most_certain(unit, self.step / 5.0 ** np.arange(7))
+            noise, expected[k], _ = self.most_certain(unit, self.step / 5.0 ** np.arange(7))
             if not self.settings.step:
-                error[k] = self.relative_error(analytic[k], numerical[k], 3 * noise[k])
+                error[k] = self.relative_error(got[k], expected[k], 3 * noise)
             near = self.slopes(indices[k], self.step / 125)
-            kink[k] = self.bent(*near, 125) and abs(near[1] - near[0]) > abs(right[k] - left[k]) / 3
-        return Entries(indices, analytic, numerical, error, ~(error <= self.tolerance), kink, left,
-                       right, self.noise() / self.tolerance)
+            smooth[k] = not (self.bent(*near, 125)      # a curve would look straight by now
+                             and abs(near[1] - near[0]) > abs(right[k] - left[k]) / 3)
+        return Entries(indices, got, expected, error, ~(error <= self.tolerance), smooth, left,
+                       right, self.noise())
 
     def slopes(self, i, step):
         """Return the one-sided slopes, left and right, at one entry."""
-        there = self.at.copy()
-        there.flat[i] += step
-        above = self.output(there)
-        there.flat[i] = self.at.flat[i] - step
-        below = self.output(there)
-        return (float(np.vdot(self.dy, self.y - below)) / step,
-                float(np.vdot(self.dy, above - self.y)) / step)
+        found, there = [], self.at.copy()
+        for moved in (-step, step):
+            there.flat[i] = self.at.flat[i] + moved
+            found.append(float(np.vdot(self.dy, self.output(there) - self.y)) / moved)
+        return found
 
     def bent(self, left, right, finer=1):
         """Tell whether the slopes on both sides differ by more than rounding and one in 1000."""
         size = np.maximum(np.abs(left), np.abs(right))
-        return ~(np.abs(right - left) <= 1e-3 * np.maximum(
-            size, finer * self.noise() / self.tolerance))
-
-
-def spread(array):
-    """How far the entries lie apart, from 0.001 to 1: what varies little often bends fast."""
-    size = np.std(array) or np.sqrt(np.mean(array ** 2))
-    return np.clip(size, 1e-3, 1.0) if size else 1.0
+        size = np.maximum(size, finer * self.noise() / self.tolerance)
+        return ~(np.abs(right - left) <= 1e-3 * size)

@@ -1,10 +1,10 @@
 """Where an object keeps its learned arrays and their gradients.
 
-    parameters = ("W", "b")          self.W, its gradient in self.dW
-    self.params = {"W": ...}         its gradient in self.grads["W"] or self.grads["dW"]
-    self.params = [W, b]             their gradients in self.grads, in the same order
-    self.W = Parameter(...)          an object with data (or value) and grad
-    nothing is said                  every array that backward sets a gradient of
+parameters = ("W", "b")      self.W, its gradient in self.dW
+self.params = {"W": ...}     its gradient in self.grads["W"] or self.grads["dW"]
+self.params = [W, b]         their gradients in self.grads, in the same order
+self.W = Parameter(...)      an object with data (or value) and grad
+nothing is said              every array that backward sets a gradient of
 """
 
 import functools

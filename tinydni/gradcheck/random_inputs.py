@@ -5,30 +5,26 @@ import re
 import numpy as np
 
 KINDS = ("labels", "one-hot", "bits", "values")
-FORM = re.compile(r"([\d,]+)(?::(-?[\d.]+(?:e-?\d+)?)\.\.(-?[\d.]+(?:e-?\d+)?))?")
+NUMBER = r"(-?\d+|-?\d*\.?\d+(?:e-?\d+)?|-?\d+\.\d*)"
+FORM = re.compile(rf"([\d,]+)(?::{NUMBER}\.\.{NUMBER})?")
 
 
 def parse(text):
-    """Read "6,5", "6,5:0.1..0.9" or "6,4:0..9" as (shape, low, high); whole numbers stay whole.
-
-    Raises ValueError, in a sentence.
-    """
-    form = FORM.fullmatch(text.strip("() ").replace(" ", "")) or FORM.fullmatch("")
-    try:
+    """Read "6,5", "6,5:0.1..0.9" or "6,4:0..9" as (shape, low, high); whole numbers stay whole."""
+    form = FORM.fullmatch(text.strip("() ").replace(" ", ""))
+    if form:
         shape = tuple(int(n) for n in form[1].split(",") if n)
-        low, high = (end and (float(end) if set(end) & set(".e") else int(end))
-                     for end in (form[2], form[3]))
-        good = shape and min(shape) > 0 and (low is None or low < high)
-    except (TypeError, ValueError):
-        good = False
-    if not good:
-        raise ValueError("a shape is a list of positive numbers, such as 6,5, perhaps with where "
-                         "to draw from: 6,5:0.1..0.9, or whole numbers, 6,4:0..9")
-    return shape, low, high
+        low, high = (end and (int(end) if end.lstrip("-").isdecimal() else float(end))
+                     for end in form.groups()[1:])
+        if shape and min(shape) > 0 and (low is None or low < high):
+            return shape, low, high
+    raise ValueError("a shape is a list of positive numbers, such as 6,5, perhaps with where to "
+                     f"draw from: 6,5:0.1..0.9, or whole numbers, 6,4:0..9; got {text!r}")
 
 
-def draw(shape, low, high, rng):
+def draw(shape, between, rng):
     """Draw an input: whole numbers from low to high, floats between them, or normal ones."""
+    low, high = between
     if low is None:
         return rng.standard_normal(shape)
     if isinstance(low, int) and isinstance(high, int):
@@ -39,7 +35,7 @@ def draw(shape, low, high, rng):
 def kind_for(class_name):
     """Guess the kind of target from the name of a loss: "BinaryCrossEntropy" takes bits."""
     name = class_name.lower().replace("_", "")
-    if "binary" in name or "bce" in name or "logistic" in name:
+    if any(part in name for part in ("binary", "bce", "logistic")):
         return "bits"
     if any(part in name for part in ("entropy", "softmax", "nll", "likelihood")):
         return "labels"

@@ -16,12 +16,9 @@ from tinydni.gradcheck.parameters import find_slots
 class TransposedError(Exception):
     """backward raises an error, and runs once a parameter is transposed; the message says so."""
 
-    def __init__(self, parameter, error):
-        super().__init__(f"{said(error)} Looks transposed: it runs once {parameter} is transposed.")
-
 
 def said(error):
-    """Say where backward failed."""
+    """Say where forward or backward failed."""
     if hasattr(error, "where"):             # it says so itself: it comes from another process
         return str(error)
     last = traceback.extract_tb(error.__traceback__)[-1]
@@ -31,8 +28,10 @@ def said(error):
 
 
 class Subject:
-    """What is checked. Every run starts from a copy, so that nothing that a run leaves behind can
-    change the next one: caches, running statistics, the state of a random generator.
+    """What is checked.
+
+    Every run starts from a copy, so that nothing that a run leaves behind can change the next one:
+    caches, running statistics, the state of a random generator.
 
     fresh: the copy before any run
     forwarded: after a forward pass on other inputs, of another batch size where that runs
@@ -47,21 +46,20 @@ class Subject:
         self.name = type(thing).__name__
         self.call, self.inputs, self.rng, self.settings = call, call.inputs, rng, settings
         self.fresh, self.size_problem = in_float64(thing), None
-        self.slots = self.find_parameters()
-        self.moved = move_constant_parameters(self.slots, self.fresh, rng)
-        self.first = {name: to_host(slot.array(self.fresh), name).copy()
-                      for name, slot in self.slots.items()}
+        self.slots = {slot.name: slot for slot in self.find_parameters()}
+        self.moved = self.move_constant_parameters()
+        self.first = {name: self.value(name, self.fresh).copy() for name in self.slots}
         self.second = {name: value * (1 + 0.1 * rng.uniform(-1, 1, value.shape))
                        for name, value in self.first.items()}
         self.begin(other_inputs(self.inputs, rng))
 
     def find_parameters(self):
-        """Find the learned arrays, after one pass on a copy, and make numbers arrays."""
+        """Find the learned arrays, by a pass on a copy, and make arrays of numbers."""
         scout = copied(self.fresh)
         y = self.forward(scout, self.inputs)
         lazy = copied(scout)
         try:
-            self.call.backward(scout, self.call.on_device(scout, np.ones_like(y), "C"))
+            self.call.backward(scout, self.call.on_device(scout, np.ones_like(y)))
         except Exception:               # it is told where the check meets it again
             pass
         slots = find_slots(self.fresh, scout)
@@ -75,12 +73,25 @@ class Subject:
                 got = getattr(array, "dtype", type(array).__name__)
                 raise ContractError(f"{self.name}: the parameter {slot.name} is no array of "
                                     f"floats; got {got}.")
-        return {slot.name: slot for slot in slots}
+        return slots
+
+    def move_constant_parameters(self):
+        """Move parameters that are all zero or all one to random values near; return their names.
+
+        Below a weight of zero every gradient is zero, and a forgotten factor of one does not show.
+        """
+        moved = []
+        for name, slot in self.slots.items():
+            value = self.value(name, self.fresh)
+            if value.size and np.ptp(value) == 0 and value.flat[0] in (0, 1):
+                value = value + 0.1 * self.rng.standard_normal(value.shape)
+                slot.array(self.fresh)[...] = to_device(self.fresh, value)
+                moved.append(name)
+        return moved
 
     def begin(self, histories):
         """Take the first history that the object survives, those of other batch sizes first."""
-        *other_sizes, same_size = histories
-        for self.other in other_sizes:
+        for self.other in histories[:-1]:
             self.forwarded = copied(self.fresh)
             try:
                 y = self.forward(self.forwarded, self.other)
@@ -88,36 +99,36 @@ class Subject:
                 continue
             try:
                 self.warm_up(y)
+                self.gradients()        # raises an error where a batch size is kept
             except Exception as error:
                 self.size_problem = self.size_problem or error
             else:
                 self.size_problem = None
                 return
-        self.other, self.forwarded = same_size, copied(self.fresh)
+        self.other, self.forwarded = histories[-1], copied(self.fresh)
         self.warm_up(self.forward(self.forwarded, self.other))
 
     def warm_up(self, y):
-        """Run a backward pass, move the parameters, and run both passes at the inputs."""
+        """Run a backward pass, move the parameters, and run forward at the inputs."""
         dy = self.call.draw_upstream(self.rng, y)
         self.warmed = copied(self.forwarded)
         try:
-            self.backward(self.warmed, self.call.on_device(self.warmed, dy, "C"))
+            self.backward(self.warmed, self.call.on_device(self.warmed, dy))
         except Exception as error:
             for parameter, _ in self.transposed_gradients(self.forwarded, dy):
-                raise TransposedError(parameter, error) from error
+                raise TransposedError(f"{said(error)} Looks transposed: it runs once {parameter} "
+                                      "is transposed.") from error
             raise
-        self.start = self.moved_on(self.warmed)
+        self.start = self.moved_on(self.warmed, self.second)
         self.y = self.forward_from(self.start)
         self.dy = self.call.draw_upstream(self.rng, self.y)
-        if self.other[next(iter(self.inputs))].shape != next(iter(self.inputs.values())).shape:
-            self.gradients()            # raises an error where a batch size is kept
 
     def at_other_inputs(self):
         """Return the same subject at the inputs of the history."""
         twin = copy.copy(self)
+        for name in ("claimed", "rounding"):
+            vars(twin).pop(name, None)
         twin.inputs, twin.other = self.other, self.inputs
-        twin.__dict__.pop("claimed", None)
-        twin.__dict__.pop("rounding", None)
         twin.y = twin.forward_from(self.start)
         twin.dy = self.call.draw_upstream(self.rng, twin.y)
         return twin
@@ -126,47 +137,66 @@ class Subject:
 
     def forward(self, thing, inputs, layout="C"):
         """Return what forward returns for host arrays, as a host array."""
-        on_device = {name: None if array is None else to_device(thing, array, layout)
-                     for name, array in inputs.items()}
-        return self.call.forward(thing, on_device)
+        return self.call.forward(thing, {
+            name: None if array is None else to_device(thing, array, layout)
+            for name, array in inputs.items()})
 
     def forward_from(self, start, layout="C"):
         """Return what forward returns at the inputs, from a copy of `start`."""
         return self.forward(copied(start), self.inputs, layout)
 
     def backward(self, thing, dys):
-        """Return what backward says then: {array: its gradient, or None where it gives none}."""
+        """Return {array: its gradient, or None where backward gives none}."""
         claims = self.call.backward(thing, dys)
+        claims |= {name: slot.gradient(thing) for name, slot in self.slots.items()}
         return {name: None if claim is None else to_host(claim, "backward")
-                for name, claim in {**claims, **self.kept_gradients(thing)}.items()}
+                for name, claim in claims.items()}
 
-    def moved_on(self, thing, values=None):
-        """Return a copy with these values of the parameters, by default the second ones."""
+    def gradients(self, dy=None, start=None, beside=True, layout="C"):
+        """Return the gradients that backward claims, for `dy` and from `start` if others are given.
+
+        beside: another object of the class runs forward in between, as in a network with two
+        layout: the order of dy in memory
+        """
+        thing = copied(start or self.start)
+        self.forward(thing, self.inputs)
+        dys = self.call.on_device(thing, self.dy if dy is None else dy, layout)
+        if beside:
+            self.forward(copied(self.fresh), self.other)
+        return self.backward(thing, dys)
+
+    def transposed_gradients(self, forwarded, dy):
+        """Yield (parameter, gradients) for each matrix that is transposed before backward."""
+        for name, slot in self.slots.items():
+            if slot.array(forwarded).ndim == 2:
+                thing = copied(forwarded)
+                slot.replace(thing, slot.array(forwarded).T.copy())
+                try:
+                    gradients = self.backward(thing, self.call.on_device(thing, dy))
+                except Exception:       # it does not run this way either
+                    continue
+                yield name, gradients
+
+    def moved_on(self, thing, values):
+        """Return a copy with these values of the parameters."""
         twin = copied(thing)
-        for name, value in (self.second if values is None else values).items():
+        for name, value in values.items():
             self.slots[name].array(twin)[...] = to_device(twin, value)
         return twin
 
-    # the output, and the analytic gradient, as functions
-
-    def output_of(self, name, start=None):
-        """Return the output as a function of one array, all others kept."""
-
-        def output(value):
-            thing, inputs = copied(start or self.start), self.inputs
-            if name in inputs:
-                inputs = {**inputs, name: value}
-            else:
-                self.slots[name].array(thing)[...] = to_device(thing, value)
-            return self.forward(thing, inputs)
-
-        return output
+    # the numerical and the analytic gradient
 
     def numerical(self, name, dy=None, start=None):
-        """Return the numerical gradient with respect to one array."""
-        return NumericalGradient(self.output_of(name, start), self.value(name, start),
-                                 self.dy if dy is None else dy, self.rounding, self.settings,
-                                 self.work)
+        """Return the numerical gradient with respect to one array, all others kept."""
+        start = start or self.start
+
+        def output(value):
+            if name in self.inputs:
+                return self.forward(copied(start), {**self.inputs, name: value})
+            return self.forward(self.moved_on(start, {name: value}), self.inputs)
+
+        return NumericalGradient(output, self.value(name, start), self.dy if dy is None else dy,
+                                 self.rounding, self.settings, self.work)
 
     @cached_property
     def claimed(self):
@@ -198,31 +228,7 @@ class Subject:
             changes.append(abs(np.vdot(self.dy, self.forward(thing, inputs) - self.y)))
         return max(changes) + 2 * eps * float(np.linalg.norm((self.y * self.dy).ravel()))
 
-    def gradients(self, dy=None, start=None, beside=True, layout="C"):
-        """Return the gradients that backward claims, for `dy` and from `start` if others are given.
-
-        beside: another object of the class runs forward in between, as in a network with two
-        layout: the order of dy in memory
-        """
-        thing = copied(start or self.start)
-        self.forward(thing, self.inputs)
-        dys = self.call.on_device(thing, self.dy if dy is None else dy, layout)
-        if beside:
-            self.forward(copied(self.fresh), self.other)
-        return self.backward(thing, dys)
-
-    def transposed_gradients(self, forwarded, dy):
-        """Yield (parameter, gradients) for each matrix that is transposed before backward."""
-        for name, slot in self.slots.items():
-            if slot.array(forwarded).ndim != 2:
-                continue
-            thing = copied(forwarded)
-            slot.replace(thing, slot.array(forwarded).T.copy())
-            try:
-                gradients = self.backward(thing, self.call.on_device(thing, dy, "C"))
-            except Exception:           # it does not run this way either
-                continue
-            yield name, gradients
+    # names and values
 
     def names(self):
         """List the arrays whose gradients are checked: differentiated inputs, then parameters."""
@@ -237,29 +243,10 @@ class Subject:
         return (self.inputs[name] if name in self.inputs
                 else to_host(self.slots[name].array(start or self.start), name))
 
-    def kept_gradients(self, thing):
-        """Return the gradients that the object holds at this moment: {array: gradient or None}."""
-        return {name: slot.gradient(thing) for name, slot in self.slots.items()}
-
     def generators(self, thing):
-        """List the states of the random generators that the object keeps, NumPy's own beside."""
+        """Return the states of the random generators that the object keeps, and of NumPy's own."""
         kept = [item for item in everything_inside(thing) if isinstance(item, np.random.Generator)]
         return [str(item.bit_generator.state) for item in kept], np.random.get_state()[2]
-
-
-def move_constant_parameters(slots, thing, rng):
-    """Move parameters that are all zero or all one to random values near; return their names.
-
-    Below a weight of zero every gradient is zero, and a forgotten factor of one does not show.
-    """
-    moved = []
-    for name, slot in slots.items():
-        value = to_host(slot.array(thing), name)
-        if value.size and np.ptp(value) == 0 and value.flat[0] in (0, 1):
-            slot.array(thing)[...] = to_device(
-                thing, value + 0.1 * rng.standard_normal(value.shape))
-            moved.append(name)
-    return moved
 
 
 def other_inputs(inputs, rng):
@@ -276,12 +263,7 @@ def other_inputs(inputs, rng):
         other = n - 1 if n > 2 else n + 1
         fitting = [key for key, array in inputs.items()
                    if array is not None and array.ndim and array.shape[axis] == n]
-        for chosen in ([fitting, [name]] if len(fitting) > 1 else [fitting]):
-            others.append({key: resized(array, other, axis) if key in chosen else array
-                           for key, array in same.items()})
+        for chosen in (fitting, [name])[:len(fitting)]:
+            others.append({key: np.take(array, np.arange(other) % n, axis=axis)
+                           if key in chosen else array for key, array in same.items()})
     return [*others, same]
-
-
-def resized(array, n, axis):
-    """Return n examples, the first ones, again from the start if they are too few."""
-    return np.take(array, np.arange(n) % array.shape[axis], axis=axis)
