@@ -16,7 +16,6 @@ import inspect
 import numpy as np
 
 import tinydni as td
-from tinydni.plots import bit_predictions, learning_curve
 
 # %% [markdown]
 # ## Adding, as a network sees it
@@ -212,7 +211,7 @@ for epoch in (1, 10, 50, 100, 150, 200, 300):
     print(f"epoch {epoch:3d}   loss {per_epoch[epoch - 1]:.4f}")
 
 # %%
-learning_curve({"training loss": (np.arange(1, epochs + 1), per_epoch)}, title="Learning to add", xlabel="epoch",
+td.plots.learning_curve({"training loss": (np.arange(1, epochs + 1), per_epoch)}, title="Learning to add", xlabel="epoch",
                ylabel="mean loss of the epoch", reference={"all outputs 0.5": 0.75})
 
 # %% [markdown]
@@ -308,7 +307,7 @@ rng = np.random.default_rng(0)                  # the same draws in the same ord
 sizes = ((10, 64), (64, 32), (32, 6))
 blocks = [td.Sequential(td.Linear(n_in, n_out, rng, std=1 / np.sqrt(n_in), bias=False, dtype=np.float64), td.Sigmoid())
           for n_in, n_out in sizes]
-net = td.build(blocks, td.MeanSquaredError(), optimizer=lambda: td.SGD(lr), algorithm=td.backprop)
+net = td.build(blocks, td.MeanSquaredError(), lr, algorithm=td.backprop)
 
 losses = [net.step(x[start:start + batch], t[start:start + batch])
           for epoch in range(epochs) for start in range(0, len(x), batch)]
@@ -332,7 +331,7 @@ np.testing.assert_allclose(losses[:1_000], saved[:1_000], rtol=1e-9)
 predicted = net.predict(x_test) > 0.5
 assert (predicted == t_test).mean() > 0.99
 
-bit_predictions(data.x_test, data.y_test, predicted)
+td.plots.bit_predictions(data.x_test, data.y_test, predicted)
 
 # %% [markdown]
 # ## On your own

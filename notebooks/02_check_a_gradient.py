@@ -15,8 +15,6 @@
 import numpy as np
 
 import tinydni as td
-from tinydni.gradcheck import check_layer, check_loss
-from tinydni.plots import learning_curve
 
 # %% [markdown]
 # ## A slope from two values
@@ -67,7 +65,7 @@ for name, error in curves.items():
     best = int(np.argmin(error))
     print(f"{name:19s} best at ε = 10^-{k[best]}, where the error is {error[best]:.0e}")
 
-picture = learning_curve({name: (k, error) for name, error in curves.items()},
+picture = td.plots.learning_curve({name: (k, error) for name, error in curves.items()},
                          title="Error of a measured slope", xlabel="k, for the step ε = 10⁻ᵏ", ylabel="error")
 picture.alt += (" From left to right, every curve first falls with the step, by one power of ten per power of ten for the "
                 "one-sided difference and by two for the central one, and then rises again by rounding.")
@@ -233,7 +231,7 @@ for name, error in relative_errors(layer, x, np.random.default_rng(2)).items():
 # and `parameters`, so also ours:
 
 # %%
-report = check_layer(Dense(5, 4, np.random.default_rng(0)), (6, 5))     # a shape stands for a random x
+report = td.gradcheck.check_layer(Dense(5, 4, np.random.default_rng(0)), (6, 5))     # a shape stands for a random x
 print(report)
 assert report.ok
 
@@ -328,7 +326,7 @@ with np.errstate(over="ignore"):                # exp(-z) may overflow in a laye
 
 # %%
 for kind in kinds[1:]:
-    report = check_layer(kind(5, 4, np.random.default_rng(0)), (6, 5))
+    report = td.gradcheck.check_layer(kind(5, 4, np.random.default_rng(0)), (6, 5))
     print(report, "\n")
     assert not report.ok
 
@@ -350,7 +348,7 @@ relu.forward(x)
 print("claimed slopes ", relu.backward(np.ones_like(x))[0])
 print("measured slopes", measured_gradient(lambda: relu.forward(x).sum(), x)[0])
 print()
-print(check_layer(td.ReLU(), np.array([[0.5, -0.3, 0.0]])))
+print(td.gradcheck.check_layer(td.ReLU(), np.array([[0.5, -0.3, 0.0]])))
 
 # %% [markdown]
 # The checker recognises it, because the one-sided differences from the left and the right disagree with each
@@ -368,7 +366,7 @@ print(check_layer(td.ReLU(), np.array([[0.5, -0.3, 0.0]])))
 # checked as well:
 
 # %%
-report = check_loss(td.SoftmaxCrossEntropy(), (4, 3), np.array([0, 2, 1, 1]))
+report = td.gradcheck.check_loss(td.SoftmaxCrossEntropy(), (4, 3), np.array([0, 2, 1, 1]))
 print(report)
 assert report.ok
 

@@ -20,7 +20,6 @@ from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.lab.gradient_quality import gradient_quality
-from tinydni.plots import draw_network, learning_curve
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
 threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
@@ -44,8 +43,8 @@ def initial_blocks():
     return [td.Sequential(td.Linear(n_in, n_out, rng, std=1 / np.sqrt(n_in), bias=False, dtype=np.float64), td.Sigmoid())
             for n_in, n_out in sizes]
 
-locked = td.build(initial_blocks(), td.MeanSquaredError(), optimizer=lambda: td.SGD(lr), algorithm=td.backprop)
-draw_network(locked)
+locked = td.build(initial_blocks(), td.MeanSquaredError(), lr, algorithm=td.backprop)
+td.plots.draw_network(locked)
 
 # %% [markdown]
 # Suppose that each block lives on a machine of its own. How long is the lowest machine idle? It computes its
@@ -149,7 +148,7 @@ for name, largest in curves.items():
           f"{largest[100]:.1e} after 100")
 assert all(largest[-1] > 1e6 * largest[0] for largest in curves.values())
 
-learning_curve({name: (np.arange(len(largest)), largest) for name, largest in curves.items()},
+td.plots.learning_curve({name: (np.arange(len(largest)), largest) for name, largest in curves.items()},
                title="First attempt", xlabel="step", ylabel="largest entry of S")
 
 # %% [markdown]
@@ -345,7 +344,7 @@ for name, curve in wrong.items():
     print(f"{name:17s} {100 - curve[-1]:5.1f} % of the bits of unseen sums are right")
 assert SHORT or wrong["from h and label"][-1] < 1 < 10 < wrong["from the label"][-1] < wrong["from h"][-1]
 
-learning_curve({name: (np.arange(1, epochs + 1), curve) for name, curve in wrong.items()}, title="Guessed gradients",
+td.plots.learning_curve({name: (np.arange(1, epochs + 1), curve) for name, curve in wrong.items()}, title="Guessed gradients",
                xlabel="epoch", ylabel="wrong bits of unseen sums [%]")
 
 # %% [markdown]
@@ -373,10 +372,10 @@ for seed in (1, 2):
 # synthesizer, and the green dots go down by one block at most. Every block updates at once.
 
 # %%
-free = td.build(initial_blocks(), td.MeanSquaredError(), optimizer=lambda: td.SGD(lr),
+free = td.build(initial_blocks(), td.MeanSquaredError(), lr,
                    synthesizer=lambda n: td.LinearSynthesizer(n, n_context=6, dtype=np.float64),
                    synthesizer_lr=lambda: td.SGD(0.05))
-draw_network(free)
+td.plots.draw_network(free)
 
 # %% [markdown]
 # `td.DNI` is the class `Decoupled`, for any block and any synthesizer, with the same two methods. One step of
@@ -416,7 +415,7 @@ assert SHORT or right.mean() > 0.99
 
 # %%
 one, two = np.array(cosines).T
-learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1), one),
+td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1), one),
                 "interface 2, below the top": (np.arange(1, epochs + 1), two)},
                title="Guess beside truth", xlabel="epoch", ylabel="cosine")
 

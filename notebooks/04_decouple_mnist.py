@@ -18,10 +18,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
+from tinydni.lab.gradient_quality import measure_gradients
 from tinydni.lab.tables.mnist_fcn import PAPER
-from tinydni.plots import gradient_quality, learning_curve, misread_digits, results_table
-from tinydni.random import stream
-from tinydni.training import Training
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
 threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
@@ -46,16 +44,16 @@ print(f"{data.name}: {len(data.x):,} images to train on, {len(data.x_test):,} to
 
 # %%
 def blocks(layers, seed=0):
-    return td.mlp([data.n_in] + [256] * (layers - 1) + [10], stream(seed, "weights"))
+    return td.mlp([data.n_in] + [256] * (layers - 1) + [10], td.stream(seed, "weights"))
 
-net = td.build(blocks(3), td.SoftmaxCrossEntropy(), optimizer=lambda: td.Adam(5e-3),
+net = td.build(blocks(3), td.SoftmaxCrossEntropy(), lr=lambda: td.Adam(5e-3),
                   synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10), synthesizer_lr=lambda: td.Adam(1e-3))
-print(net.summary((data.n_in,)))
+print(td.plots.summary(net, (data.n_in,)))
 
 # %% [markdown]
 # ## Recipes
 #
-# Five ways to get a gradient. Note how little differs: a synthesizer, or a schedule that needs none.
+# Five ways to get a gradient. Note how little differs: a synthesizer, or an algorithm that needs none.
 #
 # | | what a hidden block learns from |
 # | --- | --- |
@@ -75,25 +73,26 @@ def adam(lr, eps=1e-8):
     return lambda: td.Adam(lr, eps=eps)
 
 def recipe(method, seed=0):
-    rng = stream(seed, "synthesizer")
+    rng = td.stream(seed, "synthesizer")
     return {
-        "backprop": dict(algorithm=td.backprop, optimizer=adam(2e-3)),
+        "backprop": dict(algorithm=td.backprop, lr=adam(2e-3)),
         "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10),
-                     optimizer=adam(5e-3, eps=1e-5), top_lr=adam(1e-3), synthesizer_lr=adam(1e-3)),
+                     lr=adam(5e-3, eps=1e-5), top_lr=adam(1e-3), synthesizer_lr=adam(1e-3)),
         "label-only": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10, reads_h=False),
-                           optimizer=adam(5e-3, eps=1e-5), top_lr=adam(1e-3), synthesizer_lr=adam(1e-3)),
+                           lr=adam(5e-3, eps=1e-5), top_lr=adam(1e-3), synthesizer_lr=adam(1e-3)),
         "dni": dict(synthesizer=lambda n: td.mlp_synthesizer(n, rng),
-                    optimizer=adam(1e-3, eps=3e-3), top_lr=adam(3e-4), synthesizer_lr=adam(3e-3)),
-        "none": dict(algorithm=td.no_backprop, optimizer=adam(3e-3)),
+                    lr=adam(1e-3, eps=3e-3), top_lr=adam(3e-4), synthesizer_lr=adam(3e-3)),
+        "none": dict(algorithm=td.no_backprop, lr=adam(3e-3)),
     }[method]
 
 def train(method, layers, epochs=epochs, seed=0):
     """Trains one network. Returns it and its history."""
     net = td.build(blocks(layers, seed), td.SoftmaxCrossEntropy(), **recipe(method, seed))
-    training = Training(net, data, epochs, batch_size=64, seed=seed,
-                        schedule=td.LinearDecay(epochs * (len(data.x) // 64)),      # all rates fall to zero
-                        context=data.context() if method in ("cdni", "label-only") else None,
-                        measure_gradients=method in ("cdni", "dni", "label-only"))
+    training = td.Training(net, data, epochs, batch_size=64, seed=seed,
+                           schedule=td.LinearDecay(epochs * (len(data.x) // 64)),      # all rates fall to zero
+                           context=data.context() if method in ("cdni", "label-only") else None)
+    if net.synthesizers():
+        measure_gradients(training)
     return net, training.run()
 
 # %% [markdown]
@@ -131,14 +130,14 @@ for layers in (4, 5):
 assert not MNIST or (final_error("backprop", 6) < final_error("cdni", 6) + 0.5 and final_error("cdni", 6) < 3
                      < final_error("dni", 6) < final_error("none", 6))
 
-learning_curve({method: (histories[method, 6]["epoch"], histories[method, 6]["test_error"]) for method in METHODS},
+td.plots.learning_curve({method: (histories[method, 6]["epoch"], histories[method, 6]["test_error"]) for method in METHODS},
                title=f"{data.name}, 6 layers", xlabel="epoch", ylabel="test error [%]")
 
 # %%
 rows = [{"row": f"{layers} layers", "column": method, "mean": final_error(method, layers), "std": None, "seeds": 1,
          "paper": PAPER[method].get(layers) if MNIST else None}
         for layers in (3, 4, 5, 6) for method in METHODS if (method, layers) in histories]
-results_table(rows, title=f"{data.name}: guessed gradients at every hidden layer", unit=f"Test error [%] after {epochs} epochs")
+td.plots.results_table(rows, title=f"{data.name}: guessed gradients at every hidden layer", unit=f"Test error [%] after {epochs} epochs")
 
 # %% [markdown]
 # The paper trained 500,000 steps, more than two thousand epochs; ours are three. Its figures are a direction,
@@ -160,7 +159,7 @@ results_table(rows, title=f"{data.name}: guessed gradients at every hidden layer
 # the cosine of the angle between them, the lower row how long the guess is in comparison.
 
 # %%
-gradient_quality({method: histories[method, 6] for method in ("cdni", "dni", "label-only")},
+td.plots.gradient_quality({method: histories[method, 6] for method in ("cdni", "dni", "label-only")},
                  title=f"{data.name}, 6 layers: guess beside truth")
 
 # %% [markdown]
@@ -269,7 +268,7 @@ assert not MNIST or abs(confidence.mean() - right.mean()) < 0.03
 # And what does cDNI misread in the end?
 
 # %%
-misread_digits(data.x_test, data.y_test, nets["cdni", 3].predict(data.x_test).argmax(axis=1), count=16)
+td.plots.misread_digits(data.x_test, data.y_test, nets["cdni", 3].predict(data.x_test).argmax(axis=1), count=16)
 
 # %% [markdown]
 # ## On your own

@@ -19,12 +19,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
-from tinydni.gradcheck import check_synthesizer
-from tinydni.plots import gradient_quality, learning_curve
-from tinydni.random import stream
-from tinydni.variants.controls import Frozen, LocalHead
-from tinydni.virtual import VirtualLinear, VirtualMLP, VirtualNetwork
-from tinydni.training import Training
+from tinydni.lab.gradient_quality import measure_gradients
 
 threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
@@ -120,7 +115,7 @@ class Virtual:
         self.dV = e.T @ self.u + self.h.T @ dz
         self.dc = dz.sum(axis=0)
 
-report = check_synthesizer(Virtual(6, 3, np.random.default_rng(0)), (8, 6), np.eye(3)[[0, 2, 1, 1, 0, 2, 2, 0]])
+report = td.gradcheck.check_synthesizer(Virtual(6, 3, np.random.default_rng(0)), (8, 6), np.eye(3)[[0, 2, 1, 1, 0, 2, 2, 0]])
 print(report)
 assert report.ok
 
@@ -129,14 +124,14 @@ assert report.ok
 # `VirtualLinear` says the same in the same words:
 
 # %%
-ours, theirs = Virtual(H, K, np.random.default_rng(1)), VirtualLinear(H, K, np.random.default_rng(1), dtype=np.float64)
+ours, theirs = Virtual(H, K, np.random.default_rng(1)), td.VirtualLinear(H, K, np.random.default_rng(1), dtype=np.float64)
 e = rng.standard_normal((N, H)) / N
 for synthesizer in (ours, theirs):
     synthesizer.forward(h, y)
     synthesizer.backward(e)
 for name in ("V", "c"):
     np.testing.assert_allclose(getattr(theirs, "d" + name), getattr(ours, "d" + name), rtol=1e-9, atol=1e-12)
-print(inspect.getsource(VirtualLinear.backward))
+print(inspect.getsource(td.VirtualLinear.backward))
 
 # %% [markdown]
 # ## Does it find the truth?
@@ -163,7 +158,7 @@ best_linear = 0.5 * np.sum((linear - delta)**2) / N
 
 errors = {"virtual": fit(), "without second order": fit(second_order=False), "uphill": fit(sign=+1, n_steps=12)}
 assert errors["virtual"][-1] < 0.01 < best_linear and errors["uphill"][-1] > errors["uphill"][0]
-learning_curve({name: (np.arange(len(error)), error) for name, error in errors.items()}, title="Matching a gradient",
+td.plots.learning_curve({name: (np.arange(len(error)), error) for name, error in errors.items()}, title="Matching a gradient",
                xlabel="step", ylabel="squared error E", reference={"guess zero": 0.5 * np.sum(delta**2) / N,
                                                                    "best linear": best_linear})
 
@@ -206,10 +201,10 @@ assert error < 1e-6
 # form, `VirtualMLP`, a page of formulas. Same weights, same numbers:
 
 # %%
-closed = VirtualMLP(H, K, np.random.default_rng(2), hidden=16, dtype=np.float64)
+closed = td.variants.VirtualMLP(H, K, np.random.default_rng(2), hidden=16, dtype=np.float64)
 layers = [td.Linear(H, 16, rng, dtype=np.float64), td.Tanh(), td.Linear(16, K, rng, dtype=np.float64)]
 layers[0].W[...], layers[2].W[...] = closed.A, closed.V
-general = VirtualNetwork(td.Sequential(*layers), K, step=1e-5)
+general = td.variants.VirtualNetwork(td.Sequential(*layers), K, step=1e-5)
 
 guesses = [synthesizer.forward(h, y) for synthesizer in (closed, general)]
 np.testing.assert_allclose(*guesses, rtol=1e-9, atol=1e-12)
@@ -250,26 +245,29 @@ def adam(lr, eps=1e-8):
     return lambda: td.Adam(lr, eps=eps)
 
 def recipe(method, seed=0):
-    rng = stream(seed, "synthesizer")
+    rng = td.stream(seed, "synthesizer")
     return {
-        "backprop": dict(algorithm=td.backprop, optimizer=adam(2e-3)),
+        "backprop": dict(algorithm=td.backprop, lr=adam(2e-3)),
         "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10),
-                     optimizer=adam(5e-3, eps=1e-5), top_lr=adam(1e-3), synthesizer_lr=adam(1e-3)),
-        "vfbn": dict(synthesizer=lambda n: VirtualLinear(n, 10, rng), optimizer=adam(3e-3), synthesizer_lr=adam(1e-3)),
-        "vfbn, one hidden": dict(synthesizer=lambda n: VirtualMLP(n, 10, rng, hidden=256), optimizer=adam(3e-3),
+                     lr=adam(5e-3, eps=1e-5), top_lr=adam(1e-3), synthesizer_lr=adam(1e-3)),
+        "vfbn": dict(synthesizer=lambda n: td.VirtualLinear(n, 10, rng), lr=adam(3e-3), synthesizer_lr=adam(1e-3)),
+        "vfbn, one hidden": dict(synthesizer=lambda n: td.variants.VirtualMLP(n, 10, rng, hidden=256), lr=adam(3e-3),
                                  synthesizer_lr=adam(1e-3)),
-        "vfbn, untrained": dict(synthesizer=lambda n: Frozen(VirtualLinear(n, 10, rng)), optimizer=adam(1e-3),
+        "vfbn, untrained": dict(synthesizer=lambda n: td.variants.Frozen(td.VirtualLinear(n, 10, rng)), lr=adam(1e-3),
                                 synthesizer_lr=adam(1e-3)),
-        "local": dict(synthesizer=lambda n: LocalHead(td.Linear(n, 10, rng, std=n**-0.5), 10), optimizer=adam(1e-3),
+        "local": dict(synthesizer=lambda n: td.variants.LocalHead(td.Linear(n, 10, rng, std=n**-0.5), 10), lr=adam(1e-3),
                       synthesizer_lr=adam(1e-3)),
     }[method]
 
 def train(method, layers=6, seed=0):
     """Trains one network. Returns its history."""
-    blocks = td.mlp([data.n_in] + [256] * (layers - 1) + [10], stream(seed, "weights"))
+    blocks = td.mlp([data.n_in] + [256] * (layers - 1) + [10], td.stream(seed, "weights"))
     net = td.build(blocks, td.SoftmaxCrossEntropy(), **recipe(method, seed))
-    training = Training(net, data, epochs, batch_size=64, seed=seed, schedule=td.LinearDecay(epochs * (len(data.x) // 64)),
-                        context=None if method == "backprop" else data.context(), measure_gradients=method != "backprop")
+    training = td.Training(net, data, epochs, batch_size=64, seed=seed,
+                           schedule=td.LinearDecay(epochs * (len(data.x) // 64)),
+                           context=data.context() if net.synthesizers() else None)
+    if net.synthesizers():
+        measure_gradients(training)
     return training.run()
 
 METHODS = ("backprop", "vfbn", "vfbn, one hidden", "local", "cdni", "vfbn, untrained")
@@ -281,11 +279,11 @@ last = {method: history["test_error"][-1] for method, history in histories.items
 assert not MNIST or max(last["vfbn"], last["local"], last["cdni"]) < last["vfbn, untrained"] + 0.3
 assert not MNIST or last["vfbn"] < last["backprop"] + 0.8
 
-learning_curve({method: (history["epoch"], history["test_error"]) for method, history in histories.items()},
+td.plots.learning_curve({method: (history["epoch"], history["test_error"]) for method, history in histories.items()},
                title=f"{data.name}, 6 layers", xlabel="epoch", ylabel="test error [%]")
 
 # %%
-gradient_quality({method: histories[method] for method in ("vfbn", "cdni", "local", "vfbn, untrained")},
+td.plots.gradient_quality({method: histories[method] for method in ("vfbn", "cdni", "local", "vfbn, untrained")},
                  title=f"{data.name}, 6 layers: guess beside truth")
 
 # %% [markdown]

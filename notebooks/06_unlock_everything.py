@@ -18,17 +18,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
-from tinydni.variants.full_unlock import full_unlock
-from tinydni.variants.stochastic import Stochastic
-from tinydni.lab.workers import ParallelTraining, Plan, simulator
-from tinydni.lab.workers.costs import measure
-from tinydni.lab.workers.simulator import Link, scaled, throughput
+from tinydni.lab.workers import ParallelTraining, Plan, costs as worker_costs, simulator
 from tinydni.lab.workers.transports.threads import Threads
-from tinydni.plots import draw_network, learning_curve, results_table, timeline
-from tinydni.random import stream
-from tinydni.variants.input_synthesizers import input_synthesizer
-from tinydni.virtual import VirtualLinear
-from tinydni.training import Training
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
 threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
@@ -50,19 +41,19 @@ def adam(lr, eps=1e-8):
 
 def network(method="cdni", blocks=None, algorithm=td.update_decoupled, **options):
     """Three layers, or other blocks, with the recipes of notebooks 4 and 5."""
-    rng = stream(0, "synthesizer")
-    recipe = {"backprop": dict(optimizer=adam(2e-3)),
-              "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10), optimizer=adam(5e-3, eps=1e-5),
+    rng = td.stream(0, "synthesizer")
+    recipe = {"backprop": dict(lr=adam(2e-3)),
+              "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10), lr=adam(5e-3, eps=1e-5),
                            top_lr=adam(1e-3), synthesizer_lr=adam(1e-3)),
-              "vfbn": dict(synthesizer=lambda n: VirtualLinear(n, 10, rng), optimizer=adam(3e-3),
+              "vfbn": dict(synthesizer=lambda n: td.VirtualLinear(n, 10, rng), lr=adam(3e-3),
                            synthesizer_lr=adam(1e-3))}[method]
-    blocks = blocks or td.mlp([data.n_in, 256, 256, 10], stream(0, "weights"))
-    return td.build(blocks, td.SoftmaxCrossEntropy(), algorithm=schedule, **{**recipe, **options})
+    blocks = blocks or td.mlp([data.n_in, 256, 256, 10], td.stream(0, "weights"))
+    return td.build(blocks, td.SoftmaxCrossEntropy(), algorithm=algorithm, **{**recipe, **options})
 
 def train(net):
     """Trains a network on the data. Returns the history."""
     n_steps = epochs * (len(data.x) // 64)
-    return Training(net, data, epochs, batch_size=64, seed=0, schedule=td.LinearDecay(n_steps), context=context).run()
+    return td.Training(net, data, epochs, batch_size=64, seed=0, schedule=td.LinearDecay(n_steps), context=context).run()
 
 # %% [markdown]
 # ## Poison
@@ -72,8 +63,8 @@ def train(net):
 # NaN is contagious: whatever touches it becomes NaN.
 
 # %%
-def bottom_after_one_step(schedule, method, poisoned):
-    net = network(method, algorithm=schedule)
+def bottom_after_one_step(algorithm, method, poisoned):
+    net = network(method, algorithm=algorithm)
     for start in range(0, 10 * 64, 64):                         # first some ordinary steps
         net.step(data.x[start:start + 64], data.y[start:start + 64], context[start:start + 64])
     if poisoned:
@@ -82,11 +73,11 @@ def bottom_after_one_step(schedule, method, poisoned):
     net.step(data.x[:64], data.y[:64], context[:64])
     return net.modules[0].block.layers[0].W
 
-for schedule, method in ((td.backprop, "backprop"), (td.update_decoupled, "cdni")):
-    healthy, ill = (bottom_after_one_step(schedule, method, poisoned) for poisoned in (False, True))
+for algorithm, method in ((td.backprop, "backprop"), (td.update_decoupled, "cdni")):
+    healthy, ill = (bottom_after_one_step(algorithm, method, poisoned) for poisoned in (False, True))
     same = np.array_equal(healthy, ill)
-    print(f"{schedule.__name__:17s} the lowest block updates " + ("just the same" if same else "to NaN") + " when all above is poisoned")
-    assert same == (schedule is td.update_decoupled)
+    print(f"{algorithm.__name__:17s} the lowest block updates " + ("just the same" if same else "to NaN") + " when all above is poisoned")
+    assert same == (algorithm is td.update_decoupled)
 
 # %% [markdown]
 # Under `update_decoupled` the poison does arrive, one step later: in the *synthesizer*, which has listened to
@@ -100,7 +91,7 @@ for schedule, method in ((td.backprop, "backprop"), (td.update_decoupled, "cdni"
 # runs forward. The blocks do not even act in the same steps.
 
 # %%
-draw_network(network(algorithm=Stochastic(0.2, n_modules=3, seed=0)))
+td.plots.draw_network(network(algorithm=td.variants.Stochastic(0.2, n_modules=3, seed=0)))
 
 # %% [markdown]
 # How rare may updates be?
@@ -109,13 +100,13 @@ draw_network(network(algorithm=Stochastic(0.2, n_modules=3, seed=0)))
 rows = []
 for p in (1.0, 0.5, 0.2, 0.1):
     for method in ("cdni", "vfbn"):
-        history = train(network(method, algorithm=Stochastic(p, n_modules=3, seed=0)))
+        history = train(network(method, algorithm=td.variants.Stochastic(p, n_modules=3, seed=0)))
         rows.append({"row": f"p = {p:g}", "column": method, "mean": history["test_error"][-1], "std": None, "seeds": 1, "paper": None})
     if p == 1:          # every block in every step: nothing but update_decoupled
         np.testing.assert_allclose(history["train_loss"], train(network(method))["train_loss"], rtol=1e-3)
 
 assert not MNIST or max(row["mean"] for row in rows) < 12
-results_table(rows, title=f"{data.name}, 3 layers: each block updates with probability p", unit=f"Test error [%] after {epochs} epochs")
+td.plots.results_table(rows, title=f"{data.name}, 3 layers: each block updates with probability p", unit=f"Test error [%] after {epochs} epochs")
 
 # %% [markdown]
 # With p = 0.2 each block makes a fifth of the updates, and loses less than one might fear. The virtual
@@ -127,10 +118,10 @@ results_table(rows, title=f"{data.name}, 3 layers: each block updates with proba
 #
 # One lock is left: a block cannot run before it gets its input. The cure is the same. Let it guess its input,
 # from something it has at once: the network's own input x. A synthetic input $\hat h_k = I_k(x)$ takes the
-# place of what the block below will send, and I learns from that when it comes. Here is the whole schedule:
+# place of what the block below will send, and I learns from that when it comes. Here is the whole algorithm:
 
 # %%
-print(inspect.getsource(full_unlock))
+print(inspect.getsource(td.variants.FullUnlock.__call__))
 
 # %% [markdown]
 # Look at the first loop: no module uses anything of another. All passes could run at the same moment. In the
@@ -140,11 +131,11 @@ print(inspect.getsource(full_unlock))
 
 # %%
 def unlocked_network():
-    rng = stream(0, "synthesizer", 1)
-    return network(algorithm=full_unlock, optimizer=adam(1e-3), synthesizer_lr=adam(1e-3),
-                   input_synthesizer=lambda n_h: input_synthesizer(data.n_in, n_h, rng), input_optimizer=adam(1e-3))
+    rng = td.stream(0, "synthesizer", 1)
+    net = network(lr=adam(1e-3), synthesizer_lr=adam(1e-3))
+    return td.variants.full_unlock(net, lambda n_h: td.variants.input_synthesizer(data.n_in, n_h, rng), adam(1e-3))
 
-draw_network(unlocked_network())
+td.plots.draw_network(unlocked_network())
 
 # %% [markdown]
 # No solid arrow leads from one block to the next, up or down. Test it with poison again, now *below*:
@@ -173,9 +164,9 @@ history = train(net)
 print(f"{data.name}, 3 layers, fully unlocked: {history['test_error'][-1]:.2f} % of the test images misread")
 
 h, x = data.x_test[:2000], data.x_test[:2000]
-for below, above in zip(net.modules, net.modules[1:]):
+for below, input_synthesizer in zip(net.modules, net.algorithm.synthesizers[1:]):
     h = below.forward(h)
-    h_hat = above.input_synthesizer.forward(x)
+    h_hat = input_synthesizer.forward(x)
     print(f"synthetic input of width {h.shape[1]}: squared error {100 * np.sum((h_hat - h)**2) / np.sum(h**2):.0f} % of the size of the real one")
 assert not MNIST or history["test_error"][-1] < 8
 
@@ -193,7 +184,7 @@ assert not MNIST or history["test_error"][-1] < 8
 
 # %%
 def two_halves():
-    layers = td.mlp([data.n_in] + [256] * 5 + [10], stream(0, "weights"))
+    layers = td.mlp([data.n_in] + [256] * 5 + [10], td.stream(0, "weights"))
     return [td.Sequential(*layers[:2]), td.Sequential(*layers[2:])]         # about equal work: the first layer is the largest
 
 def stop_after(n_steps):
@@ -216,7 +207,7 @@ def on_two_workers(net, mode, n_steps=200, **options):
 
 # %%
 one_loop = network(blocks=two_halves())
-training = Training(one_loop, data, epochs=20, batch_size=64, seed=0, context=context)
+training = td.Training(one_loop, data, epochs=20, batch_size=64, seed=0, context=context)
 training.run([stop_after(200)])
 two_workers = on_two_workers(network(blocks=two_halves()), "lock-step").network
 
@@ -232,10 +223,10 @@ assert difference < 1e-2
 
 # %%
 batch = data.x[:64], context[:64], data.y[:64]
-costs = measure(network(blocks=two_halves()).modules, *batch)
-ideal = {mode: {k: stage.records for k, stage in enumerate(simulator.MODES[mode](costs, Link(), n_batches=12))}
+costs = worker_costs.measure(network(blocks=two_halves()).modules, *batch)
+ideal = {mode: {k: stage.records for k, stage in enumerate(simulator.MODES[mode](costs, simulator.Link(), n_batches=12))}
          for mode in ("locked", "decoupled")}
-timeline(ideal, title="Who does what when, computed from costs")
+td.plots.timeline(ideal, title="Who does what when, computed from costs")
 
 # %% [markdown]
 # Read it like a score. In the *locked* run, backpropagation over the same two workers, the bars of the two
@@ -248,13 +239,14 @@ timeline(ideal, title="Who does what when, computed from costs")
 # are much too long, some other program had the core meanwhile.
 
 # %%
-n_steps, unlock_rng = 200 if SHORT else 800, stream(0, "synthesizer", 1)
-unlock = dict(input_synthesizer=lambda n_h: input_synthesizer(data.n_in, n_h, unlock_rng), input_optimizer=adam(1e-3))
+n_steps, unlock_rng = 200 if SHORT else 800, td.stream(0, "synthesizer", 1)
+unlocked = td.variants.full_unlock(network(blocks=two_halves()),
+                                   lambda n_h: td.variants.input_synthesizer(data.n_in, n_h, unlock_rng), adam(1e-3))
 runs = {"locked": on_two_workers(network("backprop", two_halves(), td.backprop), "locked", n_steps, recorded=(30, n_steps)),
         "decoupled": on_two_workers(network(blocks=two_halves()), "free", n_steps, recorded=(30, n_steps)),
-        "fully unlocked": on_two_workers(network(blocks=two_halves(), **unlock), "free", n_steps, unlock=True,
+        "fully unlocked": on_two_workers(unlocked, "free", n_steps, unlock=True,
                                          recorded=(30, n_steps))}
-timeline({label: run.records for label, run in runs.items()})
+td.plots.timeline({label: run.records for label, run in runs.items()})
 
 # %% [markdown]
 # How late do the messages come? We count, for each, how many batches the lower worker had begun in the
@@ -289,16 +281,16 @@ for k in range(2):
 curves = {}
 for mode in ("locked", "decoupled", "data-parallel"):
     workers = np.array([2, 4, 8, 16])
-    speeds = [throughput(mode, scaled(costs, K), Link()) * scaled(costs, K).block.sum() for K in workers]      # K mean halves
+    speeds = [simulator.throughput(mode, simulator.scaled(costs, K), simulator.Link()) * simulator.scaled(costs, K).block.sum() for K in workers]      # K mean halves
     curves[mode] = (workers, speeds)
     print(f"{mode:14s}" + "".join(f"   {K} workers {speed:4.1f}" for K, speed in zip(workers, speeds)))
 
-equal = scaled(costs, 4)
+equal = simulator.scaled(costs, 4)
 formula = 4 * equal.block[0] / (equal.block[0] + equal.synthesizer[0])
 assert abs(curves["decoupled"][1][1] / formula - 1) < 0.05          # the formula, found again by the simulator
 assert all(abs(speed - 1) < 0.05 for speed in curves["locked"][1])
 
-learning_curve(curves, title="Speed-up over one worker, computed from costs", xlabel="workers, each with the same part of a deeper network",
+td.plots.learning_curve(curves, title="Speed-up over one worker, computed from costs", xlabel="workers, each with the same part of a deeper network",
                ylabel="times as many batches per second")
 
 # %% [markdown]
@@ -333,7 +325,7 @@ learning_curve(curves, title="Speed-up over one worker, computed from costs", xl
 # second step it guesses NaN, and the lowest block updates to NaN. A failure travels down one block per step.
 # </details>
 #
-# **3.** BP(λ) mixes the two gradients: `from tinydni.dni import BPLambda`, `algorithm=BPLambda(0.5)`. Train
+# **3.** BP(λ) mixes the two gradients: ``algorithm=td.variants.BPLambda(0.5)`. Train
 # with λ = 0, 0.5 and 1 for `cdni`. Which of them is backpropagation, and which locks are back for λ > 0?
 #
 # <details><summary>Hint</summary>

@@ -21,16 +21,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
-from tinydni.gradcheck import check_layer
-from tinydni.convolution import correlate, input_gradient, kernel_gradient
-from tinydni.layers.conv_kernels import correlate_by_rows
-from tinydni.plots import Picture, gradient_quality, learning_curve
-from tinydni.random import stream
-from tinydni.synthesizers import LinearSynthesizer
-from tinydni.variants.controls import Flattened
-from tinydni.variants.conv_synthesizer import conv_synthesizer
-from tinydni.virtual import VirtualNetwork
-from tinydni.training import Training
+from tinydni import convolution
+from tinydni.lab.gradient_quality import measure_gradients
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
 threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
@@ -84,7 +76,7 @@ maps = forward_loops(digit, np.stack(list(kernels.values()), axis=-1)[:, :, None
 
 def show(images, captions, alt):
     """Images (height, width) side by side, each on its own scale: orange below zero, white at zero, purple above."""
-    picture = Picture(1.75 * len(images), 2.2, alt)
+    picture = td.plots.Picture(1.75 * len(images), 2.2, alt)
     for k, (image, caption) in enumerate(zip(images, captions)):
         axes = picture.add_axes(((k + 0.05) / len(images), 0.03, 0.9 / len(images), 0.72))
         largest = np.abs(image).max()
@@ -148,7 +140,7 @@ class Convolution:
         dx, self.dW = self.forms[1](self.x, self.W, dy)
         return dx
 
-report = check_layer(Convolution((forward_loops, backward_loops), rng.standard_normal((3, 3, 2, 4))), (2, 5, 6, 2))
+report = td.gradcheck.check_layer(Convolution((forward_loops, backward_loops), rng.standard_normal((3, 3, 2, 4))), (2, 5, 6, 2))
 print(report)
 assert report.ok
 
@@ -297,14 +289,14 @@ same_numbers("offsets", forward_offsets, backward_offsets)
 # the kernel, what it meets:
 
 # %%
-print(inspect.getsource(correlate_by_rows))
+print(inspect.getsource(convolution.correlate))
 
 def forward_library(x, W):
     k = len(W)
-    return correlate(np, x, W, 1, (0, 0), (x.shape[1] - k + 1, x.shape[2] - k + 1))         # stride 1, no frame
+    return convolution.correlate(np, x, W, 1, (0, 0), (x.shape[1] - k + 1, x.shape[2] - k + 1))         # stride 1, no frame
 
 def backward_library(x, W, dy):
-    return input_gradient(np, dy, W, 1, (0, 0), x.shape[1:3]), kernel_gradient(np, x, dy, W.shape[:2], 1, (0, 0))
+    return convolution.input_gradient(np, dy, W, 1, (0, 0), x.shape[1:3]), convolution.kernel_gradient(np, x, dy, W.shape[:2], 1, (0, 0))
 
 same_numbers("library", forward_library, backward_library)
 
@@ -393,7 +385,7 @@ class Largest:
             dx_ij += dy * (x_ij == self.y)
         return dx
 
-report = check_layer(Largest(3, 2), (2, 7, 9, 3))
+report = td.gradcheck.check_layer(Largest(3, 2), (2, 7, 9, 3))
 print(report)
 assert report.ok
 
@@ -420,7 +412,7 @@ data = replace(data, x=data.x[:n_train], y=data.y[:n_train], x_test=data.x_test[
 image_shape = data.x.shape[1:]
 
 def blocks(seed=0):
-    return td.cnn(image_shape, 10, n_layers=4, rng=stream(seed, "weights"), channels=8, kernel=5)
+    return td.cnn(image_shape, 10, n_layers=4, rng=td.stream(seed, "weights"), channels=8, kernel=5)
 
 shape = image_shape
 for block in blocks():
@@ -443,30 +435,33 @@ for block in blocks():
 def linear_on(shape):
     """A linear virtual network for images: every pixel of every channel has its own weights."""
     n_in = int(np.prod(shape))
-    return td.Sequential(td.Flatten(), td.Linear(n_in, 10, stream(0, "synthesizer"), std=n_in**-0.5))
+    return td.Sequential(td.Flatten(), td.Linear(n_in, 10, td.stream(0, "synthesizer"), std=n_in**-0.5))
 
 def adam(lr, eps=1e-8):
     return lambda: td.Adam(lr, eps=eps)
 
 def recipe(method, seed=0):
-    rng = stream(seed, "synthesizer")
+    rng = td.stream(seed, "synthesizer")
     return {
-        "backprop": dict(algorithm=td.backprop, optimizer=adam(1e-2)),
-        "cdni": dict(synthesizer=lambda *shape: conv_synthesizer(shape[-1], rng, n_context=10), optimizer=adam(5e-3),
+        "backprop": dict(algorithm=td.backprop, lr=adam(1e-2)),
+        "cdni": dict(synthesizer=lambda *shape: td.variants.conv_synthesizer(shape[-1], rng, n_context=10), lr=adam(5e-3),
                      top_lr=adam(1e-2), synthesizer_lr=adam(3e-3)),
-        "vfbn": dict(synthesizer=lambda *shape: VirtualNetwork(linear_on(shape), 10, step=1e-3), optimizer=adam(5e-3),
+        "vfbn": dict(synthesizer=lambda *shape: td.variants.VirtualNetwork(linear_on(shape), 10, step=1e-3), lr=adam(5e-3),
                      top_lr=adam(1e-2), synthesizer_lr=adam(3e-2)),
-        "label-only": dict(synthesizer=lambda *shape: Flattened(LinearSynthesizer(int(np.prod(shape)), n_context=10, reads_h=False)),
-                           optimizer=adam(1e-3), top_lr=adam(3e-2), synthesizer_lr=adam(1e-3)),
-        "none": dict(algorithm=td.no_backprop, optimizer=adam(3e-1)),
+        "label-only": dict(synthesizer=lambda *shape: td.variants.Flattened(td.LinearSynthesizer(int(np.prod(shape)), n_context=10, reads_h=False)),
+                           lr=adam(1e-3), top_lr=adam(3e-2), synthesizer_lr=adam(1e-3)),
+        "none": dict(algorithm=td.no_backprop, lr=adam(3e-1)),
     }[method]
 
 def train(method, seed=0):
     """Trains the network with one of the recipes. Returns it and its history."""
     net = td.build(blocks(seed), td.SoftmaxCrossEntropy(), input_shape=image_shape, **recipe(method, seed))
     guesses = method not in ("backprop", "none")
-    training = Training(net, data, epochs, batch_size=64, seed=seed, schedule=td.LinearDecay(epochs * (n_train // 64)),
-                        context=data.context() if guesses else None, measure_gradients=guesses)
+    training = td.Training(net, data, epochs, batch_size=64, seed=seed,
+                           schedule=td.LinearDecay(epochs * (n_train // 64)),
+                           context=data.context() if guesses else None)
+    if guesses:
+        measure_gradients(training)
     return net, training.run()
 
 METHODS = ("backprop", "vfbn", "cdni", "label-only", "none")
@@ -494,7 +489,7 @@ def last(method):
     return histories[method]["test_error"][-1]
 
 assert not MNIST or last("backprop") < last("vfbn") < last("none") and last("backprop") < last("cdni") < last("none") + 1
-learning_curve({method: (histories[method]["epoch"], histories[method]["test_error"]) for method in METHODS},
+td.plots.learning_curve({method: (histories[method]["epoch"], histories[method]["test_error"]) for method in METHODS},
                title=f"{data.name}, 4 layers, {n_train:,} images", xlabel="epoch", ylabel="test error [%]")
 
 # %% [markdown]
@@ -512,7 +507,7 @@ learning_curve({method: (histories[method]["epoch"], histories[method]["test_err
 # One seed and 5,000 images: differences of less than half a point say nothing.
 
 # %%
-gradient_quality({method: histories[method] for method in ("vfbn", "cdni", "label-only")},
+td.plots.gradient_quality({method: histories[method] for method in ("vfbn", "cdni", "label-only")},
                  title=f"{data.name}, 4 layers: guess beside truth")
 
 # %% [markdown]
@@ -550,8 +545,8 @@ assert not MNIST or explained["one for all places"] < 0.5 * explained["a mean fo
 
 # %%
 rows = replace(data, x=data.x.reshape(n_train, -1), x_test=data.x_test.reshape(n_test, -1))
-flat = td.build(td.mlp([rows.n_in, 256, 10], stream(0, "weights")), td.SoftmaxCrossEntropy(), adam(2e-3), algorithm=td.backprop)
-Training(flat, rows, epochs, batch_size=64, seed=0, schedule=td.LinearDecay(epochs * (n_train // 64))).run()
+flat = td.build(td.mlp([rows.n_in, 256, 10], td.stream(0, "weights")), td.SoftmaxCrossEntropy(), adam(2e-3), algorithm=td.backprop)
+td.Training(flat, rows, epochs, batch_size=64, seed=0, schedule=td.LinearDecay(epochs * (n_train // 64))).run()
 
 def errors_when_moved(net, pixels):
     """Test error after moving the first 1,000 images to the right by each number of pixels [%]."""
@@ -567,7 +562,7 @@ pixels = range(4) if MNIST else range(3)
 curves = {"fully connected": flat, "convolutional, backprop": nets["backprop"], "convolutional, random filters": nets["none"]}
 curves = {name: (np.array(pixels), errors_when_moved(net, pixels)) for name, net in curves.items()}
 assert not MNIST or curves["convolutional, backprop"][1][3] < curves["fully connected"][1][3]
-learning_curve(curves, title="Digits, moved to the right", xlabel="pixels", ylabel="test error [%]")
+td.plots.learning_curve(curves, title="Digits, moved to the right", xlabel="pixels", ylabel="test error [%]")
 
 # %% [markdown]
 # Three pixels, which you would hardly notice, and the fully connected network misreads every second digit. The

@@ -21,15 +21,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
-from tinydni.gradcheck import check_layer
-from tinydni.plots import learning_curve
-from tinydni.random import stream
-from tinydni.optimizers import CosineDecay
-from tinydni.synthesizers import LinearSynthesizer
-from tinydni.variants.controls import Flattened, Scaled
-from tinydni.variants.conv_synthesizer import conv_synthesizer
-from tinydni.virtual import VirtualLinear, VirtualNetwork
-from tinydni.training import Training
+from tinydni.lab.gradient_quality import measure_gradients
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
 threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
@@ -84,7 +76,7 @@ def branch(width, size, rng, dtype=np.float32):
     return td.Sequential(td.Linear(width, width, rng, std=size / np.sqrt(width), dtype=dtype), td.Tanh())
 
 f = branch(5, 1.0, np.random.default_rng(0), np.float64)
-report = check_layer(Residual(f), (6, 5))
+report = td.gradcheck.check_layer(Residual(f), (6, 5))
 print(report)
 assert report.ok
 
@@ -108,12 +100,12 @@ WIDTH, DEPTH = 32, 24
 
 def deep_blocks(kind, size, seed=0):
     """A first layer, DEPTH blocks, a last layer."""
-    rng = stream(seed, "weights")
+    rng = td.stream(seed, "weights")
     return [td.Sequential(td.Linear(digits.n_in, WIDTH, rng), td.Tanh()),
             *(kind(branch(WIDTH, size, rng)) for _ in range(DEPTH)), td.Linear(WIDTH, 10, rng)]
 
 def network(blocks, algorithm=td.backprop, lr=2e-3, **options):
-    return td.build(blocks, td.SoftmaxCrossEntropy(), optimizer=lambda: td.Adam(lr), algorithm=schedule, **options)
+    return td.build(blocks, td.SoftmaxCrossEntropy(), lr=lambda: td.Adam(lr), algorithm=algorithm, **options)
 
 def gradients(net, n=256):
     """The gradient (n, H) at every interface of a network under backpropagation, bottom to top."""
@@ -133,7 +125,7 @@ for name, length in lengths.items():
 assert lengths["plain, 0.5 / √32"][0] < 1e-5 * lengths["plain, 0.5 / √32"][-1]
 assert 0.5 < lengths["residual, 0.5 / √32"][0] / lengths["residual, 0.5 / √32"][-1] < 50
 
-learning_curve({name: (np.arange(DEPTH + 1), length) for name, length in lengths.items()}, title="The gradient on its way down",
+td.plots.learning_curve({name: (np.arange(DEPTH + 1), length) for name, length in lengths.items()}, title="The gradient on its way down",
                xlabel="block that it has come to: 24 is the top, 0 the bottom", ylabel="length of the gradient")
 
 # %% [markdown]
@@ -174,7 +166,7 @@ for _ in range(DEPTH):
 for k in (0, 1, 2, 4, 8, 12, 24):
     print(f"{n_paths[k]:11,.0f} paths through {k:2d} branches, length of their sum {np.linalg.norm(by_length[k]):.4f}")
 
-learning_curve({"length of the sum": (np.arange(DEPTH + 1), [np.linalg.norm(part) for part in by_length])},
+td.plots.learning_curve({"length of the sum": (np.arange(DEPTH + 1), [np.linalg.norm(part) for part in by_length])},
                title="The gradient at the bottom, path by path", xlabel="branches that a path goes through",
                ylabel="length of the gradient")
 
@@ -195,27 +187,29 @@ class Forgetful(td.Residual):
     def backward(self, dy):
         return self.branch.backward(dy)
 
-report = check_layer(Forgetful(branch(5, 1.0, np.random.default_rng(0), np.float64)), (6, 5))
+report = td.gradcheck.check_layer(Forgetful(branch(5, 1.0, np.random.default_rng(0), np.float64)), (6, 5))
 print(report)
 assert not report.ok
 
 # %%
 def train(net, data, n_epochs=epochs, schedule=td.LinearDecay, context=None):
     """Trains a network. Returns its history."""
-    training = Training(net, data, n_epochs, batch_size=64, seed=0, algorithm=schedule(n_epochs * (len(data.x) // 64)),
-                        context=context, measure_gradients=bool(net.synthesizers()))
+    training = td.Training(net, data, n_epochs, batch_size=64, seed=0,
+                           schedule=schedule(n_epochs * (len(data.x) // 64)), context=context)
+    if net.synthesizers():
+        measure_gradients(training)
     return training.run()
 
 histories = {name: train(network(deep_blocks(kind, 0.5)), digits)
              for name, kind in (("residual", td.Residual), ("forgetful", Forgetful), ("plain", td.Sequential))}
-histories["one Linear layer"] = train(network([td.Linear(digits.n_in, 10, stream(0, "weights"))]), digits)
+histories["one Linear layer"] = train(network([td.Linear(digits.n_in, 10, td.stream(0, "weights"))]), digits)
 
 last = {name: history["test_error"][-1] for name, history in histories.items()}
 for name, error in last.items():
     print(f"{name:16s} {error:5.1f} % of the test images misread")
 assert not MNIST or last["residual"] < last["one Linear layer"] < last["forgetful"] < last["plain"]
 
-learning_curve({name: (history["epoch"], history["test_error"]) for name, history in histories.items()},
+td.plots.learning_curve({name: (history["epoch"], history["test_error"]) for name, history in histories.items()},
                title=f"{digits.name}, {DEPTH + 2} layers", xlabel="epoch", ylabel="test error [%]")
 
 # %% [markdown]
@@ -242,7 +236,7 @@ learning_curve({name: (history["epoch"], history["test_error"]) for name, histor
 rng = np.random.default_rng(0)
 lower = [td.Linear(5, 7, rng, dtype=np.float64), td.Tanh()]
 upper = [td.Linear(7, 5, rng, dtype=np.float64)]
-whole, below, above = td.Residual(*lower, *upper), td.OpenShortcut(*lower), td.CloseShortcut(7, *upper)
+whole, below, above = td.Residual(*lower, *upper), td.variants.OpenShortcut(*lower), td.variants.CloseShortcut(7, *upper)
 
 crossing = below.forward(x)
 np.testing.assert_allclose(above.forward(crossing), whole.forward(x), rtol=1e-12)
@@ -257,7 +251,7 @@ print(f"x {x.shape}, what crosses {crossing.shape}: u {crossing[:, :7].shape} an
 # cut inside, and compare the gradients at the cuts, with and without ds, under backpropagation:
 
 # %%
-class ForgetfulClose(td.CloseShortcut):
+class ForgetfulClose(td.variants.CloseShortcut):
     """Sends no gradient for the shortcut."""
 
     def backward(self, dy):
@@ -267,10 +261,10 @@ class ForgetfulClose(td.CloseShortcut):
 
 def cut_blocks(close, n_cuts=8, seed=0):
     """A first layer, n_cuts residual blocks that are each cut inside, a last layer."""
-    rng = stream(seed, "weights")
+    rng = td.stream(seed, "weights")
 
     def opened():
-        return td.OpenShortcut(td.Linear(WIDTH, WIDTH, rng), td.Tanh())
+        return td.variants.OpenShortcut(td.Linear(WIDTH, WIDTH, rng), td.Tanh())
 
     def closed():
         return close(WIDTH, td.Linear(WIDTH, WIDTH, rng, std=0.5 / np.sqrt(WIDTH)))
@@ -279,7 +273,7 @@ def cut_blocks(close, n_cuts=8, seed=0):
             *(td.Sequential(closed(), opened()) for _ in range(n_cuts - 1)),
             td.Sequential(closed(), td.Linear(WIDTH, 10, rng))]
 
-pairs = list(zip(gradients(network(cut_blocks(td.CloseShortcut))), gradients(network(cut_blocks(ForgetfulClose)))))
+pairs = list(zip(gradients(network(cut_blocks(td.variants.CloseShortcut))), gradients(network(cut_blocks(ForgetfulClose)))))
 cosines = [np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b)) for a, b in pairs]
 print("cosine of the forgetful gradient with the right one, by cut, bottom to top:")
 print("  ".join(f"{cosine:.2f}" for cosine in cosines))
@@ -295,17 +289,17 @@ assert cosines[-1] < 0.6 and np.linalg.norm(pairs[0][1]) < 0.01 * np.linalg.norm
 
 # %%
 def vfbn(blocks):
-    rng = stream(0, "synthesizer")
-    return network(blocks, td.update_decoupled, lr=3e-3, synthesizer=lambda n_h: VirtualLinear(n_h, 10, rng),
+    rng = td.stream(0, "synthesizer")
+    return network(blocks, td.update_decoupled, lr=3e-3, synthesizer=lambda n_h: td.VirtualLinear(n_h, 10, rng),
                    synthesizer_lr=lambda: td.Adam(1e-2))
 
-arms = {"backprop": network(cut_blocks(td.CloseShortcut), lr=3e-3), "vfbn": vfbn(cut_blocks(td.CloseShortcut)),
-        "none": network(cut_blocks(td.CloseShortcut), td.no_backprop, lr=3e-2), "vfbn, forgetful": vfbn(cut_blocks(ForgetfulClose))}
+arms = {"backprop": network(cut_blocks(td.variants.CloseShortcut), lr=3e-3), "vfbn": vfbn(cut_blocks(td.variants.CloseShortcut)),
+        "none": network(cut_blocks(td.variants.CloseShortcut), td.no_backprop, lr=3e-2), "vfbn, forgetful": vfbn(cut_blocks(ForgetfulClose))}
 histories = {name: train(net, digits, context=digits.context() if net.synthesizers() else None) for name, net in arms.items()}
 
 last = {name: history["test_error"][-1] for name, history in histories.items()}
 assert not MNIST or last["backprop"] < last["vfbn"] < last["none"] < last["vfbn, forgetful"]
-learning_curve({name: (history["epoch"], history["test_error"]) for name, history in histories.items()},
+td.plots.learning_curve({name: (history["epoch"], history["test_error"]) for name, history in histories.items()},
                title=f"{digits.name}, 8 residual blocks, each cut inside", xlabel="epoch", ylabel="test error [%]")
 
 # %% [markdown]
@@ -328,7 +322,7 @@ shortcut, image = td.Subsample(2, 4, stride=2), np.random.default_rng(0).standar
 halved = shortcut.forward(image)
 np.testing.assert_array_equal(halved[..., :2], image[:, ::2, ::2])
 assert not halved[..., 2:].any()
-report = check_layer(shortcut, (3, 6, 6, 2))
+report = td.gradcheck.check_layer(shortcut, (3, 6, 6, 2))
 print(report)
 assert report.ok
 
@@ -356,7 +350,7 @@ print(f"{data.name}: {len(data.x):,} images to train on, {len(data.x_test):,} to
 
 def halves(seed=0):
     """The network in two parts, cut behind the first block of the second stage."""
-    blocks = td.resnet(8, stream(seed, "weights"), widths=(8, 16, 32), n_channels=image_shape[-1])
+    blocks = td.resnet(8, td.stream(seed, "weights"), widths=(8, 16, 32), n_channels=image_shape[-1])
     return [td.Sequential(*blocks[:3]), td.Sequential(*blocks[3:])]
 
 shape = image_shape
@@ -403,33 +397,33 @@ def virtual(shape, rng, width=32):
                          td.GlobalAvgPool(), td.Linear(width, 10, rng, std=width**-0.5))
 
 def recipe(method, seed=0):
-    rng = stream(seed, "synthesizer")
+    rng = td.stream(seed, "synthesizer")
     return {
-        "backprop": dict(algorithm=td.backprop, optimizer=momentum(0.15)),
-        "vfbn": dict(synthesizer=lambda *shape: Scaled(VirtualNetwork(virtual(shape, rng), 10), 2), optimizer=momentum(0.05),
+        "backprop": dict(algorithm=td.backprop, lr=momentum(0.15)),
+        "vfbn": dict(synthesizer=lambda *shape: td.variants.Scaled(td.variants.VirtualNetwork(virtual(shape, rng), 10), 2), lr=momentum(0.05),
                      synthesizer_lr=lambda: td.Adam(5e-3)),
-        "cdni": dict(synthesizer=lambda *shape: Scaled(conv_synthesizer(shape[-1], rng, n_context=10), 4),
-                     optimizer=momentum(0.05), synthesizer_lr=lambda: td.Adam(1e-5)),
-        "label-only": dict(synthesizer=lambda *shape: Scaled(
-                               Flattened(LinearSynthesizer(int(np.prod(shape)), n_context=10, reads_h=False)), 2),
-                           optimizer=momentum(0.05), synthesizer_lr=lambda: td.Adam(1e-5)),
-        "none": dict(algorithm=td.no_backprop, optimizer=momentum(0.2)),
+        "cdni": dict(synthesizer=lambda *shape: td.variants.Scaled(td.variants.conv_synthesizer(shape[-1], rng, n_context=10), 4),
+                     lr=momentum(0.05), synthesizer_lr=lambda: td.Adam(1e-5)),
+        "label-only": dict(synthesizer=lambda *shape: td.variants.Scaled(
+                               td.variants.Flattened(td.LinearSynthesizer(int(np.prod(shape)), n_context=10, reads_h=False)), 2),
+                           lr=momentum(0.05), synthesizer_lr=lambda: td.Adam(1e-5)),
+        "none": dict(algorithm=td.no_backprop, lr=momentum(0.2)),
     }[method]
 
 METHODS, histories = ("backprop", "vfbn", "cdni", "label-only", "none"), {}
 for method in METHODS:
     net = td.build(halves(), td.SoftmaxCrossEntropy(), input_shape=image_shape, **recipe(method))
-    histories[method] = train(net, data, n_epochs=4 if CIFAR else epochs, schedule=lambda n: CosineDecay(n, warm_up=n // 10),
+    histories[method] = train(net, data, n_epochs=4 if CIFAR else epochs, schedule=lambda n: td.CosineDecay(n, warm_up=n // 10),
                               context=data.context() if net.synthesizers() else None)
     print(f"{method:10s} {histories[method]['test_error'][-1]:5.1f} % of the test images wrong")
 
 last = {method: history["test_error"][-1] for method, history in histories.items()}
 assert not CIFAR or max(last[method] for method in ("backprop", "vfbn", "cdni")) + 2 < last["none"] < 75
-learning_curve({method: (histories[method]["epoch"], histories[method]["test_error"]) for method in METHODS},
+td.plots.learning_curve({method: (histories[method]["epoch"], histories[method]["test_error"]) for method in METHODS},
                title=f"{data.name}, residual network in two parts", xlabel="epoch", ylabel="test error [%]")
 
 # %%
-learning_curve({method: (histories[method]["epoch"], [found[0]["cosine"] for found in histories[method]["gradients"]])
+td.plots.learning_curve({method: (histories[method]["epoch"], [found[0]["cosine"] for found in histories[method]["gradients"]])
                 for method in ("vfbn", "cdni", "label-only")},
                title="Guess beside truth, at the cut", xlabel="epoch", ylabel="cosine")
 

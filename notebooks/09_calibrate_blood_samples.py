@@ -19,20 +19,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
-from tinydni.datasets import Cells, DataError, cytometry
-from tinydni.lab.cytometry.classifier import f1_scores, gate, train_classifier
-from tinydni.lab.cytometry.discrepancy import discrepancy
-from tinydni.lab.cytometry.fit import fit, running_mean
-from tinydni.lab.cytometry.methods import METHODS
-from tinydni.lab.cytometry.pipeline import Pipeline
-from tinydni.lab.cytometry.populations import warnings
-from tinydni.lab.cytometry.resnet import mmd_resnet, reestimate_statistics
-from tinydni.lab.cytometry.synthesizer import StandardisedSynthesizer
-from tinydni.lab.cytometry.transform import Standardisation
-from tinydni.gradcheck import check_loss
-from tinydni.variants.mmd import kernel_width
-from tinydni.plots import cell_scatter, learning_curve
-from tinydni.random import stream
+from tinydni.lab.cytometry import (classifier, discrepancy, fit, methods, pipeline as pipelines, populations,
+                                   resnet, synthesizer, transform)
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
 threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
@@ -58,20 +46,20 @@ def made_up_cells(instrument, n_cells=6000):
     centres, gain, offset = 3 + 1.2 * types.standard_normal((5, 8)), 1 + 0.1 * lens.standard_normal(8), 0.5 * lens.random(8)
     labels = lens.choice(5, n_cells, p=(0.1, 0.1, 0.2, 0.2, 0.4))
     x = centres[labels] + 0.3 * lens.standard_normal((n_cells, 8))
-    return Cells(f"made-up sample {instrument}", np.expm1(np.maximum(gain * x + offset, 0)).astype(np.float32), labels)
+    return td.datasets.Cells(f"made-up sample {instrument}", np.expm1(np.maximum(gain * x + offset, 0)).astype(np.float32), labels)
 
 try:
-    samples = {number: cytometry(number) for number in (2, 15, 11)}
-    pipeline = Pipeline.build(seed=0)
+    samples = {number: td.datasets.cytometry(number) for number in (2, 15, 11)}
+    pipeline = pipelines.Pipeline.build(seed=0)
     REAL = not SHORT
-except DataError:
+except td.datasets.DataError:
     print("The blood samples cannot be had here. Made-up cells stand in for them: everything runs, the numbers differ.")
     samples, REAL = {number: made_up_cells(number) for number in (2, 15, 11)}, False
     reference = np.log1p(samples[2].counts)
-    scale, gated = Standardisation.of(reference), samples[2].gated
+    scale, gated = transform.Standardisation.of(reference), samples[2].gated
     x = scale.forward(reference)[gated]
-    pipeline = Pipeline(None, scale, x, kernel_width(x, stream(0, "sample", 2)),
-                        train_classifier(x, samples[2].labels[gated], 0))
+    pipeline = pipelines.Pipeline(None, scale, x, td.variants.kernel_width(x, td.stream(0, "sample", 2)),
+                        classifier.train_classifier(x, samples[2].labels[gated], 0))
 
 target, before = pipeline.target, {number: pipeline.forward(samples[number].counts) for number in (15, 11)}
 for number, cells in samples.items():
@@ -91,12 +79,12 @@ for number, cells in samples.items():
 # %%
 def f1_by_hand(x, labels):
     """F1 of the types 1 to 4."""
-    gated_as, are = gate(pipeline.classifier, x)[labels > 0], labels[labels > 0]
+    gated_as, are = classifier.gate(pipeline.classifier, x)[labels > 0], labels[labels > 0]
     return [2 * np.sum((are == k) & (gated_as == k)) / (np.sum(are == k) + np.sum(gated_as == k)) for k in (1, 2, 3, 4)]
 
 for number in (15, 11):
     labels = samples[number].labels
-    scores = f1_scores(pipeline.classifier, before[number], labels)
+    scores = classifier.f1_scores(pipeline.classifier, before[number], labels)
     np.testing.assert_allclose(f1_by_hand(before[number], labels), scores["types"])
     print(f"sample {number} as it comes: F1 " + " ".join(f"{score:.3f}" for score in scores["types"])
           + f", mean weighted by the number of cells {scores['weighted']:.3f}")
@@ -185,18 +173,18 @@ def pull(x, y, m):
 def mmd_gradient(x, y, m):
     return 2 / mmd(x, y, m) * (pull(x, y, m) - pull(x, x, m))
 
-class ByHand(td.MMD):
+class ByHand(td.variants.MMD):
     """Our two functions, in the form in which the checker of notebook 2 wants a loss."""
 
     def forward(self, prediction, target):
         self.dprediction = mmd_gradient(prediction, target, self.m)
         return mmd(prediction, target, self.m)
 
-report = check_loss(ByHand(m), x, y)
+report = td.gradcheck.check_loss(ByHand(m), x, y)
 print(report)
 assert report.ok
 
-library = td.MMD(m)
+library = td.variants.MMD(m)
 np.testing.assert_allclose(library.forward(x, y), saved, rtol=1e-9)
 np.testing.assert_allclose(library.backward(), mmd_gradient(x, y, m), rtol=1e-7, atol=1e-12)
 
@@ -211,14 +199,14 @@ np.testing.assert_allclose(library.backward(), mmd_gradient(x, y, m), rtol=1e-7,
 # %%
 heaps = np.vstack([0.4 * rng.standard_normal((200, 2)), 0.4 * rng.standard_normal((100, 2)) + (3, 1)])
 start = 0.4 * rng.standard_normal((300, 2)) + (1, 2)
-moved, loss, path = start.copy(), td.MMD(4), []
+moved, loss, path = start.copy(), td.variants.MMD(4), []
 for step in range(60 if SHORT else 500):
     path.append(loss.forward(moved, heaps))
     moved = moved - 20 * loss.backward()
 print(f"MMD {path[0]:.2f} at first, {path[-1]:.2f} in the end")
 assert path[-1] < path[0] / (1 if SHORT else 4)
 
-cell_scatter(heaps, start, moved, np.random.default_rng(0), "Points that follow the gradient of the MMD",
+td.plots.cell_scatter(heaps, start, moved, np.random.default_rng(0), "Points that follow the gradient of the MMD",
              ("target", "points at first", "points in the end"))
 
 # %% [markdown]
@@ -229,7 +217,7 @@ cell_scatter(heaps, start, moved, np.random.default_rng(0), "Points that follow 
 # %%
 def distance(cells):
     """MMD between cells and the gated cells of the reference, mean of ten draws of a thousand of each."""
-    return discrepancy(cells, target, pipeline.m, stream(0, "sample", 3))[0]
+    return discrepancy.discrepancy(cells, target, pipeline.m, td.stream(0, "sample", 3))[0]
 
 floor = distance(target)
 print(f"the reference and itself {floor:.3f}    sample 15 {distance(before[15]):.3f}    sample 11 {distance(before[11]):.3f}")
@@ -267,7 +255,7 @@ y = x + upper.forward(lower.forward(x))                                 # the bl
 du = upper.backward(dy)
 dx = dy + lower.backward(du)                                            # shortcut + branch
 
-opened, closed = td.OpenShortcut(lower), td.CloseShortcut(25, upper)    # the same layers, with a cut between them
+opened, closed = td.variants.OpenShortcut(lower), td.variants.CloseShortcut(25, upper)    # the same layers, with a cut between them
 np.testing.assert_allclose(closed.forward(opened.forward(x)), y)
 message = closed.backward(dy)
 np.testing.assert_allclose(message, np.hstack([du, dy]))
@@ -286,27 +274,27 @@ def rmsprop(lr):
     return lambda: td.RMSProp(lr, rho=0.99, weight_decay=0.02)
 
 def network(method, seed=0):
-    rng, hidden = stream(seed, "synthesizer"), () if "one dense layer" in method else (32,)
+    rng, hidden = td.stream(seed, "synthesizer"), () if "one dense layer" in method else (32,)
     lr, top_lr = (1e-3, 1e-3) if "one rate" in method else (3e-4, 2e-3)
     recipe = {
-        "backprop": dict(algorithm=td.backprop, optimizer=rmsprop(1e-3)),
-        "none": dict(algorithm=td.no_backprop, optimizer=rmsprop(1e-3)),
-    }.get(method, dict(synthesizer=lambda n: StandardisedSynthesizer(n, rng, hidden), optimizer=rmsprop(lr),
+        "backprop": dict(algorithm=td.backprop, lr=rmsprop(1e-3)),
+        "none": dict(algorithm=td.no_backprop, lr=rmsprop(1e-3)),
+    }.get(method, dict(synthesizer=lambda n: synthesizer.StandardisedSynthesizer(n, rng, hidden), lr=rmsprop(lr),
                        top_lr=rmsprop(top_lr), synthesizer_lr=lambda: td.Adam(1e-2)))
-    return td.build(mmd_resnet(8, stream(seed, "weights")), td.MMD(pipeline.m), input_shape=(8,), **recipe)
+    return td.build(resnet.mmd_resnet(8, td.stream(seed, "weights")), td.variants.MMD(pipeline.m), input_shape=(8,), **recipe)
 
 def train(net, source, factor=td.Constant(), updates=updates, seed=0):
     """Moves the cells of the source towards the reference. Returns the MMD of every update, before it."""
-    order, history = stream(seed, "order"), []
+    order, history = td.stream(seed, "order"), []
     for step in range(updates):
         net.scale_learning_rates(factor(step))
         x, y = (cells[order.choice(len(cells), 1000, replace=False, shuffle=False)] for cells in (source, target))
         history.append(float(net.step(x, y)))
-    reestimate_statistics(net, source)
+    resnet.reestimate_statistics(net, source)
     return history
 
 np.testing.assert_allclose(train(network("backprop"), before[15], updates=10),
-                           fit(before[15], target, pipeline.m, METHODS["backprop"], seed=0, updates=10)[1], rtol=1e-5)
+                           fit.fit(before[15], target, pipeline.m, methods.METHODS["backprop"], seed=0, updates=10)[1], rtol=1e-5)
 print("ten updates give the same numbers as `fit`, which `tinydni train cytometry` calls")
 
 # %%
@@ -316,12 +304,12 @@ def calibrate(number, method, seed=0):
     """Trains, and says how it went."""
     decay = td.StepDecay((max(1, int(0.4 * updates)), max(2, int(0.8 * updates))), gamma=0.3)
     key, net = (number, method, seed), network(method, seed)
-    curves[key] = running_mean(train(net, before[number], decay if net.synthesizers() else td.Constant(), seed=seed))
+    curves[key] = fit.running_mean(train(net, before[number], decay if net.synthesizers() else td.Constant(), seed=seed))
     nets[key], after[key] = net, net.predict(before[number])
     report(f"sample {number}, {method}, seed {seed}", after[key], samples[number].labels)
 
 def report(name, x, labels):
-    scores = f1_scores(pipeline.classifier, x, labels)
+    scores = classifier.f1_scores(pipeline.classifier, x, labels)
     print(f"{name:44s} MMD {distance(x):.3f}   F1 {scores['weighted']:.3f}   of the types "
           + " ".join(f"{score:.3f}" for score in scores["types"]))
 
@@ -351,7 +339,7 @@ calibrate(15, "backprop")
 calibrate(15, "dni")
 calibrate(15, "none")
 
-learning_curve({method: (np.arange(1, updates + 1), curves[15, method, 0]) for method in ("backprop", "dni", "none")},
+td.plots.learning_curve({method: (np.arange(1, updates + 1), curves[15, method, 0]) for method in ("backprop", "dni", "none")},
                title="Sample 15 onto the reference", xlabel="update", ylabel="MMD, mean of 15 updates",
                reference={"floor": floor})
 
@@ -360,7 +348,7 @@ if REAL:
     assert distance(after[15, "backprop", 0]) < 0.2 and distance(after[15, "dni", 0]) < 0.2 < distance(after[15, "none", 0])
     assert min(f1_by_hand(after[15, "dni", 0], samples[15].labels)) > 0.9
 
-cell_scatter(target, before[15], after[15, "dni", 0], stream(0, "sample", 4), "Sample 15 before and after, by synthetic gradients",
+td.plots.cell_scatter(target, before[15], after[15, "dni", 0], td.stream(0, "sample", 4), "Sample 15 before and after, by synthetic gradients",
              ("reference, gated cells", "sample 15 before", "sample 15 after"))
 
 # %% [markdown]
@@ -398,7 +386,7 @@ print(f"lowest F1 of a type with any seed: dni {min(worst_types('dni')):.2f}, {P
 assert not REAL or min(worst_types("dni")) > 0.9 and min(worst_types("dni")) > min(worst_types(PAPER))
 
 for name in ("dni", PAPER):
-    are, gated_as = samples[11].labels, gate(pipeline.classifier, after[11, name, worst])
+    are, gated_as = samples[11].labels, classifier.gate(pipeline.classifier, after[11, name, worst])
     print(f"\n{name}, seed {worst}: how many cells of each type are gated as 1, 2, 3, 4")
     for k in (1, 2, 3, 4):
         print(f"  type {k} " + "".join(f"{np.sum((are == k) & (gated_as == j)):8,}" for j in (1, 2, 3, 4)))
@@ -433,7 +421,7 @@ assert not REAL or distance(target[labels != 1]) < 0.15
 def share_explained(cells, n=6000 if REAL else 2000, rng=np.random.default_rng(0)):
     """R² on unseen cells, of a linear function and of one with a hidden layer."""
     x, y = (some[rng.choice(len(some), n, replace=False)].astype(np.float64) for some in (cells, target))
-    loss = td.MMD(pipeline.m)
+    loss = td.variants.MMD(pipeline.m)
     loss.forward(x, y)
     delta, half = loss.backward() * n, n // 2
     linear = np.hstack([x, np.ones((n, 1))])
@@ -476,13 +464,13 @@ assert not REAL or min(worst_types("one dense layer")) > 0.8
 
 # %%
 for name in ("dni", PAPER):
-    found = warnings(before[11], after[11, name, worst], stream(0, "sample", 5))
+    found = populations.warnings(before[11], after[11, name, worst], td.stream(0, "sample", 5))
     print(f"{name}: {len(found)} warnings")
     for sentence in found[:2]:
         print(f"  - {sentence}.")
 
 # %%
-cell_scatter(target, before[11], after[11, PAPER, worst], stream(0, "sample", 4), "Sample 11 and a type that got lost",
+td.plots.cell_scatter(target, before[11], after[11, PAPER, worst], td.stream(0, "sample", 4), "Sample 11 and a type that got lost",
              ("reference, gated cells", "sample 11 before", "sample 11 after"))
 
 # %% [markdown]

@@ -18,15 +18,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
-from tinydni.recurrent_dni import Boundary
-from tinydni.dni.gradient_sum import GradientSum
-from tinydni.recurrent_dni import RecurrentModule, RecurrentNetwork
-from tinydni.recurrent_dni import cut
 from tinydni.lab.jobs.copy_task import JOB as COPY
 from tinydni.lab.jobs.recall import JOB as RECALL
-from tinydni.gradcheck import check_layer
-from tinydni.plots import learning_curve
-from tinydni.random import stream
 
 threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
@@ -83,7 +76,7 @@ class Recurrence:
             dh = dz @ self.Wh.T
         return dx, dh
 
-report = check_layer(Recurrence(3, 5, np.random.default_rng(0)), (4, 6, 3), (4, 5))
+report = td.gradcheck.check_layer(Recurrence(3, 5, np.random.default_rng(0)), (4, 6, 3), (4, 5))
 print(report)
 assert report.ok
 
@@ -163,7 +156,7 @@ class CellByHand(Recurrence):
             dh, dc = da @ self.Wh.T, dc * f
         return dx, np.hstack([dh, dc])
 
-report = check_layer(CellByHand(3, 5, np.random.default_rng(0)), (4, 6, 3), (4, 10))
+report = td.gradcheck.check_layer(CellByHand(3, 5, np.random.default_rng(0)), (4, 6, 3), (4, 10))
 print(report)
 assert report.ok
 compare(CellByHand(3, 5, np.random.default_rng(0)), td.LSTM(3, 5, np.random.default_rng(0), dtype=np.float64), 3, 10)
@@ -192,7 +185,7 @@ layers = {"tanh": (Recurrence(8, 32, np.random.default_rng(0)), 32)}
 layers |= {f"LSTM, forget bias {bias}": (CellByHand(8, 32, np.random.default_rng(0), bias), 64) for bias in (0, 1, 3)}
 lengths = {name: reach(*layer) for name, layer in layers.items()}
 assert lengths["tanh"][-1] < 1e-3 and lengths["LSTM, forget bias 3"][-1] > 0.03
-learning_curve({name: (np.arange(1, 41), length) for name, length in lengths.items()}, title="A gradient on its way back",
+td.plots.learning_curve({name: (np.arange(1, 41), length) for name, length in lengths.items()}, title="A gradient on its way back",
                xlabel="steps back in time", ylabel="length of the gradient")
 
 # %% [markdown]
@@ -229,7 +222,7 @@ for row, answer in zip(x, target[:, -1]):
 
 # %%
 T = 3
-windows = cut(x.astype(np.float64), target, asked=[11], size=T)
+windows = td.cut(x.astype(np.float64), target, asked=[11], size=T)
 for window in windows:
     print(f"x {window.x.shape}, steps that are asked {window.asked}, first {window.first}, last {window.last}")
 
@@ -253,18 +246,18 @@ def loss_gradient(y, window):
 
 def gradients(windows, true_dend):
     """The gradients of all parameters, summed over the windows, the last window first."""
-    states, total, dend = [None], GradientSum(), None
+    states, total, dend = [None], {}, None
     for window in windows:
         states.append(block.forward(window.x, states[-1])[1])
     for window, state in zip(windows[::-1], states[-2::-1]):
         y, _ = block.forward(window.x, state)
         _, dstate = block.backward(loss_gradient(y, window)[1], dend if true_dend else None)
-        total.add(block)
+        for path, _, gradient in block.named_parameters():
+            total[path] = total.get(path, 0) + gradient
         dend = dstate
-    total.release(block)
-    return {path: gradient for path, _, gradient in block.named_parameters()}
+    return total
 
-whole = gradients(cut(x.astype(np.float64), target, [11], size=12), true_dend=False)
+whole = gradients(td.cut(x.astype(np.float64), target, [11], size=12), true_dend=False)
 exact, truncated = gradients(windows, true_dend=True), gradients(windows, true_dend=False)
 for path in whole:
     np.testing.assert_allclose(exact[path], whole[path], rtol=1e-9, atol=1e-15)
@@ -306,23 +299,24 @@ assert flag["whole"] > 0 and flag["truncated"] == 0
 # %%
 def train_by_hand(n_sequences, scale=0.3):
     """Trains an LSTM of 32 cells in windows, with a guess at each boundary. Returns the loss of every sequence."""
-    rng = stream(0, "weights")
+    rng = td.stream(0, "weights")
     block = td.Recurrent(td.LSTM(6, 32, rng), td.Linear(32, 4, rng, std=1 / np.sqrt(32)))
     M, adam, adam_M = td.LinearSynthesizer(64, n_context=4), td.Adam(3e-3, clip_norm=1.0), td.Adam(1e-3)
     losses = []
     for number in range(n_sequences):
-        state, total = None, GradientSum()
+        state, sums = None, {}
         for window in task.windows(number):
             N, label = len(window.x), window.contexts[:, -1]
             y, end = block.forward(window.x, state)
             loss, dy = loss_gradient(y, window)
             dend = None if window.last else np.float32(scale / N) * M.forward(end, label)
             _, dstate = block.backward(dy, dend)
-            total.add(block)
+            for path, layer, name in block.slots():             # dWx ← the sum over the windows so far
+                sums[path] = sums.get(path, 0) + getattr(layer, "d" + name)
+                setattr(layer, "d" + name, sums[path])
             if not window.first:
                 M.learn(state, label, dstate * N, adam_M)       # what M should have said at the last boundary
             state = end
-        total.release(block)
         block.update(adam)                                      # once per sequence, with the sum of its windows
         losses.append(float(loss))
     return losses
@@ -335,10 +329,10 @@ print(f"loss of the first sequences {np.mean(saved[:5]):.3f}; a guess costs ln 4
 # speak of them; `RecurrentModule` has the rest. They give the same numbers:
 
 # %%
-rng = stream(0, "weights")
+rng = td.stream(0, "weights")
 block = td.Recurrent(td.LSTM(6, 32, rng), td.Linear(32, 4, rng, std=1 / np.sqrt(32)))
-boundary = Boundary(td.LinearSynthesizer(64, n_context=4), td.Adam(1e-3), scale=0.3)
-net = RecurrentNetwork([RecurrentModule(block, td.Adam(3e-3, clip_norm=1.0), boundary, loss=td.SoftmaxCrossEntropy())])
+boundary = td.Boundary(td.LinearSynthesizer(64, n_context=4), td.Adam(1e-3), scale=0.3)
+net = td.RecurrentNetwork([td.RecurrentModule(block, td.Adam(3e-3, clip_norm=1.0), boundary, loss=td.SoftmaxCrossEntropy())])
 losses = [sum(float(net.step(window)) for window in task.windows(number)) for number in range(20)]
 np.testing.assert_allclose(losses, saved, rtol=1e-4)
 print(f"largest difference of 20 losses: {np.abs(np.array(losses) - saved).max():.0e}")
@@ -376,7 +370,7 @@ assert SHORT or worst["cdni"] < 0.1 < worst["truncated"]
 
 # %%
 curves = {method: (runs[method, 0].training.history["update"], bits[method, 0]) for method in ("backprop", "truncated", "dni", "cdni")}
-learning_curve(curves, title="Ten distractors, windows of three steps, seed 0", xlabel="windows learnt from", ylabel="bits per answer",
+td.plots.learning_curve(curves, title="Ten distractors, windows of three steps, seed 0", xlabel="windows learnt from", ylabel="bits per answer",
                reference={"guessing": 2})
 
 # %% [markdown]
@@ -404,9 +398,9 @@ for method in ("truncated", "cdni"):
 def guesses_beside_truth(run, task):
     """The cosine of guess and truth at each boundary, and the length of the guess beside the truth's."""
     module = run.network.modules[0]
-    x, target = task.draw(stream(7, "sample"), 200)
+    x, target = task.draw(td.stream(7, "sample"), 200)
     label = np.eye(4, dtype=np.float32)[target[:, 0]]
-    windows, states = cut(x, target, [11], T), [None]
+    windows, states = td.cut(x, target, [11], T), [None]
     for window in windows:
         states.append(module.block.forward(window.x, states[-1])[1])
     found, dend = [], None
@@ -446,7 +440,7 @@ for method, options in (("truncated", {}), ("cdni", {}), ("backprop", {"updates"
 
 assert SHORT or longest["truncated"][-1] <= longest["cdni"][-1] < longest["backprop"][-1]
 updates = np.linspace(0, 60 if SHORT else 15_000, len(longest["cdni"]) + 1)[1:]
-learning_curve({method: (updates, longest[method]) for method in ("truncated", "cdni")}, title="Copy, windows of three steps",
+td.plots.learning_curve({method: (updates, longest[method]) for method in ("truncated", "cdni")}, title="Copy, windows of three steps",
                xlabel="windows learnt from", ylabel="longest row learnt [bits]")
 
 # %% [markdown]

@@ -22,15 +22,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import tinydni as td
-from tinydni import backend
 from tinydni.lab import doctor
-from tinydni.plots import learning_curve
-from tinydni.random import stream
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
 threadpool_limits(1)                            # the stand-in counts, it does not race
 
-reason = backend.why_no_cupy()
+reason = td.backend.why_no_cupy()
 print("backend cupy:", doctor.cupy().text)
 print("So not one number below was measured on a GPU." if reason else "A GPU answers.")
 
@@ -77,7 +74,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
         self.array = array
 
     def __array__(self, *args, **keywords):
-        raise TypeError("this array is on the device; copy it with backend.to_numpy")
+        raise TypeError("this array is on the device; copy it with td.backend.to_numpy")
 
     def __array_ufunc__(self, ufunc, method, *inputs, **keywords):          # every operator comes here
         return perform(ufunc.__name__, getattr(ufunc, method), *inputs, **keywords)
@@ -120,7 +117,7 @@ def wrapped(value):
 
 def unwrapped(value):
     if isinstance(value, np.ndarray):
-        raise TypeError("a host array among arrays of the device; copy it with backend.asarray")
+        raise TypeError("a host array among arrays of the device; copy it with td.backend.asarray")
     if isinstance(value, (tuple, list)):
         return type(value)(map(unwrapped, value))
     return value.array if isinstance(value, DeviceArray) else value
@@ -149,11 +146,11 @@ class StandIn(types.ModuleType):
         return DeviceArray(np.array(array, dtype=dtype))                    # the copy to the device
 
 xp = StandIn("standin")
-x = backend.asarray(xp, np.arange(6.0).reshape(2, 3))
+x = td.backend.asarray(xp, np.arange(6.0).reshape(2, 3))
 y = xp.exp(-x) @ x.T + 1
-print("result  ", backend.to_numpy(y).round(2).tolist())
+print("result  ", td.backend.to_numpy(y).round(2).tolist())
 print("the book", [name for name, _, _ in book], "   waits", waits)
-np.testing.assert_array_equal(backend.to_numpy(y), np.exp(-np.arange(6.0).reshape(2, 3)) @ np.arange(6.0).reshape(2, 3).T + 1)
+np.testing.assert_array_equal(td.backend.to_numpy(y), np.exp(-np.arange(6.0).reshape(2, 3)) @ np.arange(6.0).reshape(2, 3).T + 1)
 
 # %% [markdown]
 # Four operations; the transpose is only another way to look at the same memory. On a GPU each of the four
@@ -172,22 +169,22 @@ context = data.context()
 def network(method="cdni", layers=3, width=256, seed=0):
     recipe = {"backprop": dict(algorithm=td.backprop),
               "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10), synthesizer_lr=lambda: td.Adam(1e-3))}
-    blocks = td.mlp([data.n_in] + [width] * (layers - 1) + [10], stream(seed, "weights"))
-    return td.build(blocks, td.SoftmaxCrossEntropy(), optimizer=lambda: td.Adam(1e-3), **recipe[method])
+    blocks = td.mlp([data.n_in] + [width] * (layers - 1) + [10], td.stream(seed, "weights"))
+    return td.build(blocks, td.SoftmaxCrossEntropy(), lr=lambda: td.Adam(1e-3), **recipe[method])
 
 def batch_on(xp, start=0, n=64):
     """A batch of images, labels and one-hot labels on a device."""
     rows = (start + np.arange(n)) % len(data.x)
-    return [backend.asarray(xp, array[rows]) for array in (data.x, data.y, context)]
+    return [td.backend.asarray(xp, array[rows]) for array in (data.x, data.y, context)]
 
-device = xp if reason else backend.get("cupy")
+device = xp if reason else td.backend.get("cupy")
 host_net, device_net = network(), network().to(device)
 saved = [float(host_net.step(*batch_on(np, 64 * step))) for step in range(10)]
 losses = [float(device_net.step(*batch_on(device, 64 * step))) for step in range(10)]
-print(f"device: {backend.name_of(device)}    losses of step 1 and 10: {losses[0]:.4f}, {losses[-1]:.4f}"
+print(f"device: {td.backend.name_of(device)}    losses of step 1 and 10: {losses[0]:.4f}, {losses[-1]:.4f}"
       f"    largest difference from NumPy: {np.abs(np.array(losses) - saved).max():.0e}")
 np.testing.assert_allclose(losses, saved, rtol=1e-3)
-np.testing.assert_allclose(backend.to_numpy(device_net.modules[0].block.layers[0].W), host_net.modules[0].block.layers[0].W,
+np.testing.assert_allclose(td.backend.to_numpy(device_net.modules[0].block.layers[0].W), host_net.modules[0].block.layers[0].W,
                            rtol=0.05, atol=0.02)
 
 # %% [markdown]
@@ -198,7 +195,7 @@ np.testing.assert_allclose(backend.to_numpy(device_net.modules[0].block.layers[0
 # a GPU be slow, or fail in the middle of a night:
 
 # %%
-x, h = backend.asarray(xp, np.ones((2, 3), np.float32)), np.ones((2, 3), np.float32)
+x, h = td.backend.asarray(xp, np.ones((2, 3), np.float32)), np.ones((2, 3), np.float32)
 for text, mistake in (("x + h, with h on the host", lambda: x + h),
                       ("xp.maximum(x, h)", lambda: xp.maximum(x, h)),
                       ("np.asarray(x)", lambda: np.asarray(x))):
@@ -220,12 +217,12 @@ for text, mistake in (("x + h, with h on the host", lambda: x + h),
 # does it, `float()`, and, less visibly, `if`:
 
 # %%
-x = backend.asarray(xp, np.linspace(-1, 1, 12, dtype=np.float32))
+x = td.backend.asarray(xp, np.linspace(-1, 1, 12, dtype=np.float32))
 for text, line in (("y = xp.maximum(x, 0)", lambda: xp.maximum(x, 0)),
                    ("y = x.sum()", lambda: x.sum()),
                    ("if (x > 1).any(): ...", lambda: bool((x > 1).any())),
                    ("float(x.sum())", lambda: float(x.sum())),
-                   ("backend.to_numpy(x)", lambda: backend.to_numpy(x))):
+                   ("td.backend.to_numpy(x)", lambda: td.backend.to_numpy(x))):
     waits.clear()
     line()
     print(f"{text:24s} {'waits: ' + ', '.join(waits) if waits else 'does not wait'}")
@@ -328,7 +325,7 @@ for width in (256, 1024):
     print(f"width {width:4d}: busy " + "  ".join(f"{share:.0f} % with {n:,}" for n, share in zip(batches, shares)))
     assert shares[0] < 50 and shares == sorted(shares)
 
-learning_curve(curves, title="How busy is the device? Computed from assumed figures", xlabel="log₂ of the batch size",
+td.plots.learning_curve(curves, title="How busy is the device? Computed from assumed figures", xlabel="log₂ of the batch size",
                ylabel="busy share of the step [%]")
 
 # %% [markdown]
