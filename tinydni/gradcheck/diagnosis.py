@@ -148,8 +148,8 @@ def kept_too_long(subject, name, got, found):
 
     if fits(claim(subject.warmed), found):
         return (f"{g} is right as long as no other object of the class runs in between: two "
-                "objects share one cache. Keep what backward needs on self, not on the class or in a "
-                "global variable.")
+                "objects share one cache. Keep what backward needs on self, not on the class or in "
+                "a global variable.")
     without = claim(subject.forwarded)
     if slot and fits(without, found):
         kept = slot.gradient(subject.warmed)
@@ -213,5 +213,5 @@ def float32_inside(subject, name):
     if not seen.any() or (seen & lost).sum() <= seen.sum() / 2:
         return None
     return (f"Looks like float32 used inside: {subject.call.output} does not feel a change of "
-            f"{name} by 1e-10. Look for astype, dtype= or np.float32, and compute in the dtype of the "
-            "input.")
+            f"{name} by 1e-10. Look for astype, dtype= or np.float32, and compute in the dtype of "
+            "the input.")

@@ -125,17 +125,17 @@ def library_slots(label, steps, item):
     """Find the slots of a layer of tinydni, which tells itself what is learned; else None."""
     if not (hasattr(item, "named_parameters") and hasattr(item, "needs_dx")):
         return None
-    told = [(path, id(array)) for path, array, _ in item.named_parameters()]
     places = {id(value): (*steps, *inner, name) for _, inner, owner in objects(item)
               for name, value in attributes(owner).items()}
-    return [named_slot(label, path, places[array]) for path, array in told if array in places]
+    return [named_slot(label + path, places[id(array)])
+            for path, array, _ in item.named_parameters() if id(array) in places]
 
 
-def named_slot(label, path, steps):
+def named_slot(path, steps, gradient=None):
     """Make the slot of an array self.W whose gradient is self.dW."""
     owner, dot, name = path.rpartition(".")
-    return Slot(label + path, f"{label}{owner}{dot}d{name}", steps,
-                ((*steps[:-1], f"d{steps[-1]}"),))
+    gradient = gradient or f"d{steps[-1]}"
+    return Slot(path, f"{owner}{dot}{gradient}", steps, ((*steps[:-1], gradient),))
 
 
 def own_slots(label, steps, item, before, after):
@@ -146,41 +146,34 @@ def own_slots(label, steps, item, before, after):
             return [Slot(said, f"{said}.grad", (*steps, name), ((*steps, "grad"),))]
     where, declared = declaration(item)
     if where is None:
-        if steps and not hasattr(item, "backward"):
-            return []
-        return [Slot(label + name, label + gradient, (*steps, name), ((*steps, gradient),))
-                for name, gradient in with_gradient(item, follow(before, steps)).items()]
-    if all(isinstance(name, str) for name in declared) and not isinstance(declared, dict):
-        return [named_slot(label, name, (*steps, name)) for name in require_arrays(item, declared)]
-    return [contained_slot(label, steps, where, keys, after) for keys in leaves(declared)]
+        graded = with_gradient(item, follow(before, steps))
+        return [named_slot(label + name, (*steps, name), gradient)
+                for name, gradient in graded.items() if not steps or hasattr(item, "backward")]
+    if isinstance(declared, dict) or not all(isinstance(name, str) for name in declared):
+        return [contained_slot(label, steps, where, keys, after) for keys in leaves(declared)]
+    for name in declared:
+        if getattr(item, name, None) is None:
+            raise ContractError(f"{type(item).__name__} names {name} in `parameters`, but has no "
+                                f"array self.{name}.")
+    return [named_slot(label + name, (*steps, name)) for name in declared]
 
 
 def declaration(item):
     """Return (attribute, value) in which an object says what it learns, or (None, None)."""
-    name = type(item).__name__
     for where in VALUES:
         value = getattr(item, where, None)
-        if callable(value):
-            listed = list(value())
-            value = tuple(key for key, own in attributes(item).items()
-                          if is_floats(own) and any(own is array for array in listed))
-        elif where == "parameters" and hasattr(item, where) and not isinstance(
-                value, (tuple, list, dict)):
-            said = repr(value) if isinstance(value, str) else f"a {type(value).__name__}"
-            raise ContractError(f'{name}.parameters is {said}; it must be a tuple of names, such '
-                                'as parameters = ("W", "b"), or ("W",) for a single one.')
+        if callable(value):             # as in PyTorch
+            listed = [id(array) for array in value()]
+            value = tuple(name for name, own in attributes(item).items()
+                          if is_floats(own) and id(own) in listed)
         if isinstance(value, (tuple, list, dict)):
             return where, value
+        if where == "parameters" and hasattr(item, where):
+            said = repr(value) if isinstance(value, str) else f"a {type(value).__name__}"
+            raise ContractError(f"{type(item).__name__}.parameters is {said}; it must be a tuple "
+                                'of names, such as parameters = ("W", "b"), or ("W",) for a single '
+                                "one.")
     return None, None
-
-
-def require_arrays(item, names):
-    """Return the names; raise ContractError where there is no array of that name."""
-    for name in names:
-        if getattr(item, name, None) is None:
-            raise ContractError(f"{type(item).__name__} names {name} in `parameters`, but has no "
-                                f"array self.{name}.")
-    return names
 
 
 def leaves(value, keys=()):
@@ -192,36 +185,29 @@ def leaves(value, keys=()):
 
 
 def contained_slot(label, steps, where, keys, after):
-    """Make the slot of an array in a dictionary or a list."""
+    """Make the slot of an array in a dictionary or a list, whose gradient is in another one."""
     places = [(name, *some) for name in GRADIENTS
               for some in (keys, (*keys[:-1], f"d{keys[-1]}"))]
-    places = [place for place in places if follow(after, (*steps, place[0])) is not None] or places
-    set_ones = [place for place in places if follow(after, (*steps, *place)) is not None]
-    return Slot(label + written(where, keys), label + written(*split((set_ones or places)[0])),
+    places.sort(key=lambda place: (follow(after, (*steps, *place)) is None,     # those that exist
+                                   follow(after, (*steps, place[0])) is None))
+    return Slot(label + written(where, *keys), label + written(*places[0]),
                 (*steps, where, *keys), tuple((*steps, *place) for place in places))
 
 
-def split(place):
-    """Split a place into its attribute and the keys after it."""
-    return place[0], place[1:]
-
-
-def written(attribute, keys):
+def written(attribute, *keys):
     """Write a place as in Python: grads["W"], grads[0]."""
     return attribute + "".join(f'["{key}"]' if isinstance(key, str) else f"[{key}]" for key in keys)
 
 
 def with_gradient(item, before):
     """Return {name: attribute of its gradient} for what stays and has a gradient after backward."""
-    own, found = attributes(item), {}
-    for name, value in own.items():
-        if (is_floats(value) or isinstance(value, float)) and unchanged(before, name, value):
-            gradient = next((alias for alias in (
-                f"d{name}", f"d_{name}", f"grad_{name}", f"{name}_grad", f"d{name.lower()}",
-                f"{name}_gradient", f"dL_d{name}") if own.get(alias) is not None), None)
-            if gradient:
-                found[name] = gradient
-    return found
+    own = attributes(item)
+    found = {name: [alias for alias in (f"d{name}", f"d_{name}", f"grad_{name}", f"{name}_grad",
+                                        f"d{name.lower()}", f"{name}_gradient", f"dL_d{name}")
+                    if own.get(alias) is not None]
+             for name, value in own.items()
+             if (is_floats(value) or isinstance(value, float)) and unchanged(before, name, value)}
+    return {name: aliases[0] for name, aliases in found.items() if aliases}
 
 
 def unchanged(before, name, value):
