@@ -1,4 +1,4 @@
-"""What all tests share: the backends, the profile of Hypothesis, one BLAS thread, slow tests on request."""
+"""What all tests share: backends, the profile of Hypothesis, one BLAS thread, slow tests."""
 
 import importlib.util
 import os
@@ -6,26 +6,29 @@ import shutil
 import signal
 import sys
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:   # started in the background of a script: Ctrl-C would be ignored
-    signal.signal(signal.SIGINT, signal.default_int_handler)    # by every program that the tests start, too
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:   # started in the background of a script:
+    signal.signal(signal.SIGINT, signal.default_int_handler)    # the tests' programs hear Ctrl-C
 
 for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")                # bit-equal results; read when NumPy is imported
+    os.environ.setdefault(variable, "1")    # bit-equal results; read when NumPy is imported
 
-LATE = "numpy" in sys.modules                           # a plugin was faster: then the threads are set afterwards
+LATE = "numpy" in sys.modules               # a plugin was faster: the threads are set afterwards
 
-import fake_device                                      # noqa: E402
-import hypothesis                                       # noqa: E402
-import numpy as np                                      # noqa: E402
-import pytest                                           # noqa: E402
+import fake_device  # noqa: E402
+import hypothesis  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
 
-from tinydni import backend                             # noqa: E402
+from tinydni import backend  # noqa: E402
 
 pytest_plugins = ["pytester"]
 
-MPIEXEC_PATH = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
+MPIEXEC_PATH = os.pathsep.join([os.path.dirname(sys.executable),
+                                os.environ.get("PATH", os.defpath)])
 WHY_NO_CUPY = backend.why_no_cupy()
-BACKENDS = {"numpy": np, "fake": fake_device.xp} | ({} if WHY_NO_CUPY else {"cupy": backend.get("cupy")})
+BACKENDS = {"numpy": np, "fake": fake_device.xp}
+if not WHY_NO_CUPY:
+    BACKENDS["cupy"] = backend.get("cupy")
 
 hypothesis.settings.register_profile("tinydni", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tinydni")
@@ -38,20 +41,22 @@ def xp(request):
 
 
 def backends_line():
-    ran = f"tinydni backends: {', '.join('fake device' if name == 'fake' else name for name in BACKENDS)}"
+    names = ("fake device" if name == "fake" else name for name in BACKENDS)
+    ran = f"tinydni backends: {', '.join(names)}"
     return f"{ran}; not run: cupy ({WHY_NO_CUPY.rstrip('.')})" if WHY_NO_CUPY else ran
 
 
 def why_no_mpi():
     """Why the tests over MPI processes cannot run, or None."""
-    if importlib.util.find_spec("mpi4py") is None or shutil.which("mpiexec", path=MPIEXEC_PATH) is None:
+    if importlib.util.find_spec("mpi4py") is None or not shutil.which("mpiexec", path=MPIEXEC_PATH):
         return 'mpi4py and mpiexec are not installed: pip install -e ".[mpi]"'
     return None
 
 
 def transports_line():
     reason = why_no_mpi()
-    return f"tinydni transports: in turn, threads{', mpi' if reason is None else f'; not run: mpi ({reason})'}"
+    mpi = ", mpi" if reason is None else f"; not run: mpi ({reason})"
+    return f"tinydni transports: in turn, threads{mpi}"
 
 
 def pytest_addoption(parser):
@@ -63,11 +68,12 @@ def pytest_configure(config):
     if LATE:
         try:
             from threadpoolctl import threadpool_limits
-            config.one_thread = threadpool_limits(limits=int(os.environ["OPENBLAS_NUM_THREADS"]), user_api="blas")
+            limit = int(os.environ["OPENBLAS_NUM_THREADS"])
+            config.one_thread = threadpool_limits(limits=limit, user_api="blas")
         except ImportError:
             config.issue_config_time_warning(pytest.PytestConfigWarning(
-                "NumPy was imported before the tests could ask for one BLAS thread; set OPENBLAS_NUM_THREADS=1 or "
-                "install threadpoolctl."), stacklevel=2)
+                "NumPy was imported before the tests could ask for one BLAS thread; "
+                "set OPENBLAS_NUM_THREADS=1 or install threadpoolctl."), stacklevel=2)
 
 
 def pytest_report_header(config):
@@ -82,9 +88,10 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    if config.get_verbosity() < 0:                      # -q hides the header, and this must not be hidden
+    if config.get_verbosity() < 0:              # -q hides the header; this must not be hidden
         terminalreporter.write_line(backends_line())
         terminalreporter.write_line(transports_line())
     left_out = len(getattr(config, "slow_tests", ()))
     if left_out:
-        terminalreporter.write_line(f"{left_out} slow test{'s' * (left_out > 1)} not run; --slow runs them")
+        tests = "tests" if left_out > 1 else "test"
+        terminalreporter.write_line(f"{left_out} slow {tests} not run; --slow runs them")
