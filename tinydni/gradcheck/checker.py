@@ -254,8 +254,9 @@ def notes(subject, idle, ok):
     if call.output not in ("loss", "delta_hat"):
         if not subject.slots:
             checked = " and ".join(map(subject.gradient_name, call.differentiated))
-            found.append(f"it has no parameters, so only {checked} is checked.")
-        found += [f"{name} holds whole numbers, so d{name} is not checked."
+            verb = "are" if call.differentiated[1:] else "is"
+            found.append(f"it has no parameters, so only {checked} {verb} checked.")
+        found += [f"{name} holds whole numbers, which have no gradient."
                   for name in subject.inputs if name not in call.differentiated]
     if call.output == "delta_hat" and call.returned:
         found.append("backward returned something; a synthesizer passes nothing down.")

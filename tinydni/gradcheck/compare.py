@@ -85,7 +85,7 @@ def other_batch_size(subject):
     """Say whether a gradient is right at this batch size only."""
     name, x = next(iter(subject.inputs.items()))
     if subject.size_problem:
-        return [f"it runs at {name} of one batch size only. After another one "
+        return ["it does not take batches of different sizes, one after the other: "
                 f"{said(subject.size_problem)}"]
     here, there = x.shape, subject.other[name].shape
     if here == there or min(here) == 1:

@@ -93,7 +93,7 @@ def memory_order(subject):
                 found.append("forward returns another result")
             else:
                 what, other = subject.call.upstream, subject.gradients(layout=layout)
-                found += [f"{subject.gradient_name(name)} is another" for name in other
+                found += [f"{subject.gradient_name(name)} has other values" for name in other
                           if not same(other[name], subject.claimed[name])]
         except Exception as error:
             found.append(f"it fails ({type(error).__name__}: {error})")

@@ -23,7 +23,7 @@ def diagnose(subject, name, got, found):
     explanation = (
         never_set(subject, name, got)
         or backward_draws(subject)
-        or old_copy(subject, name)
+        or old_copy(subject, name, found)
         or forward_remembers(subject)
         or kept_too_long(subject, name, got, found)
         or wrong_axis(subject, g, got, found)
@@ -34,8 +34,12 @@ def diagnose(subject, name, got, found):
         return explanation
     if not got.any():
         return f"{g} is zero everywhere: is it ever computed?"
-    if (np.abs(found.expected) <= found.noise).all():
-        return f"{call.output} does not change with {name}: does forward use it?"
+    if without_effect(found):
+        value, jump = subject.value(name), subject.rng.standard_normal(got.shape)
+        if (subject.numerical(name).output(value + jump) == subject.y).all():
+            return f"{call.output} does not change with {name}: does forward use it?"
+        return (f"{call.output} changes with {name} in jumps only, as round and sign do: its "
+                "gradient is zero.")
     if call.upstream and name in call.differentiated and np.array_equal(got, subject.dy):
         return f"{g} is {call.upstream} unchanged: the layer's own derivative is missing."
     return proportional.explain(g, got, found, call.sizes(subject.y)) or ""
@@ -97,12 +101,11 @@ def backward_draws(subject):
             "of forward (self.mask = ...) and use it.")
 
 
-def old_copy(subject, name):
-    """Tell whether the gradient is right at the first parameters and not at moved ones."""
+def old_copy(subject, name, found):
+    """Tell whether the gradient is right at the first parameters, and not at moved ones."""
     start = subject.moved_on(subject.start, subject.first)
     claimed = subject.gradients(start=start)[name]
-    feels = not close(claimed, subject.claimed[name])       # else forward may use a copy
-    if feels and subject.numerical(name, start=start).along_directions(
+    if not without_effect(found) and subject.numerical(name, start=start).along_directions(
             claimed, subject.rng)[0] != RIGHT:
         return None
     for parameter, value in subject.first.items():
@@ -111,9 +114,15 @@ def old_copy(subject, name):
             return (f"self.{where} is an old copy of {parameter}, made in the constructor or in an "
                     f"earlier pass: it does not follow when {parameter} is updated. Use "
                     f"{parameter} itself.")
-    return feels and (
-        f"{subject.gradient_name(name)} is right as long as no parameter changes: something "
-        "computed from a parameter is kept from the constructor or from an earlier pass.")
+    if without_effect(found) or not close(claimed, subject.claimed[name]):
+        return None
+    return (f"{subject.gradient_name(name)} stays the same when the parameters change: something "
+            "computed from them is kept from the constructor or from an earlier pass.")
+
+
+def without_effect(found):
+    """Tell whether the output does not change with the array."""
+    return (np.abs(found.expected) <= found.noise).all()
 
 
 def kept_values(subject, value):

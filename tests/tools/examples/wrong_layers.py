@@ -499,7 +499,7 @@ act("a steep tanh without its factor", lambda x: np.tanh(300 * x),
 act("a large offset, twice the slope", lambda x: 1e9 + x ** 2, lambda x: 4 * x, "2 times too large")
 act("NaN", np.log, lambda x: 1 / x, "nan")
 act("logarithm with the derivative of log2", lambda x: np.log(x * x), lambda x: 2 / x / np.log(2))
-act("rounded", lambda x: np.round(8 * x) / 8, np.ones_like)
+act("rounded", lambda x: np.round(8 * x) / 8, np.ones_like, "in jumps only")
 
 
 @wrong()
