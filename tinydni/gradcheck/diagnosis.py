@@ -36,7 +36,7 @@ def diagnose(subject, name, got, found):
         return f"{g} is zero everywhere: is it ever computed?"
     if without_effect(found):
         value, jump = subject.value(name), subject.rng.standard_normal(got.shape)
-        if (subject.numerical(name).output(value + jump) == subject.y).all():
+        if close(subject.numerical(name).output(value + jump), subject.y):
             return f"{call.output} does not change with {name}: does forward use it?"
         return (f"{call.output} changes with {name} in jumps only, as round and sign do: its "
                 "gradient is zero.")

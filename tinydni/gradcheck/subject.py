@@ -223,8 +223,8 @@ class Subject:
         for _ in range(5):
             thing = self.moved_on(self.start, {name: jitter(self.value(name))
                                                for name in self.slots})
-            inputs = {name: jitter(array) if is_floats(array) else array
-                      for name, array in self.inputs.items()}
+            inputs = {name: jitter(array) if is_floats(array) and name != "target" else array
+                      for name, array in self.inputs.items()}     # a target may have to be 0 or 1
             changes.append(abs(np.vdot(self.dy, self.forward(thing, inputs) - self.y)))
         return max(changes) + 2 * eps * float(np.linalg.norm((self.y * self.dy).ravel()))
 
