@@ -1,30 +1,46 @@
-"""Functions that act on every number by itself, and softmax, which acts on every row."""
+"""Functions that act on every number by itself, and softmax, which acts on every row.
+
+The output is kept for backward, and therefore read-only.
+"""
+
+from typing import Any
 
 from tinydni.backend import Array
-from tinydni.layer import Layer
+from tinydni.checks import check_floats, check_gradient
+from tinydni.layer import Layer, read_only
 
-__all__ = ["ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh"]
+__all__ = ["ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "sigmoid"]
 
 
 class ReLU(Layer):
     """Rectifier: y = max(x, 0),   dx = dy where x > 0, else 0. NaN stays NaN."""
 
     def forward(self, x: Array) -> Array:
-        self.mask = x > 0
-        return x * self.mask
-
-    def backward(self, dy: Array) -> Array:
-        return dy * self.mask
-
-
-class Sigmoid(Layer):
-    """Logistic function: y = 1 / (1 + exp(-x)) = (1 + tanh(x/2)) / 2,   dx = dy · y (1 - y)."""
-
-    def forward(self, x: Array) -> Array:
-        self.y = 0.5 * self.xp.tanh(0.5 * x) + 0.5
+        check_floats(x, "ReLU")
+        self.y = read_only(self.xp.maximum(x, 0))
         return self.y
 
     def backward(self, dy: Array) -> Array:
+        check_gradient(dy, self.y.shape, self.y.dtype, "ReLU")
+        return dy * (self.y > 0)
+
+
+def sigmoid(xp: Any, x: Array) -> Array:
+    """Return 1 / (1 + exp(-x)), from exp(-|x|), which cannot overflow and keeps both tails."""
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, xp.ones_like(e), e) / (1 + e)
+
+
+class Sigmoid(Layer):
+    """Logistic function: y = 1 / (1 + exp(-x)),   dx = dy · y (1 - y)."""
+
+    def forward(self, x: Array) -> Array:
+        check_floats(x, "Sigmoid")
+        self.y = read_only(sigmoid(self.xp, x))
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        check_gradient(dy, self.y.shape, self.y.dtype, "Sigmoid")
         return dy * (self.y * (1 - self.y))
 
 
@@ -32,25 +48,26 @@ class Tanh(Layer):
     """Hyperbolic tangent: y = tanh(x),   dx = dy · (1 - y²)."""
 
     def forward(self, x: Array) -> Array:
-        self.y = self.xp.tanh(x)
+        check_floats(x, "Tanh")
+        self.y = read_only(self.xp.tanh(x))
         return self.y
 
     def backward(self, dy: Array) -> Array:
+        check_gradient(dy, self.y.shape, self.y.dtype, "Tanh")
         return dy * (1 - self.y * self.y)
 
 
 class Softplus(Layer):
-    """Smooth rectifier: y = log(1 + exp(x)),   dx = dy · sigmoid(x).
-
-    Computed as max(x, 0) + log(1 + exp(-|x|)), which cannot overflow.
-    """
+    """Smooth rectifier: y = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)),   dx = dy · sigmoid(x)."""
 
     def forward(self, x: Array) -> Array:
+        check_floats(x, "Softplus")
         self.x = x
         return self.xp.maximum(x, 0) + self.xp.log1p(self.xp.exp(-self.xp.abs(x)))
 
     def backward(self, dy: Array) -> Array:
-        return dy * (0.5 + 0.5 * self.xp.tanh(0.5 * self.x))
+        check_gradient(dy, self.x.shape, self.x.dtype, "Softplus")
+        return dy * sigmoid(self.xp, self.x)
 
 
 class Softmax(Layer):
@@ -63,10 +80,12 @@ class Softmax(Layer):
     """
 
     def forward(self, x: Array) -> Array:
+        check_floats(x, "Softmax")
         y = self.xp.exp(x - x.max(axis=-1, keepdims=True))
         y /= y.sum(axis=-1, keepdims=True)
-        self.y = y
-        return y
+        self.y = read_only(y)
+        return self.y
 
     def backward(self, dy: Array) -> Array:
+        check_gradient(dy, self.y.shape, self.y.dtype, "Softmax")
         return self.y * (dy - (dy * self.y).sum(axis=-1, keepdims=True))

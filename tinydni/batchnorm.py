@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydni.backend import Array
-from tinydni.checks import check_features, check_positive_int, check_range
+from tinydni.checks import check_dtype, check_features, check_gradient, check_positive_int, check_range
 from tinydni.layer import Layer, batch_dot, batch_sum
 
 __all__ = ["BatchNorm"]
@@ -45,12 +45,13 @@ class BatchNorm(Layer):
         n = self.n_features = check_positive_int(n_features, "n_features")
         self.eps = check_range(eps, "eps", 0, None, include_low=False)
         self.momentum = check_range(momentum, "momentum", 0, 1)
+        check_dtype(dtype)
         self.gamma, self.beta = np.ones(n, dtype), np.zeros(n, dtype)
         self.running_mean, self.running_var = np.zeros(n, dtype), np.ones(n, dtype)
 
     def forward(self, x: Array) -> Array:
         check_features(x, self.n_features, self.gamma.dtype, "BatchNorm")
-        self.by_batch = self.training
+        self.by_batch, self.shape = self.training, x.shape
         self.width = math.prod(x.shape[2:-1]) if x.ndim > 2 else 1
         rows = self.as_rows(x)
         if self.training:
@@ -58,8 +59,11 @@ class BatchNorm(Layer):
             if N < 2:
                 raise ValueError("BatchNorm: x has one example, whose variance is zero; use 2 or "
                                  "more in training, and layer.eval() to predict one.")
-            mean = self.total(batch_sum(self.xp, rows)) / N
-            z = rows - self.repeated(mean)
+            first = x.reshape(-1, self.n_features)[0]   # as the origin: far from zero, a sum
+            z = rows - self.repeated(first)             # of large numbers would lose the spread
+            mean = self.total(batch_sum(self.xp, z)) / N
+            z -= self.repeated(mean)
+            mean = mean + first
             var = self.total(batch_dot(self.xp, z, z)) / N
             self.running_mean += self.momentum * (mean - self.running_mean)
             self.running_var += self.momentum * (var * (N / (N - 1)) - self.running_var)
@@ -71,6 +75,7 @@ class BatchNorm(Layer):
         return y.reshape(x.shape)
 
     def backward(self, dy: Array) -> Array:
+        check_gradient(dy, self.shape, self.gamma.dtype, "BatchNorm")
         rows, z, s = self.as_rows(dy), self.z, self.s
         N = dy.size // self.n_features
         self.dbeta = self.total(batch_sum(self.xp, rows))

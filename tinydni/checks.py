@@ -51,18 +51,47 @@ def check_distinct(layers: Iterable[Any], owner: str) -> None:
         seen.add(id(layer))
 
 
+def check_dtype(dtype: Any) -> Any:
+    """Return `dtype` if it is one of floating-point numbers."""
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"dtype must be float32 or float64, or layers cannot learn; got {dtype!r}.")
+    return dtype
+
+
+def check_floats(x: Array, owner: str) -> None:
+    """Raise TypeError unless `x` is an array of floating-point numbers, with nothing masked."""
+    dtype = getattr(x, "dtype", None)
+    if dtype is None or dtype.kind != "f" or isinstance(x, np.ma.MaskedArray):
+        what = "no array" if dtype is None else f"{type(x).__name__} of {dtype}"
+        raise TypeError(f"{owner}: x must be an array of float32 or float64; got {what}. "
+                        "Convert it once, with numpy.asarray(x, dtype='float32').")
+
+
+def check_gradient(dy: Array, shape: tuple[Any, ...], dtype: Any, owner: str) -> None:
+    """Raise unless `dy` has the shape and dtype of the output of the last forward pass."""
+    if getattr(dy, "shape", None) != shape:
+        got = tuple(dy.shape) if hasattr(dy, "shape") else type(dy).__name__
+        raise ValueError(f"{owner}.backward: dy must have the shape of the last output, {shape}; "
+                         f"got {got}.")
+    if dy.dtype != dtype:
+        raise TypeError(f"{owner}.backward: dy must have the dtype of the last output, {dtype}; "
+                        f"got {dy.dtype}. Convert it, with dy.astype('{dtype}').")
+
+
 def check_features(x: Array, n: int, dtype: Any, owner: str) -> None:
     """Raise unless `x` is (N, ..., n) with the owner's dtype: the check at a layer's entrance."""
+    check_floats(x, owner)
     if x.shape[-1:] != (n,) or x.ndim < 2:
         raise ValueError(f"{owner}: x must have shape (N, {n}); got {tuple(x.shape)}.")
     if x.dtype != dtype:
-        hint = f", or the layer, with layer.to(dtype='{x.dtype}')" if x.dtype.kind == "f" else ""
-        raise TypeError(f"{owner}: x has dtype {x.dtype}, but the parameters are {dtype}. "
-                        f"Convert the data once, with x.astype('{dtype}'){hint}.")
+        raise TypeError(f"{owner}: x has dtype {x.dtype}, but the parameters are {dtype}. Convert "
+                        f"the data once, with x.astype('{dtype}'), or the layer, with "
+                        f"layer.to(dtype='{x.dtype}').")
 
 
 def check_rows(x: Array, n: int, dtype: Any, owner: str) -> None:
     """Raise unless `x` is (N, n) with the owner's dtype."""
+    check_floats(x, owner)
     if x.ndim != 2:
         raise ValueError(f"{owner}: x must have shape (N, {n}); got {tuple(x.shape)}.")
     check_features(x, n, dtype, owner)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from tinydni.backend import Array, is_host
-from tinydni.checks import check_features, check_generator, check_positive_int
-from tinydni.layer import Layer, Shape, batch_sum
+from tinydni.checks import check_features, check_gradient, check_positive_int
+from tinydni.layer import Layer, Shape, batch_sum, normal
 
 __all__ = ["Conv2D"]
 
@@ -51,9 +51,8 @@ class Conv2D(Layer):
         if self.padding >= kernel:
             raise ValueError("padding must be less than kernel; "
                              f"got padding {padding} and kernel {kernel}.")
-        check_generator(rng)
         std = np.sqrt(2 / (kernel * kernel * n_in)) if std is None else std
-        self.W = (rng.standard_normal((kernel, kernel, n_in, n_out)) * std).astype(dtype)
+        self.W = normal(rng, (kernel, kernel, n_in, n_out), std, dtype)
         self.b = np.zeros(n_out, dtype) if bias else None
         if not bias:
             self.parameters = ("W",)
@@ -70,6 +69,8 @@ class Conv2D(Layer):
 
     def backward(self, dy: Array) -> Array:
         kernel, shape = self.W.shape[:2], self.x.shape[1:3]
+        y_shape = (len(self.x), *self.output_shape(self.x.shape[1:]))
+        check_gradient(dy, y_shape, self.W.dtype, "Conv2D")
         self.dW = kernel_gradient(self.xp, self.x, dy, kernel, self.stride, self.offset)
         if self.b is not None:
             self.db = batch_sum(self.xp, dy.reshape(-1, self.n_out))

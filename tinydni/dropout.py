@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinydni.backend import Array, asarray
-from tinydni.checks import check_generator, check_range
+from tinydni.checks import check_floats, check_generator, check_gradient, check_range
 from tinydni.layer import Layer
 
 __all__ = ["Dropout"]
@@ -29,6 +29,8 @@ class Dropout(Layer):
         self.rng = check_generator(rng)
 
     def forward(self, x: Array) -> Array:
+        check_floats(x, "Dropout")
+        self.shape, self.dtype = x.shape, x.dtype
         if self.training and self.p > 0:
             keep = (self.rng.random(x.shape, dtype=np.float32) >= self.p).astype(x.dtype)
             keep /= 1 - self.p
@@ -38,4 +40,5 @@ class Dropout(Layer):
         return x
 
     def backward(self, dy: Array) -> Array:
+        check_gradient(dy, self.shape, self.dtype, "Dropout")
         return dy if self.mask is None else dy * self.mask

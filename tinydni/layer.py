@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinydni import backend
 from tinydni.backend import Array, to_numpy
+from tinydni.checks import check_dtype, check_generator, check_range
 from tinydni.optimizers import Optimizer, as_optimizer
 from tinydni.random import generator_to_array, restore_generator
 
-__all__ = ["Layer", "Part", "Shape", "Stateful", "batch_dot", "batch_sum"]
+__all__ = ["Layer", "Part", "Shape", "Stateful", "batch_dot", "batch_sum", "normal", "read_only"]
 
 
 Shape = tuple[Any, ...]
@@ -95,6 +96,11 @@ class Layer(Stateful):
         """Take one step. `lr` is a learning rate of plain gradient descent, or an optimizer."""
         as_optimizer(lr).step(self)
 
+    if not TYPE_CHECKING:
+        def __getattr__(self, name):
+            raise AttributeError(f"{type(self).__name__} has no {name!r}. Where backward asks for "
+                                 "it: forward sets it, so call forward first.")
+
     def children(self) -> Iterable[tuple[str, "Layer"]]:
         """Return the layers inside this one, as (name, layer) pairs in order."""
         return ()
@@ -137,6 +143,7 @@ class Layer(Stateful):
 
     def to(self, xp: Any = None, dtype: Any = None) -> "Layer":
         """Move all arrays to another backend, another dtype, or both. Return the layer itself."""
+        dtype = dtype if dtype is None else check_dtype(dtype)
         for _, layer in self.walk():
             layer.xp = xp or layer.xp
             for name in layer.parameters + layer.buffers:
@@ -182,6 +189,19 @@ class Part(Stateful):
             layer.to(xp, dtype)
             optimizer.to(xp, dtype)
         return self
+
+
+def normal(rng: np.random.Generator, shape: Shape, std: float, dtype: Any) -> np.ndarray:
+    """Draw the starting values of a parameter, with this standard deviation."""
+    std = check_range(std, "std", 0, None)
+    return (check_generator(rng).standard_normal(shape) * std).astype(check_dtype(dtype))
+
+
+def read_only(y: Array) -> Array:
+    """Return an output that backward will read again, so that NumPy refuses to change it."""
+    if isinstance(y, np.ndarray):
+        y.flags.writeable = False
+    return y
 
 
 @lru_cache(maxsize=64)

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from tinydni.backend import Array
-from tinydni.checks import check_generator, check_positive_int, check_rows
-from tinydni.layer import Layer, Shape, batch_sum
+from tinydni.checks import check_gradient, check_positive_int, check_rows
+from tinydni.layer import Layer, Shape, batch_sum, normal
 
 __all__ = ["Embedding", "Linear"]
 
@@ -40,9 +40,7 @@ class Linear(Layer):
                  bias: bool = True, dtype: Any = np.float32):
         self.n_in = check_positive_int(n_in, "n_in")
         self.n_out = check_positive_int(n_out, "n_out")
-        check_generator(rng)
-        std = np.sqrt(2 / n_in) if std is None else std
-        self.W = (rng.standard_normal((n_in, n_out)) * std).astype(dtype)
+        self.W = normal(rng, (n_in, n_out), np.sqrt(2 / n_in) if std is None else std, dtype)
         self.b = np.zeros(n_out, dtype) if bias else None
         if not bias:
             self.parameters = ("W",)
@@ -57,6 +55,7 @@ class Linear(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
+        check_gradient(dy, (len(self.x), self.n_out), self.W.dtype, "Linear")
         self.dW = self.x.T.dot(dy)
         if self.b is not None:
             self.db = batch_sum(self.xp, dy)
@@ -81,15 +80,14 @@ class Embedding(Layer):
     """
 
     parameters = ("E",)
-    decayed = ()
+    decayed = ("E",)
     description = "{n_symbols} symbols -> {n_out}"
 
     def __init__(self, n_symbols: int, n_out: int, rng: np.random.Generator, std: float = 1.0,
                  dtype: Any = np.float32):
         self.n_symbols = check_positive_int(n_symbols, "n_symbols")
         self.n_out = check_positive_int(n_out, "n_out")
-        check_generator(rng)
-        self.E = (rng.standard_normal((n_symbols, n_out)) * std).astype(dtype)
+        self.E = normal(rng, (n_symbols, n_out), std, dtype)
 
     def forward(self, x: Array) -> Array:
         if x.dtype.kind not in "iu":
@@ -103,6 +101,7 @@ class Embedding(Layer):
         return self.E[x]
 
     def backward(self, dy: Array) -> None:
+        check_gradient(dy, (*self.x.shape, self.n_out), self.E.dtype, "Embedding")
         symbols = self.xp.arange(self.n_symbols)
         one_hot = (self.x.reshape(-1, 1) == symbols).astype(dy.dtype)
         self.dE = one_hot.T @ dy.reshape(-1, self.n_out)        # faster than adding row by row

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinydni import backend
+from tinydni.activations import sigmoid
 from tinydni.backend import Array
 from tinydni.checks import check_labels, check_same_dtype, check_same_shape
 
@@ -46,8 +47,7 @@ class MeanSquaredError(Loss):
     """
 
     def forward(self, prediction: Array, target: Array) -> Array:
-        check_same_shape(prediction, target, "prediction", "target")
-        check_same_dtype(prediction, target, "prediction", "target")
+        check_pair(prediction, target)
         self.difference = prediction - target
         return 0.5 * self.xp.vdot(self.difference, self.difference) / len(prediction)
 
@@ -64,11 +64,12 @@ class BinaryCrossEntropy(Loss):
     """
 
     def forward(self, prediction: Array, target: Array) -> Array:
-        check_same_shape(prediction, target, "prediction", "target")
-        check_same_dtype(prediction, target, "prediction", "target")
-        xp, z = self.xp, prediction
-        self.difference = 0.5 + 0.5 * xp.tanh(0.5 * z) - target
-        return (xp.maximum(z, 0) - target * z + xp.log1p(xp.exp(-xp.abs(z)))).sum() / len(z)
+        check_pair(prediction, target)
+        xp, z, t = self.xp, prediction, target
+        if xp is np and not (t.min() >= 0 and t.max() <= 1):
+            raise ValueError(f"target must lie in 0 ... 1; got {t.min()} to {t.max()}.")
+        self.difference = (1 - t) * sigmoid(xp, z) - t * sigmoid(xp, -z)     # p - t, in both tails
+        return (xp.maximum(z, 0) - t * z + xp.log1p(xp.exp(-xp.abs(z)))).sum() / len(z)
 
     def backward(self) -> Array:
         return self.difference / len(self.difference)
@@ -84,6 +85,9 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     def forward(self, prediction: Array, target: Array) -> Array:
+        if prediction.ndim != 2 or len(prediction) == 0:
+            raise ValueError("prediction must be logits (N, K) of at least one example; "
+                             f"got shape {tuple(prediction.shape)}.")
         N, K = prediction.shape
         if self.xp is np:
             check_labels(target, K, N)
@@ -102,3 +106,11 @@ class SoftmaxCrossEntropy(Loss):
         dprediction[self.own] -= 1
         dprediction /= len(dprediction)
         return dprediction
+
+
+def check_pair(prediction: Array, target: Array) -> None:
+    """Raise unless prediction and target are alike, and not empty."""
+    check_same_shape(prediction, target, "prediction", "target")
+    check_same_dtype(prediction, target, "prediction", "target")
+    if prediction.size == 0:
+        raise ValueError(f"the batch is empty: prediction has shape {tuple(prediction.shape)}.")

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from tinydni.backend import Array, is_host
-from tinydni.checks import check_generator, check_positive_int
-from tinydni.layer import Layer, Shape, batch_sum
+from tinydni.checks import check_gradient, check_positive_int
+from tinydni.layer import Layer, Shape, batch_sum, normal, read_only
 from tinydni.recurrent import check_sequence, check_state
 
 __all__ = ["LSTM"]
@@ -42,9 +42,8 @@ class LSTM(Layer):
         self.n_in = check_positive_int(n_in, "n_in")
         self.n_hidden = check_positive_int(n_hidden, "n_hidden")
         self.n_state = 2 * n_hidden
-        check_generator(rng)
-        self.Wx = (rng.standard_normal((n_in, 4 * n_hidden)) / np.sqrt(n_in)).astype(dtype)
-        self.Wh = (rng.standard_normal((n_hidden, 4 * n_hidden)) / np.sqrt(n_hidden)).astype(dtype)
+        self.Wx = normal(rng, (n_in, 4 * n_hidden), 1 / np.sqrt(n_in), dtype)
+        self.Wh = normal(rng, (n_hidden, 4 * n_hidden), 1 / np.sqrt(n_hidden), dtype)
         self.b = np.zeros(4 * n_hidden, dtype)
         self.b[2 * n_hidden:3 * n_hidden] = forget_bias
 
@@ -78,12 +77,14 @@ class LSTM(Layer):
             c += gates[:, :H] * gates[:, H:2 * H]
             xp.tanh(c, out=self.tanh_c[t])
             xp.multiply(gates[:, 3 * H:], self.tanh_c[t], out=self.h[t + 1])
-        return self.h[1:].transpose(1, 0, 2), xp.concatenate([self.h[T], self.c[T]], axis=1)
+        end = xp.concatenate([self.h[T], self.c[T]], axis=1)
+        return read_only(self.h[1:].transpose(1, 0, 2)), end
 
     def backward(self, dy: Array, dend: Array | None = None) -> Any:
         """dz = [dc, dc, dc, dh] · slopes, where the slopes of all steps are known beforehand."""
-        check_state(dend, (dy.shape[0], self.n_state), dy.dtype, "LSTM, backward")
-        xp, H, (N, T, _) = self.xp, self.n_hidden, dy.shape
+        xp, (T, N, H) = self.xp, self.tanh_c.shape
+        check_gradient(dy, (N, T, H), self.h.dtype, "LSTM")
+        check_state(dend, (N, self.n_state), dy.dtype, "LSTM, backward")
         dy = dy.transpose(1, 0, 2)
         slopes, dc_dh = self.slopes()
         dz = xp.empty((T, N, 4 * H), dy.dtype)

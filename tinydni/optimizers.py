@@ -43,7 +43,7 @@ class Optimizer:
     def step(self, layer: Any) -> None:
         """Change the parameters of `layer` and of the layers inside it, in place."""
         slots = layer.slots()
-        gradients = [self.gradient(*slot) for slot in slots]
+        gradients = [gradient_of(*slot) for slot in slots]
         self.belong_to(layer)
         self.steps += 1
         if self.clip_norm is not None:
@@ -51,17 +51,9 @@ class Optimizer:
         numbers = self.numbers(int(self.steps))
         for (path, owner, name), gradient in zip(slots, gradients):
             p = getattr(owner, name)
+            if self.weight_decay and name in owner.decayed:
+                gradient = gradient + self.weight_decay * p
             self.rule(layer.xp, p, gradient, *self.state_of(path, layer.xp, p), *numbers)
-
-    def gradient(self, path: str, layer: Any, name: str) -> Array:
-        """Return the gradient of one parameter, with its weight penalty."""
-        gradient = getattr(layer, "d" + name, None)
-        if gradient is None:
-            raise RuntimeError(f"the gradient of {path!r} was never set: "
-                               "call backward before update.")
-        if self.weight_decay and name in layer.decayed:
-            return gradient + self.weight_decay * getattr(layer, name)
-        return gradient
 
     def belong_to(self, layer: Any) -> None:
         """Keep the state of this layer from now on."""
@@ -101,6 +93,14 @@ class Optimizer:
 def as_optimizer(lr: "float | Optimizer") -> Optimizer:
     """Return an optimizer; a number is the learning rate of plain gradient descent."""
     return lr if isinstance(lr, Optimizer) else SGD(lr)
+
+
+def gradient_of(path: str, layer: Any, name: str) -> Array:
+    """Return the gradient of one parameter."""
+    gradient = getattr(layer, "d" + name, None)
+    if gradient is None:
+        raise RuntimeError(f"the gradient of {path!r} was never set: call backward before update.")
+    return gradient
 
 
 def clip_by_norm(xp: Any, gradients: list[Array], limit: float) -> list[Array]:

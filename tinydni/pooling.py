@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinydni.backend import Array
-from tinydni.checks import check_positive_int
+from tinydni.checks import check_floats, check_gradient, check_positive_int
 from tinydni.convolution import check_images, image_shape, n_windows
-from tinydni.layer import Layer, Shape
+from tinydni.layer import Layer, Shape, read_only
 
 __all__ = ["AvgPool", "Flatten", "GlobalAvgPool", "MaxPool", "Subsample"]
 
@@ -74,10 +74,11 @@ class MaxPool(Pool):
         y = first.copy()
         for tap in others:
             self.xp.maximum(y, tap, out=y)
-        self.y = y
+        self.y = read_only(y)
         return y
 
     def backward(self, dy: Array) -> Array:
+        check_gradient(dy, self.y.shape, self.y.dtype, "MaxPool")
         dframe = self.xp.zeros_like(self.frame)
         unclaimed = self.xp.ones(dy.shape, bool)    # windows whose largest pixel was not met yet
         for tap, dtap in zip(self.taps(self.frame), self.taps(dframe)):
@@ -103,9 +104,11 @@ class AvgPool(Pool):
         for tap in others:
             y += tap
         y /= self.kernel**2
+        self.y_shape, self.dtype = y.shape, y.dtype
         return y
 
     def backward(self, dy: Array) -> Array:
+        check_gradient(dy, self.y_shape, self.dtype, "AvgPool")
         dframe = self.xp.zeros(self.frame_shape, dy.dtype)
         share = dy / self.kernel**2
         for dtap in self.taps(dframe):
@@ -121,11 +124,12 @@ class GlobalAvgPool(Layer):
 
     def forward(self, x: Array) -> Array:
         check_images(x, None, None, "GlobalAvgPool")
-        self.shape = x.shape
+        self.shape, self.dtype = x.shape, x.dtype
         return x.mean(axis=(1, 2))
 
     def backward(self, dy: Array) -> Array:
         N, H, W, C = self.shape
+        check_gradient(dy, (N, C), self.dtype, "GlobalAvgPool")
         dx = self.xp.empty(self.shape, dy.dtype)
         dx[...] = (dy / (H * W))[:, None, None]
         return dx
@@ -150,12 +154,14 @@ class Subsample(Layer):
 
     def forward(self, x: Array) -> Array:
         check_images(x, self.n_in, None, "Subsample")
-        self.shape = x.shape
+        self.shape, self.dtype = x.shape, x.dtype
         y = self.xp.zeros((len(x), *self.output_shape(x.shape[1:])), x.dtype)
         y[..., :self.n_in] = x[:, ::self.stride, ::self.stride]
         return y
 
     def backward(self, dy: Array) -> Array:
+        y_shape = (self.shape[0], *self.output_shape(self.shape[1:]))
+        check_gradient(dy, y_shape, self.dtype, "Subsample")
         dx = self.xp.zeros(self.shape, dy.dtype)
         dx[:, ::self.stride, ::self.stride] = dy[..., :self.n_in]
         return dx
@@ -169,10 +175,13 @@ class Flatten(Layer):
     """y = x with all axes but the first laid end to end;   dx = dy in the shape of x."""
 
     def forward(self, x: Array) -> Array:
-        self.shape = x.shape
-        return x.reshape(len(x), -1)
+        check_floats(x, "Flatten")
+        self.shape, self.dtype = x.shape, x.dtype
+        return x.reshape(len(x), math.prod(x.shape[1:]))
 
     def backward(self, dy: Array) -> Array:
+        N, M = self.shape[0], math.prod(self.shape[1:])
+        check_gradient(dy, (N, M), self.dtype, "Flatten")
         return dy.reshape(self.shape)
 
     def output_shape(self, shape: Shape) -> Shape:

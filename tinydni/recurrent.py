@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from tinydni.backend import Array
-from tinydni.checks import check_features, check_generator, check_positive_int
+from tinydni.checks import check_features, check_gradient, check_positive_int
 from tinydni.containers import Sequential
-from tinydni.layer import Layer, Shape, batch_sum
+from tinydni.layer import Layer, Shape, batch_sum, normal, read_only
 
 __all__ = ["RNN", "Recurrent"]
 
@@ -39,9 +39,8 @@ class RNN(Layer):
     def __init__(self, n_in: int, n_hidden: int, rng: np.random.Generator, dtype: Any = np.float32):
         self.n_in = check_positive_int(n_in, "n_in")
         self.n_state = self.n_hidden = check_positive_int(n_hidden, "n_hidden")
-        check_generator(rng)
-        self.Wx = (rng.standard_normal((n_in, n_hidden)) / np.sqrt(n_in)).astype(dtype)
-        self.Wh = (rng.standard_normal((n_hidden, n_hidden)) / np.sqrt(n_hidden)).astype(dtype)
+        self.Wx = normal(rng, (n_in, n_hidden), 1 / np.sqrt(n_in), dtype)
+        self.Wh = normal(rng, (n_hidden, n_hidden), 1 / np.sqrt(n_hidden), dtype)
         self.b = np.zeros(n_hidden, dtype)
 
     def forward(self, x: Array, state: Array | None = None) -> Any:
@@ -54,11 +53,12 @@ class RNN(Layer):
         self.h[0] = 0 if state is None else state
         for t in range(T):
             self.xp.tanh(z[t] + self.h[t] @ self.Wh, out=self.h[t + 1])
-        return self.h[1:].transpose(1, 0, 2), self.h[T].copy()
+        return read_only(self.h[1:].transpose(1, 0, 2)), self.h[T].copy()
 
     def backward(self, dy: Array, dend: Array | None = None) -> Any:
-        check_state(dend, (dy.shape[0], self.n_state), dy.dtype, "RNN, backward")
-        N, T, H = dy.shape
+        N, T, H = len(self.h[0]), len(self.h) - 1, self.n_hidden
+        check_gradient(dy, (N, T, H), self.h.dtype, "RNN")
+        check_state(dend, (N, H), dy.dtype, "RNN, backward")
         dh = self.xp.zeros((N, H), dy.dtype) if dend is None else dend
         slopes = 1 - self.h[1:] * self.h[1:]
         dz = self.xp.empty((T, N, H), dy.dtype)

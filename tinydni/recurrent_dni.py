@@ -210,7 +210,7 @@ class RecurrentNetwork(Network):
                 module.boundary.applies = bool(self.steps >= self.warm_up)
         return super().step(x, target, context)
 
-    def predict(self, x: Array, states: Any = None) -> Any:     # type: ignore[override]
+    def predict(self, x: Array, states: Any = None) -> Any:
         """Return outputs (N, T, M) for whole sequences, and the states after them."""
         self.eval()
         ends = []

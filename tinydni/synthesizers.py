@@ -8,7 +8,8 @@ import numpy as np
 from tinydni.activations import ReLU
 from tinydni.backend import Array
 from tinydni.batchnorm import BatchNorm
-from tinydni.checks import check_context, check_positive_int, check_rows, check_same_dtype
+from tinydni.checks import (check_context, check_gradient, check_positive_int, check_rows,
+                            check_same_dtype)
 from tinydni.containers import Sequential
 from tinydni.layer import Layer, batch_sum
 from tinydni.linear import Linear
@@ -115,6 +116,7 @@ class LinearSynthesizer(Synthesizer):
         return delta_hat
 
     def backward(self, ddelta_hat: Array) -> None:
+        check_gradient(ddelta_hat, self.h.shape, self.b.dtype, "LinearSynthesizer")
         if self.reads_h:
             self.dA = self.h.T.dot(ddelta_hat)
         if self.n_context:

@@ -78,6 +78,9 @@ class Training:
         if batch_size > len(dataset.x):
             raise ValueError("batch_size must be at most the number of training examples, "
                              f"{len(dataset.x)}; got {batch_size}.")
+        if context is not None and len(context) != len(dataset.x):
+            raise ValueError("context must have a row for each training example, "
+                             f"{len(dataset.x)}; got {len(context)}.")
         self.n_batches = len(dataset.x) // batch_size
         self.seed, self.schedule = seed, schedule or Constant()
         self.synthesizer_schedule, self.augment = synthesizer_schedule, augment

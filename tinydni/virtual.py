@@ -16,8 +16,8 @@ import numpy as np
 
 from tinydni.activations import Softmax
 from tinydni.backend import Array
-from tinydni.checks import check_context, check_features, check_generator, check_positive_int
-from tinydni.layer import Layer, batch_sum
+from tinydni.checks import check_context, check_features, check_gradient, check_positive_int
+from tinydni.layer import Layer, batch_sum, normal
 from tinydni.synthesizers import Synthesizer
 
 __all__ = ["VirtualLinear"]
@@ -46,8 +46,7 @@ class VirtualLinear(Synthesizer):
                  output: Layer | None = None, dtype: Any = np.float32):
         self.n_h = check_positive_int(n_h, "n_h")
         self.n_context = check_positive_int(n_context, "n_context")
-        check_generator(rng)
-        self.V = (rng.standard_normal((n_h, n_context)) * np.sqrt(1 / n_h)).astype(dtype)
+        self.V = normal(rng, (n_h, n_context), np.sqrt(1 / n_h), dtype)
         self.c = np.zeros(n_context, dtype)
         self.output = Softmax() if output is None else deepcopy(output)
 
@@ -63,6 +62,7 @@ class VirtualLinear(Synthesizer):
         return self.delta_hat
 
     def backward(self, ddelta_hat: Array) -> None:
+        check_gradient(ddelta_hat, self.h.shape, self.V.dtype, "VirtualLinear")
         du = ddelta_hat @ self.V
         dz = self.output.backward(du)
         self.dV = ddelta_hat.T @ self.u + self.h.T @ dz

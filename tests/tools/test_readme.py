@@ -7,6 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/results/*.md"),
+         ROOT / "data" / "README.md", ROOT / "notebooks" / "README.md"]
 
 
 def block(after):
@@ -16,19 +18,28 @@ def block(after):
 
 def test_the_example_prints_what_the_readme_says():
     example = block("<!-- example -->")
-    assert len(example.splitlines()) <= 16
+    assert len(example.splitlines()) <= 22
     done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == block("<!-- output -->")
 
 
 def test_links_lead_to_files():
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    assert len(links) > 10
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    found = [(page, link) for page in PAGES
+             for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))]
+    assert len(found) > 50
+    assert [(page.name, link) for page, link in found if not (page.parent / link).exists()] == []
 
 
-def test_the_six_lines_are_the_ones_in_the_code():
-    source = (ROOT / "tinydni" / "dni" / "schedules.py").read_text()
-    body = block("is [six lines]")
-    assert "".join(body.split()) in "".join(source.split())
+def test_the_loop_of_the_example_is_the_one_in_the_code():
+    def words(text):
+        return "".join(text.split())
+    source = (ROOT / "tinydni" / "algorithms.py").read_text()
+    loop = re.search(r"    for below.*?update_synthetic_weights\(dx\)\n", source, re.DOTALL)[0]
+    assert words(loop) in words(block("<!-- example -->"))
+
+
+def test_the_reading_list_is_what_the_code_is_today():
+    command = [sys.executable, ROOT / "docs" / "make_reading_list.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

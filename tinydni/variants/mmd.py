@@ -41,8 +41,8 @@ class MMD(Loss):
         self.m = check_range(m, "m", 0, None, include_low=False)
 
     def forward(self, prediction: Array, target: Array) -> Array:
-        xp, x, y = self.xp, prediction, target
-        check_same_features(x, y)
+        check_same_features(prediction, target)
+        xp, x, y = self.xp, *centred(prediction, target)
         k_xx, pull_xx = kernel_mean(xp, x, x, self.m)
         k_xy, pull_xy = kernel_mean(xp, x, y, self.m)
         k_yy, _ = kernel_mean(xp, y, y, self.m, with_pull=False)
@@ -65,10 +65,17 @@ def mmd_squared(x: Array, y: Array, m: float) -> float:
     (Gretton et al. 2012, eq. 3). x (N, D), y (M, D): samples, on the host;   m: as in MMD.
     """
     check_same_features(x, y)
+    x, y = centred(x, y)
     k_xx, k_yy, k_xy = (float(kernel_mean(np, a, b, m, with_pull=False)[0])
                         for a, b in ((x, x), (y, y), (x, y)))
     N, M, self_pair = len(x), len(y), len(POWERS)
     return (N * k_xx - self_pair) / (N - 1) + (M * k_yy - self_pair) / (M - 1) - 2 * k_xy
+
+
+def centred(x: Array, y: Array) -> tuple[Array, Array]:
+    """Move both samples so that zero lies in y: distances stay, and float32 keeps their digits."""
+    origin = y.mean(axis=0)
+    return x - origin, y - origin
 
 
 def kernel_mean(xp: Any, x: Array, y: Array, m: float,

@@ -8,8 +8,8 @@ import numpy as np
 
 from tinydni.activations import Softmax
 from tinydni.backend import Array
-from tinydni.checks import check_context, check_features, check_generator, check_positive_int
-from tinydni.layer import Layer, batch_sum
+from tinydni.checks import check_context, check_features, check_gradient, check_positive_int
+from tinydni.layer import Layer, batch_sum, normal
 from tinydni.synthesizers import Synthesizer
 
 __all__ = ["VirtualMLP"]
@@ -44,10 +44,9 @@ class VirtualMLP(Synthesizer):
         self.n_h = check_positive_int(n_h, "n_h")
         self.n_context = check_positive_int(n_context, "n_context")
         self.hidden = check_positive_int(hidden, "hidden")
-        check_generator(rng)
-        self.A = (rng.standard_normal((n_h, hidden)) * np.sqrt(1 / n_h)).astype(dtype)
+        self.A = normal(rng, (n_h, hidden), np.sqrt(1 / n_h), dtype)
         self.b = np.zeros(hidden, dtype)
-        self.V = (rng.standard_normal((hidden, n_context)) * np.sqrt(1 / hidden)).astype(dtype)
+        self.V = normal(rng, (hidden, n_context), np.sqrt(1 / hidden), dtype)
         self.c = np.zeros(n_context, dtype)
         self.output = Softmax() if output is None else deepcopy(output)
 
@@ -67,6 +66,7 @@ class VirtualMLP(Synthesizer):
         return self.delta_hat
 
     def backward(self, ddelta_hat: Array) -> None:
+        check_gradient(ddelta_hat, self.h.shape, self.A.dtype, "VirtualMLP")
         s, slope = self.s, self.slope
         dm = ddelta_hat @ self.A
         dq = dm * slope
