@@ -399,7 +399,7 @@ td.plots.bit_predictions(data.x_test, data.y_test, predicted)
 # - A mean over the batch, as we use it, makes the step independent of the batch size. Some tutorials sum
 #   instead: their learning rate is ours divided by N.
 # - The learning rate of 1 is large because the slopes of three sigmoids in a row make gradients small. From
-#   notebook 4 on the blocks are Linear, BatchNorm and ReLU, and the optimizer is Adam, with rates around
+#   notebook 5 on the blocks are Linear, BatchNorm and ReLU, and the optimizer is Adam, with rates around
 #   0.001.
 #
 # ## Further reading

@@ -421,7 +421,7 @@ td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1)
 
 # %% [markdown]
 # Far from perfect, and good enough. A step helps as long as it points downhill on average; the angle may be
-# wide. This is the most surprising fact about synthetic gradients, and notebook 4 comes back to it.
+# wide. This is the most surprising fact about synthetic gradients, and notebook 5 comes back to it.
 
 # %% [markdown]
 # ## On your own
@@ -491,4 +491,4 @@ td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1)
 # - T. Lillicrap and others, *Random synaptic feedback weights support error backpropagation for deep
 #   learning*, 2016: even a fixed random guess of the way back can train a network.
 #
-# Next: **4. Decouple MNIST.**
+# Next: **5. Decouple MNIST.**

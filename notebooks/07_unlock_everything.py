@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 6. Unlock everything
+# # 7. Unlock everything
 #
 # **What you'll do.** Prove that the locks are gone, by poisoning what a block may not need. Let blocks update
 # only now and then. Take away the last lock with synthetic *inputs*. Then put the network on two real
@@ -8,7 +8,7 @@
 # **What you'll learn.** How to test for independence; what lateness costs; why a decoupled network is more
 # work, and when it pays all the same.
 #
-# **What you need.** Notebooks 1 to 5. Three to five minutes, on two cores.
+# **What you need.** Notebooks 1 to 6. Three to five minutes, on two cores.
 
 # %%
 import inspect
@@ -40,7 +40,7 @@ def adam(lr, eps=1e-8):
     return lambda: td.Adam(lr, eps=eps)
 
 def network(method="cdni", blocks=None, algorithm=td.update_decoupled, **options):
-    """Three layers, or other blocks, with the recipes of notebooks 4 and 5."""
+    """Three layers, or other blocks, with the recipes of notebooks 5 and 6."""
     rng = td.stream(0, "synthesizer")
     recipe = {"backprop": dict(lr=adam(2e-3)),
               "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10), lr=adam(5e-3, eps=1e-5),

@@ -1,14 +1,14 @@
 # %% [markdown]
-# # 11. Run on a GPU
+# # 15. Run on a GPU
 #
-# **What you'll do.** Run the network of notebook 4 on CuPy, without changing a line of it. Build a stand-in for
+# **What you'll do.** Run the network of notebook 5 on CuPy, without changing a line of it. Build a stand-in for
 # a GPU that computes with NumPy and keeps account of everything a GPU would be asked to do; and find out with
 # it where the time goes, what it costs to look at a number, and why a small network makes a large GPU yawn.
 #
 # **What you'll learn.** What crosses the border between host and device; that a GPU works through a queue,
 # and what empties it; how to tell whether a program is bound by launches, by memory or by arithmetic.
 #
-# **What you need.** Notebooks 1 to 4. One minute. No GPU: where none answers, the notebook says so, and goes
+# **What you need.** Notebooks 1 to 5. One minute. No GPU: where none answers, the notebook says so, and goes
 # on with the stand-in. With an NVIDIA GPU, install CuPy first: `pip install ".[gpu13]"` (or `gpu12`, for CUDA
 # 12).
 
@@ -159,7 +159,7 @@ np.testing.assert_array_equal(td.backend.to_numpy(y), np.exp(-np.arange(6.0).res
 #
 # ## The same cells
 #
-# Now the network of notebook 4, as it is: cDNI, three layers, batch normalisation, Adam. Ten steps on NumPy,
+# Now the network of notebook 5, as it is: cDNI, three layers, batch normalisation, Adam. Ten steps on NumPy,
 # and ten of its twin on the device, which is CuPy where a GPU answers, and else the stand-in.
 
 # %%

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 5. Look through a virtual network
+# # 6. Look through a virtual network
 #
 # **What you'll do.** Build a synthesizer that has the *form* of a gradient: it imagines a small network above
 # h, with the label at its end, and says what the gradient of that would be. Derive how it learns, which takes
@@ -9,7 +9,7 @@
 # how a central difference of two backward passes does the same for any network; what must be compared with
 # what before one praises a method.
 #
-# **What you need.** Notebooks 1 to 4. Three to four minutes.
+# **What you need.** Notebooks 1 to 5. Three to four minutes.
 
 # %%
 import inspect
@@ -71,7 +71,7 @@ print("largest difference from (softmax(h W) - y) W.T:", np.abs(delta - (softmax
 np.testing.assert_allclose((softmax(h @ W) - y) @ W.T, delta, atol=1e-12)
 
 # %% [markdown]
-# The virtual network is also not bound to forget as a guess from h alone is (notebook 4): the label sits
+# The virtual network is also not bound to forget as a guess from h alone is (notebook 5): the label sits
 # inside, where it belongs.
 #
 # ## Learning it: the gradient of a gradient
@@ -218,7 +218,7 @@ for name, by_hand, by_difference in (("first matrix", closed.dA, layers[0].dW), 
 # %% [markdown]
 # ## MNIST
 #
-# Six layers, as in notebook 4, and four virtual arms beside cDNI and backpropagation:
+# Six layers, as in notebook 5, and four virtual arms beside cDNI and backpropagation:
 #
 # | | what a hidden block learns from |
 # | --- | --- |
@@ -376,4 +376,4 @@ td.plots.gradient_quality({method: histories[method] for method in ("vfbn", "cdn
 # - A. Nøkland and L. Eidnes, *Training Neural Networks with Local Error Signals*, 2019: how far the local
 #   classifier goes.
 #
-# Next: **6. Unlock everything.**
+# Next: **7. Unlock everything.**

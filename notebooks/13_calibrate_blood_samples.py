@@ -1,16 +1,14 @@
 # %% [markdown]
-# # 9. Calibrate blood samples
+# # 13. Calibrate blood samples
 #
-# **What you'll do.** Measure how far two clouds of points are apart, from the definition; differentiate it by
-# hand and let it pull the points; then train a residual network that moves the cells of one instrument onto
-# those of another, by backpropagation and with synthetic gradients; and find out what the measure does not
-# see.
+# **What you'll do.** Train a residual network that moves the cells of one instrument onto those of another,
+# by backpropagation and with synthetic gradients. Then find out what the loss does not see.
 #
-# **What you'll learn.** Maximum mean discrepancy and its gradient; why a residual block that is cut inside
-# sends two things over the cut; why a small loss is no proof; how a whole type of cells gets lost while the loss
-# looks fine, and how to find out which part of a recipe is to blame.
+# **What you'll learn.** Why a residual block that is cut inside sends two things over the cut; why a small
+# loss is no proof; how a whole type of cells gets lost while the loss looks fine, and how to find out which
+# part of a recipe is to blame.
 #
-# **What you need.** Notebooks 1 to 4. Two to four minutes. The samples are downloaded once, 46 MB.
+# **What you need.** Notebooks 1 to 5 and 12. Two to four minutes. The samples are downloaded once, 46 MB.
 
 # %%
 import os
@@ -93,121 +91,6 @@ for number in (15, 11):
 # Several cells of a hundred are gated wrongly on the other instrument. We have no pairs, no cell was measured twice;
 # and whoever calibrates a new sample has no labels for it. All that can be asked for is that the *clouds* look
 # alike. So we need a number for how unlike they are.
-
-# %% [markdown]
-# ## How far are two clouds apart?
-#
-# Let k(a, b) say how near two points are: 1 if they coincide, next to 0 if they are far from each other. With
-# d² = ‖a - b‖²,
-#
-# $$k(a, b) = \sum_s e^{-d^2 / s}, \qquad s \in \{m/2,\; m,\; 2m\}$$
-#
-# (Three widths, so that near *and* somewhat farther points are felt; the largest value is 3.) Now look at the
-# mean nearness of pairs of points: both from x, both from y, or one from each. If x and y come from the same
-# cloud, all three are alike. If not, a point of x is nearer to its own than to the others:
-#
-# $$L^2 = \operatorname{mean} k(x_i, x_j) + \operatorname{mean} k(y_i, y_j) - 2 \operatorname{mean} k(x_i, y_j)$$
-#
-# L is called the **maximum mean discrepancy**, MMD. First as it stands, with loops, on a few points in the
-# plane:
-
-# %%
-def nearness(a, b, m):
-    d2 = sum((a - b)**2)
-    return sum(np.exp(-d2 / s) for s in (m / 2, m, 2 * m))
-
-def mean_nearness(x, y, m):
-    return sum(nearness(a, b, m) for a in x for b in y) / (len(x) * len(y))
-
-def mmd_by_loops(x, y, m):
-    return np.sqrt(mean_nearness(x, x, m) + mean_nearness(y, y, m) - 2 * mean_nearness(x, y, m))
-
-rng = np.random.default_rng(0)
-x, y, m = rng.standard_normal((20, 2)), rng.standard_normal((15, 2)) + 1, 0.7
-saved = mmd_by_loops(x, y, m)
-print(f"MMD of x and y {saved:.4f}, of x and x {mmd_by_loops(x, x, m):.4f}")
-
-# %% [markdown]
-# The same with whole arrays: `d2` and `k` have an entry for every pair, shape (N, M).
-
-# %%
-def squared_distances(x, y):
-    return ((x[:, None] - y[None])**2).sum(axis=2)
-
-def kernel(x, y, m):
-    return sum(np.exp(-squared_distances(x, y) / s) for s in (m / 2, m, 2 * m))
-
-def mmd(x, y, m):
-    return np.sqrt(kernel(x, x, m).mean() + kernel(y, y, m).mean() - 2 * kernel(x, y, m).mean())
-
-np.testing.assert_allclose(mmd(x, y, m), saved, rtol=1e-12)
-
-# %% [markdown]
-# ## Its gradient
-#
-# We want to know where each $x_i$ should go: dx, the gradient of L. Write $g = \sum_s \frac1s e^{-d^2/s}$.
-# One operation per line, and beside it its derivative:
-#
-# | forward | backward |
-# | --- | --- |
-# | `d2 = ((x_i - x_j)**2).sum()` | `dx_i += 2 * dd2 * (x_i - x_j)`, &nbsp; `dx_j -= 2 * dd2 * (x_i - x_j)` |
-# | `k = sum(exp(-d2 / s))` | `dd2 = -g * dk` |
-# | `L2 = k_xx.mean() + k_yy.mean() - 2 * k_xy.mean()` | `dk_xx = dL2 / N²`, &nbsp; `dk_xy = -2 * dL2 / (N M)` |
-# | `L = sqrt(L2)` | `dL2 = 1 / (2 * L)` |
-#
-# A point occurs twice among the pairs of x with x, as the first and as the second, which doubles that part.
-# Put together:
-#
-# $$dx_i = \frac{2}{L} \Bigl[\; \underbrace{\frac{1}{NM} \sum_j g(x_i, y_j)\,(x_i - y_j)}_{\text{towards the others}}
-# \;-\; \underbrace{\frac{1}{N^2} \sum_j g(x_i, x_j)\,(x_i - x_j)}_{\text{away from one's own}} \;\Bigr]$$
-#
-# Going *against* dx, a point is drawn to the points of y and pushed away by those of x. Where both are
-# equally dense, the forces cancel.
-
-# %%
-def pull(x, y, m):
-    """The mean over j of g(x_i, y_j) (x_i - y_j), divided by N."""
-    g = sum(np.exp(-squared_distances(x, y) / s) / s for s in (m / 2, m, 2 * m))
-    return (g[:, :, None] * (x[:, None] - y[None])).sum(axis=1) / (len(x) * len(y))
-
-def mmd_gradient(x, y, m):
-    return 2 / mmd(x, y, m) * (pull(x, y, m) - pull(x, x, m))
-
-class ByHand(td.variants.MMD):
-    """Our two functions, in the form in which the checker of notebook 2 wants a loss."""
-
-    def forward(self, prediction, target):
-        self.dprediction = mmd_gradient(prediction, target, self.m)
-        return mmd(prediction, target, self.m)
-
-report = td.gradcheck.check_loss(ByHand(m), x, y)
-print(report)
-assert report.ok
-
-library = td.variants.MMD(m)
-np.testing.assert_allclose(library.forward(x, y), saved, rtol=1e-9)
-np.testing.assert_allclose(library.backward(), mmd_gradient(x, y, m), rtol=1e-7, atol=1e-12)
-
-# %% [markdown]
-# The library's class gives the same numbers. It never makes the array (N, M, D), works in tiles that fit in
-# the cache, and takes one `exp` per pair instead of three, since the narrower kernels are powers of the
-# widest. From here on we use it.
-#
-# What does such a gradient do? Forget networks and let the points themselves go downhill: two heaps of
-# different size as target, and one heap beside them.
-
-# %%
-heaps = np.vstack([0.4 * rng.standard_normal((200, 2)), 0.4 * rng.standard_normal((100, 2)) + (3, 1)])
-start = 0.4 * rng.standard_normal((300, 2)) + (1, 2)
-moved, loss, path = start.copy(), td.variants.MMD(4), []
-for step in range(60 if SHORT else 500):
-    path.append(loss.forward(moved, heaps))
-    moved = moved - 20 * loss.backward()
-print(f"MMD {path[0]:.2f} at first, {path[-1]:.2f} in the end")
-assert path[-1] < path[0] / (1 if SHORT else 4)
-
-td.plots.cell_scatter(heaps, start, moved, np.random.default_rng(0), "Points that follow the gradient of the MMD",
-             ("target", "points at first", "points in the end"))
 
 # %% [markdown]
 # The heap divides itself, two thirds to the one and one third to the other, though nobody has told a single
@@ -324,7 +207,7 @@ calibrate(15, "backprop")
 # ## Train it without waiting
 #
 # Five interfaces, five synthesizers. There is no label to look at here: a guess must come from h = [u, x]
-# alone. In notebook 4 that faded, because the label was what h could not tell. Here it should do better: the
+# alone. In notebook 5 that faded, because the label was what h could not tell. Here it should do better: the
 # true gradient of a cell depends on *where the cell is*, and x says so.
 #
 # Each synthesizer first brings its h to mean 0 and deviation 1 over the batch (u starts a thousand times
@@ -357,7 +240,7 @@ td.plots.cell_scatter(target, before[15], after[15, "dni", 0], td.stream(0, "sam
 #
 # With synthetic gradients it takes more updates to come down, and ends a little higher. Each update is also
 # more work, by about a fifth: five guessers have to guess and to learn. In one process decoupling makes
-# nothing faster. What it buys is that no block waits (notebook 6).
+# nothing faster. What it buys is that no block waits (notebook 7).
 
 # %% [markdown]
 # ## Look at the control once more
@@ -484,28 +367,7 @@ td.plots.cell_scatter(target, before[11], after[11, PAPER, worst], td.stream(0, 
 # %% [markdown]
 # ## On your own
 #
-# **1.** The floor comes from pairs of a point with itself. Leave them out of the two means within x and
-# within y. What does L² become on average for two samples of one cloud?
-#
-# <details><summary>Hint</summary>
-#
-# k(x, x) is 3. The mean over the N (N - 1) other pairs is `(N * k.mean() - 3) / (N - 1)`. The estimate is then
-# unbiased: 0 on average, sometimes below, so that no root can be taken. The library has it as
-# `tinydni.losses.mmd.mmd_squared`; `discrepancy` returns it as its second number.
-# </details>
-#
-# **2.** On the heaps in the plane, take kernels a thousand times narrower, `td.MMD(0.004)`, then a thousand
-# times wider, `td.MMD(4000)` with steps of 100. Where do the points go?
-#
-# <details><summary>Hint</summary>
-#
-# Narrow: to each point only the nearest of its own heap are near at all. They push each other away a little,
-# and the heap stays where it is. Wide: k is nearly `3 - c d²`, whose means depend on the mean points alone.
-# The heap moves as a whole and rests, undivided, when its mean is right, halfway between the targets. That is
-# why m is measured: `kernel_width` takes the distance to the nearest neighbours.
-# </details>
-#
-# **3.** Drop the shortcut's part of the message: `from tinydni.lab.cytometry.resnet import
+# **1.** Drop the shortcut's part of the message: `from tinydni.lab.cytometry.resnet import
 # without_shortcut_gradient`, and put it around `mmd_resnet(...)`. Train `dni` on sample 15. Worse?
 #
 # <details><summary>Hint</summary>
@@ -516,7 +378,7 @@ td.plots.cell_scatter(target, before[11], after[11, PAPER, worst], td.stream(0, 
 # right, and a deeper network is less patient.
 # </details>
 #
-# **4.** Leave out all cells of type 2 of sample 15, as if this donor had none of them, and calibrate the rest
+# **2.** Leave out all cells of type 2 of sample 15, as if this donor had none of them, and calibrate the rest
 # with `dni`. What MMD does it reach? Are other cells gated as type 2 in the end?
 #
 # <details><summary>Hint</summary>
@@ -527,7 +389,7 @@ td.plots.cell_scatter(target, before[11], after[11, PAPER, worst], td.stream(0, 
 # stop after 500 updates. The *loss* would reward a network that fills the heap with other cells.
 # </details>
 #
-# **5.** At the start all weights are of size 1e-4. What do the two parts of the message [du, dx] look like
+# **3.** At the start all weights are of size 1e-4. What do the two parts of the message [du, dx] look like
 # then, at every cut inside a block?
 #
 # <details><summary>Hint</summary>
@@ -556,4 +418,4 @@ td.plots.cell_scatter(target, before[11], after[11, PAPER, worst], td.stream(0, 
 # - L. Haninčík, *Synthetic gradient in residual networks*, 2018: the paper of this notebook. Its own figures
 #   are discussed in docs/results/cytometry.md.
 #
-# Next: **10. Remember longer.**
+# Next: **14. Remember longer.**

@@ -1,15 +1,14 @@
 # %% [markdown]
-# # 7. See images: convolution by hand
+# # 8. See images: convolution by hand
 #
-# **What you'll do.** Write a convolution as four plain loops, with its backward pass in the same loops, and
-# make it hundreds of times faster in three steps, each checked against the numbers of the first. Add pooling.
-# Then train a convolutional network on MNIST whose layers guess their gradients.
+# **What you'll do.** Write a convolution as four plain loops, with its backward pass in the same loops.
+# Make it hundreds of times faster in three steps, and check each step against the numbers of the first.
+# Then add pooling.
 #
-# **What you'll learn.** That a convolution is a matrix product in disguise, and where its gradients come from;
-# why the order of loops decides the speed; what a synthesizer for images looks like; which control to look at
-# when random filters already see a lot.
+# **What you'll learn.** That a convolution is a matrix product in disguise, and where its gradients come
+# from; why the order of loops decides the speed; how to rewrite code and keep its numbers.
 #
-# **What you need.** Notebooks 1 to 5. Three to five minutes. MNIST is downloaded once, about 11 MB.
+# **What you need.** Notebooks 1 and 2. One minute. MNIST is downloaded once, about 11 MB.
 
 # %%
 import inspect
@@ -22,7 +21,6 @@ from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni import convolution
-from tinydni.lab.gradient_quality import measure_gradients
 
 SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
 threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
@@ -400,176 +398,6 @@ np.testing.assert_allclose(ours.backward(dpooled), theirs.backward(dpooled), rto
 # largest of two windows gets both dy: that is the `+=`.)
 
 # %% [markdown]
-# ## A network that sees, decoupled
-#
-# The network of the paper on digits: three hidden layers, each a convolution by kernels of 5 by 5, `BatchNorm`,
-# `ReLU` and a pooling that halves the image; then a `Linear`. The paper has 64 maps and trains for 500,000
-# steps; we have 8 maps, 12,800 training images and 600 steps, so that you need not wait.
-
-# %%
-epochs, n_train, n_test = (1, 640, 200) if SHORT else (3, 12_800, 5_000) if MNIST else (20, 1_437, 360)
-data = replace(data, x=data.x[:n_train], y=data.y[:n_train], x_test=data.x_test[:n_test], y_test=data.y_test[:n_test])
-image_shape = data.x.shape[1:]
-
-def blocks(seed=0):
-    return td.cnn(image_shape, 10, n_layers=4, rng=td.stream(seed, "weights"), channels=8, kernel=5)
-
-shape = image_shape
-for block in blocks():
-    shape = block.output_shape(shape)
-    names = ", ".join(type(layer).__name__ for layer in block.layers)
-    print(f"{names:32s} {block.n_parameters():6,} parameters, out {shape}")
-
-# %% [markdown]
-# What crosses an interface is now an image, and a synthesizer has to guess an image of gradients. The obvious
-# thing to guess with is a convolution. The label goes in as *maps*: ten more channels, of which one is 1
-# everywhere and the others 0. `conv_synthesizer` in its linear form is one convolution of `[h, label maps]`.
-#
-# The arms are those of notebooks 4 and 5: `cdni` guesses with that convolution; `vfbn` imagines a linear classifier
-# on the whole image; `label-only` sees nothing but the label; and of `none` only the last layer learns. All
-# learning rates were chosen on the last 10,000 training images, for each method by itself, with those of the top
-# block apart. `none` is at its best with 0.3, a hundred times the usual rate. That matters: with 0.003 it misreads
-# 16 %, and everything else looks splendid beside it.
-
-# %%
-def linear_on(shape):
-    """A linear virtual network for images: every pixel of every channel has its own weights."""
-    n_in = int(np.prod(shape))
-    return td.Sequential(td.Flatten(), td.Linear(n_in, 10, td.stream(0, "synthesizer"), std=n_in**-0.5))
-
-def adam(lr, eps=1e-8):
-    return lambda: td.Adam(lr, eps=eps)
-
-def recipe(method, seed=0):
-    rng = td.stream(seed, "synthesizer")
-    return {
-        "backprop": dict(algorithm=td.backprop, lr=adam(1e-2)),
-        "cdni": dict(synthesizer=lambda *shape: td.variants.conv_synthesizer(shape[-1], rng, n_context=10), lr=adam(5e-3),
-                     top_lr=adam(1e-2), synthesizer_lr=adam(3e-3)),
-        "vfbn": dict(synthesizer=lambda *shape: td.variants.VirtualNetwork(linear_on(shape), 10, step=1e-3), lr=adam(5e-3),
-                     top_lr=adam(1e-2), synthesizer_lr=adam(3e-2)),
-        "label-only": dict(synthesizer=lambda *shape: td.variants.Flattened(td.LinearSynthesizer(int(np.prod(shape)), n_context=10, reads_h=False)),
-                           lr=adam(1e-3), top_lr=adam(3e-2), synthesizer_lr=adam(1e-3)),
-        "none": dict(algorithm=td.no_backprop, lr=adam(3e-1)),
-    }[method]
-
-def train(method, seed=0):
-    """Trains the network with one of the recipes. Returns it and its history."""
-    net = td.build(blocks(seed), td.SoftmaxCrossEntropy(), input_shape=image_shape, **recipe(method, seed))
-    guesses = method not in ("backprop", "none")
-    training = td.Training(net, data, epochs, batch_size=64, seed=seed,
-                           schedule=td.LinearDecay(epochs * (n_train // 64)),
-                           context=data.context() if guesses else None)
-    if guesses:
-        measure_gradients(training)
-    return net, training.run()
-
-METHODS = ("backprop", "vfbn", "cdni", "label-only", "none")
-nets, histories = {}, {}
-for method in METHODS:
-    nets[method], histories[method] = train(method)
-    print(f"{method:10s} {histories[method]['test_error'][-1]:5.2f} % of the test images misread")
-
-# %% [markdown]
-# Is there no more in a `conv_synthesizer` than one convolution? Ask the lowest of the trained ones, and the
-# convolution of our own:
-
-# %%
-synthesizer = nets["cdni"].synthesizers()[0]
-h, labels = nets["cdni"].modules[0].forward(data.x[:20]), data.context()[:20]
-label_maps = np.zeros((*h.shape[:3], 10), h.dtype) + labels[:, None, None]
-convolution = synthesizer.net.layers[-1]
-frame = np.pad(np.concatenate([h, label_maps], axis=-1), ((0, 0), (2, 2), (2, 2), (0, 0)))
-np.testing.assert_allclose(synthesizer.forward(h, labels), forward_offsets(frame, convolution.W) + convolution.b, atol=1e-5)
-print(f"the lowest synthesizer is one convolution from {frame.shape[-1]} channels to {convolution.n_out}, "
-      f"with {synthesizer.n_parameters():,} weights")
-
-# %%
-def last(method):
-    return histories[method]["test_error"][-1]
-
-assert not MNIST or last("backprop") < last("vfbn") < last("none") and last("backprop") < last("cdni") < last("none") + 1
-td.plots.learning_curve({method: (histories[method]["epoch"], histories[method]["test_error"]) for method in METHODS},
-               title=f"{data.name}, 4 layers, {n_train:,} images", xlabel="epoch", ylabel="test error [%]")
-
-# %% [markdown]
-# Begin with the control:
-#
-# - **Random filters see a lot.** In `none`, 8 random kernels per layer and one trained output read more than nine
-#   digits of ten. (In the paper, with 64 maps and three layers, this control misreads 0.9 %, and
-#   backpropagation 0.8 %!) Convolution itself is the larger part of the invention. So this is the line that
-#   every other method has to beat, and in notebook 4 it was not such a high one.
-# - **The virtual network** comes half of the way from there to backpropagation, in 600 steps.
-# - **A convolution as a guesser** ends somewhat better than the control, and is far worse in the first epoch: the
-#   chain of three synthesizers has to fill from the top (notebook 4), and 600 steps are few for that.
-# - **The label alone** is no better than nothing.
-#
-# One seed and 5,000 images: differences of less than half a point say nothing.
-
-# %%
-td.plots.gradient_quality({method: histories[method] for method in ("vfbn", "cdni", "label-only")},
-                 title=f"{data.name}, 4 layers: guess beside truth")
-
-# %% [markdown]
-# The virtual network right below the top block contains the truth (notebook 5), and finds it: cosine 1. Further
-# down it keeps a good part of the direction, where the convolution loses it. One reason can be seen at the top
-# interface. There the gradient at a pixel depends on *where* the pixel is, since the top block has weights of its
-# own for every place. A convolution guesses by the same rule at every place. How much does that cost? Take the
-# simplest guess of all, the mean of δ over all images of a class: once for each place, and once for all places
-# together.
-
-# %%
-net, x, y = nets["cdni"].eval(), data.x[:2000], data.y[:2000]
-*below, top = net.modules
-for module in below:
-    x = module.forward(x)
-loss = td.SoftmaxCrossEntropy()
-loss.forward(top.forward(x), y)
-delta = top.backward(loss.backward()) * len(x)
-
-mean = np.stack([delta[y == label].mean(axis=0) for label in range(10)])                    # (10, P, Q, C)
-guesses = {"a mean for each place": mean, "one for all places": mean.mean(axis=(1, 2), keepdims=True)}
-explained = {name: 1 - np.sum((delta - guess[y])**2) / np.sum(delta**2) for name, guess in guesses.items()}
-for name, share in explained.items():
-    print(f"share of δ that is explained by {name}: {share:.2f}")
-assert not MNIST or explained["one for all places"] < 0.5 * explained["a mean for each place"]
-
-# %% [markdown]
-# Nearly all that the label tells about δ, it tells place by place. The sharing of weights that is right for images
-# is a handicap for their gradients.
-#
-# ## What did the convolution buy?
-#
-# Train a fully connected network on the same images, and show both networks the test images a little moved.
-# Neither has seen moved digits in training.
-
-# %%
-rows = replace(data, x=data.x.reshape(n_train, -1), x_test=data.x_test.reshape(n_test, -1))
-flat = td.build(td.mlp([rows.n_in, 256, 10], td.stream(0, "weights")), td.SoftmaxCrossEntropy(), adam(2e-3), algorithm=td.backprop)
-td.Training(flat, rows, epochs, batch_size=64, seed=0, schedule=td.LinearDecay(epochs * (n_train // 64))).run()
-
-def errors_when_moved(net, pixels):
-    """Test error after moving the first 1,000 images to the right by each number of pixels [%]."""
-    found = []
-    for n in pixels:
-        moved = np.roll(data.x_test[:1000], n, axis=2)
-        moved[:, :, :n] = data.x.min()                          # background comes in from the left
-        x = moved if net is not flat else moved.reshape(len(moved), -1)
-        found.append(100 * (net.predict(x).argmax(axis=1) != data.y_test[:1000]).mean())
-    return found
-
-pixels = range(4) if MNIST else range(3)
-curves = {"fully connected": flat, "convolutional, backprop": nets["backprop"], "convolutional, random filters": nets["none"]}
-curves = {name: (np.array(pixels), errors_when_moved(net, pixels)) for name, net in curves.items()}
-assert not MNIST or curves["convolutional, backprop"][1][3] < curves["fully connected"][1][3]
-td.plots.learning_curve(curves, title="Digits, moved to the right", xlabel="pixels", ylabel="test error [%]")
-
-# %% [markdown]
-# Three pixels, which you would hardly notice, and the fully connected network misreads every second digit. The
-# convolutional one hardly minds, and even random filters stand it better, though unmoved they read no better. It is
-# not immune: the last layer has weights for every place, and the zeros around the image tell where its edge is.
-
-# %% [markdown]
 # ## On your own
 #
 # **1.** A layer `td.Conv2D(8, 16, rng, kernel=3, stride=2, padding=1)` gets images of 28 by 28 with 8 channels.
@@ -598,27 +426,6 @@ td.plots.learning_curve(curves, title="Digits, moved to the right", xlabel="pixe
 # P = (height - k) // s + 1, and the pixels of offset (i, j) are `x[:, i:i + s * P:s, j:j + s * Q:s]`, in all
 # three places. Nothing else changes. Pixels that no window meets get dx = 0.
 # </details>
-#
-# **4.** Take away the label: `conv_synthesizer(shape[-1], rng)`, no context, with `optimizer=adam(1e-3, eps=3e-3)`,
-# `top_lr=adam(3e-2)`, `synthesizer_lr=adam(1e-3)`. Where does it end, and why there?
-#
-# <details><summary>Hint</summary>
-#
-# With about half as many errors again as `none`! The guess from h alone fades (notebook 4), and what is left moves the
-# filters at random, under a top block that has to follow. Random filters that stay are better than random filters
-# that walk.
-# </details>
-#
-# **5.** `cdni` shares its guess between all places. Let each place have its own weights instead:
-# `Flattened(LinearSynthesizer(int(np.prod(shape)), n_context=10))`. How many weights has the lowest interface
-# now? What speaks against that?
-#
-# <details><summary>Hint</summary>
-#
-# It is crossed by 14 · 14 · 8 = 1,568 numbers; each of them is guessed from all of them and ten labels:
-# 1,568 · 1,578 + 1,568, nearly two and a half million numbers to be learnt in 600 steps. The virtual network has
-# 15,690, and the form is right.
-# </details>
 
 # %% [markdown]
 # ## In practice
@@ -627,7 +434,7 @@ td.plots.learning_curve(curves, title="Digits, moved to the right", xlabel="pixe
 #   operands for a matrix product. PyTorch's default is (N, C, H, W);
 #   `x.transpose(0, 2, 3, 1)` turns one into the other.
 # - On a graphics card memory is fast and calls are slow, so there the one large matrix is right again:
-#   notebook 11, and `correlate_by_columns` in the library.
+#   notebook 15, and `correlate_by_columns` in the library.
 # - A convolution before a `BatchNorm` needs no bias (`bias=False`): the mean is subtracted anyway.
 # - `tinydni train mnist --model cnn --method vfbn` trains the network with 64 maps on all images.
 #
@@ -642,4 +449,4 @@ td.plots.learning_curve(curves, title="Digits, moved to the right", xlabel="pixe
 # - M. Jaderberg and others, *Decoupled Neural Interfaces using Synthetic Gradients*, 2016, table 1 and the
 #   appendix on convolutional synthesizers.
 #
-# Next: **8. Go deeper: residual networks.**
+# Next: **10. Go deeper: residual networks.**

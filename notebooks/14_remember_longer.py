@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 10. Remember longer
+# # 14. Remember longer
 #
 # **What you'll do.** Write one step of a recurrent network, and its way back, by hand; first with tanh, then
 # as an LSTM. Cut sequences into short windows and see exactly what is forgotten. Put a synthesizer at the
@@ -376,7 +376,7 @@ td.plots.learning_curve(curves, title="Ten distractors, windows of three steps, 
 # %% [markdown]
 # The guess at the boundary does what truncation cannot: `cdni` remembers. `truncated` gets somewhere at
 # times, by the accident that was mentioned, and is not to be relied on. `dni`, from the state alone, is a little
-# better at best, and its seeds differ more than the methods do. You know the reason from notebook 4: what the
+# better at best, and its seeds differ more than the methods do. You know the reason from notebook 5: what the
 # future will ask for depends on the answer, and a state that has not kept the answer cannot tell. The paper
 # reports clear gains for this form, after far longer training than ours.
 #
@@ -523,4 +523,4 @@ td.plots.learning_curve({method: (updates, longest[method]) for method in ("trun
 # - R. Sutton, *Learning to Predict by the Methods of Temporal Differences*, 1988: a guess that learns from a
 #   guess.
 #
-# Next: **11. Run on a GPU.**
+# Next: **15. Run on a GPU.**

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 4. Decouple MNIST
+# # 5. Decouple MNIST
 #
 # **What you'll do.** Train networks of 3 to 6 layers to read handwritten digits, with a synthesizer after
 # every hidden layer; put them beside backpropagation, beside two controls, and beside the table of the paper;
@@ -263,7 +263,7 @@ assert not MNIST or abs(confidence.mean() - right.mean()) < 0.03
 #   context.
 # - *But it is one more supervised signal, at every layer.* One might as well put a small classifier there,
 #   with a loss of its own. Whoever claims that synthetic gradients do something must compare with that, and
-#   with the label alone. The label alone failed here; the local classifier is the control of notebook 5.
+#   with the label alone. The label alone failed here; the local classifier is the control of notebook 6.
 #
 # And what does cDNI misread in the end?
 
@@ -345,4 +345,4 @@ td.plots.misread_digits(data.x_test, data.y_test, nets["cdni", 3].predict(data.x
 #   such networks learn inside.
 # - C. Guo and others, *On Calibration of Modern Neural Networks*, 2017.
 #
-# Next: **5. Look through a virtual network.**
+# Next: **6. Look through a virtual network.**
