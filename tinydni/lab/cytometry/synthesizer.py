@@ -3,10 +3,9 @@
 import numpy as np
 
 from tinydni import checks
-from tinydni.backend import batch_dot, batch_sum
+from tinydni.layer import Layer, batch_dot, batch_sum
 from tinydni.activations import ReLU
 from tinydni.containers import Sequential
-from tinydni.layer import Layer
 from tinydni.linear import Linear
 from tinydni.synthesizers import Synthesizer
 
