@@ -242,7 +242,8 @@ def examine(subject):
     report.arrays = [check_gradient(subject, name, subject.claimed[name])
                      for name in subject.names()]
     if report.ok:
-        report.problems += (contract_violations.memory_order(subject)
+        report.problems += (contract_violations.first_pass(subject)
+                            or contract_violations.memory_order(subject)
                             or other_batch_size(subject))
     report.notes += notes(subject, idle, report.ok)
     return report

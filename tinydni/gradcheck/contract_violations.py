@@ -103,6 +103,17 @@ def memory_order(subject):
     return []
 
 
+def first_pass(subject):
+    """Say whether a gradient is another in the first pass, though the output is the same."""
+    first = subject.moved_on(subject.fresh, subject.second)
+    if not same(subject.forward_from(first), subject.y):
+        return []
+    other = subject.gradients(start=first)
+    return [f"{subject.gradient_name(name)} has other values in the first pass than in the next, "
+            "though x and dy are the same." for name in other
+            if not same(other[name], subject.claimed[name])][:1]
+
+
 def same(a, b):
     """Tell whether two arrays are equal but for rounding; None is like None."""
     if a is None or b is None:
@@ -115,7 +126,8 @@ def same(a, b):
 def unregistered(subject):
     """Return (what is wrong, names of the rest) about arrays that stay and are not registered."""
     wrong, rest, told = [], [], []
-    arrays = [slot.array(subject.fresh) for slot in subject.slots.values()]
+    arrays = [array for slot in subject.slots.values()
+              if isinstance(array := slot.array(subject.fresh), np.ndarray)]
     places = {place for slot in subject.slots.values() for place in (slot.steps, *slot.gradients)}
     for label, steps, item in objects(subject.fresh):
         if any(steps[:len(root)] == root for root in told):

@@ -95,7 +95,8 @@ def objects(thing):
             seen.add(id(item))
             if is_object(item):
                 yield label, steps, item
-            waiting += [(f"{label}{step}.", (*steps, step), value) for step, value in inside(item)]
+            waiting += [(label if str(step).startswith("_") else f"{label}{step}.",
+                         (*steps, step), value) for step, value in inside(item)]
 
 
 def find_slots(before, after):

@@ -688,6 +688,211 @@ class StackOfInputs(Dense):
         return super().backward(dy)
 
 
+class Module:
+    """As in PyTorch: a tree of modules, which finds its parameters by itself."""
+
+    def __init__(self):
+        self._parameters, self._modules = {}, {}
+
+    def __setattr__(self, name, value):
+        kind = ("_parameters" if isinstance(value, Parameter) else
+                "_modules" if isinstance(value, Module) else None)
+        if kind:
+            self.__dict__[kind][name] = value
+        else:
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name):
+        for kind in ("_parameters", "_modules"):
+            if name in self.__dict__.get(kind, {}):
+                return self.__dict__[kind][name]
+        raise AttributeError(name)
+
+    def named_parameters(self):
+        yield from self._parameters.items()
+
+    def parameters(self):
+        yield from self._parameters.values()
+        for module in self._modules.values():
+            yield from module.parameters()
+
+    def to(self, device):
+        return self
+
+
+class ModuleLinear(Module):
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.weight = Parameter(rng().standard_normal((n_out, n_in)).astype(np.float32))
+        self.bias = Parameter(np.zeros(n_out, np.float32))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.weight.data.T + self.bias.data
+
+    def backward(self, dy):
+        self.weight.grad, self.bias.grad = dy.T @ self.x, dy.sum(axis=0)
+        return dy @ self.weight.data
+
+
+class ModuleNet(Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1, self.fc2 = ModuleLinear(5, 4), ModuleLinear(4, 3)
+
+    def forward(self, x):
+        self.h = np.tanh(self.fc1.forward(x))
+        return self.fc2.forward(self.h)
+
+    def backward(self, dy):
+        return self.fc1.backward(self.fc2.backward(dy) * (1 - self.h ** 2))
+
+
+class Nnfs:
+    """As in Neural Networks from Scratch: weights, dweights, dinputs."""
+
+    def __init__(self):
+        self.weights, self.biases = rng().standard_normal((5, 4)), np.zeros((1, 4))
+
+    def forward(self, inputs):
+        self.inputs = inputs
+        self.output = inputs @ self.weights + self.biases
+        return self.output
+
+    def backward(self, dvalues):
+        self.dweights = self.inputs.T @ dvalues
+        self.dbiases = dvalues.sum(axis=0, keepdims=True)
+        self.dinputs = dvalues @ self.weights.T
+        return self.dinputs
+
+
+class Closure:
+    """As in thinc: forward makes the backward of this pass."""
+
+    parameters = ("W",)
+
+    def __init__(self):
+        self.W = rng().standard_normal((5, 4))
+
+    def forward(self, x):
+        def back(dy):
+            self.dW = x.T @ dy
+            return dy @ self.W.T
+
+        self.back = back
+        return x @ self.W
+
+    def backward(self, dy):
+        return self.back(dy)
+
+
+class Lazy(Dense):
+    """Makes its weights in the first pass."""
+
+    def __init__(self):
+        self.W = self.b = None
+
+    def forward(self, x):
+        if self.W is None:
+            Dense.__init__(self, x.shape[1], 4)
+        return super().forward(x)
+
+
+class WeightNorm:
+    parameters = ("v", "g")
+
+    def __init__(self):
+        self.v, self.g = rng().standard_normal((5, 4)), np.ones(4)
+
+    def forward(self, x):
+        self.x, self.n = x, np.linalg.norm(self.v, axis=0)
+        self.u = self.v / self.n
+        return x @ (self.g * self.u)
+
+    def backward(self, dy):
+        dW = self.x.T @ dy
+        self.dg = (dW * self.u).sum(axis=0)
+        self.dv = self.g / self.n * (dW - self.u * self.dg)
+        return dy @ (self.g * self.u).T
+
+
+class Momentum:
+    def __init__(self, params):
+        self.params, self.velocity = params, [np.zeros_like(array) for array in params]
+
+
+class OptimizerInside(Dense):
+    def __init__(self):
+        super().__init__()
+        self.optimizer = Momentum([self.W, self.b])
+
+
+class Sort:
+    def forward(self, x):
+        self.order = x.argsort(axis=1)
+        return np.take_along_axis(x, self.order, 1)
+
+    def backward(self, dy):
+        dx = np.empty_like(dy)
+        np.put_along_axis(dx, self.order, dy, 1)
+        return dx
+
+
+class Cumsum:
+    def forward(self, x):
+        return np.cumsum(x, axis=1)
+
+    def backward(self, dy):
+        return np.cumsum(dy[:, ::-1], axis=1)[:, ::-1]
+
+
+class Power:
+    """|Fourier transform|², which is complex inside."""
+
+    def forward(self, x):
+        self.f = np.fft.fft(x, axis=1)
+        return np.abs(self.f) ** 2
+
+    def backward(self, dy):
+        return 2 * np.real(np.fft.ifft(dy * self.f, axis=1)) * self.f.shape[1]
+
+
+class Solve:
+    """y = A⁻¹ x."""
+
+    parameters = ("A",)
+
+    def __init__(self):
+        self.A = rng().standard_normal((5, 5)) + 5 * np.eye(5)
+
+    def forward(self, x):
+        self.y = np.linalg.solve(self.A, x)
+        return self.y
+
+    def backward(self, dy):
+        dx = np.linalg.solve(self.A.T, dy)
+        self.dA = -dx @ self.y.T
+        return dx
+
+
+class Masked:
+    """Some weights are switched off."""
+
+    parameters = ("W",)
+
+    def __init__(self):
+        self.W = rng().standard_normal((5, 4))
+        self.mask = (rng(2).random((5, 4)) > 0.5) * 1.0
+
+    def forward(self, x):
+        self.x = x
+        return x @ (self.W * self.mask)
+
+    def backward(self, dy):
+        self.dW = self.x.T @ dy * self.mask
+        return dy @ (self.W * self.mask).T
+
+
 def tanh():
     return Act(np.tanh, lambda x: 1 - np.tanh(x) ** 2)
 
@@ -710,7 +915,9 @@ RIGHT = [(type(thing).__name__ + str(inputs[1:] or ""), thing, inputs) for thing
     (TupleOfGradients(), X, X), (Lookup(), rng().integers(0, 5, (4, 1)), (4, 1, 3)),
     (WithoutBatch(), (5,)), (OneShape(), X), (Slots(), X), (Memo(), X), (StackOfInputs(), X),
     (Dense(), (1, 5)), (Dense(5, 1), (2, 5)), (Dense(1, 1), (1, 1)), (Dense(), LARGE),
-    (BatchNorm(), 300 + rng().standard_normal(X)), (BatchNorm(), (2, 5)),
+    (BatchNorm(), 300 + rng().standard_normal(X)), (BatchNorm(), (2, 5)), (ModuleNet(), X),
+    (Nnfs(), X), (Closure(), X), (Lazy(), X), (WeightNorm(), X), (OptimizerInside(), X), (Sort(), X),
+    (Cumsum(), X), (Power(), X), (Solve(), (5, 3)), (Masked(), X),
 ]]
 RIGHT += [
     ("layers in a list of lists", Chain([[Dense(5, 4), tanh()], [Dense(4, 3)]]), (X,)),
@@ -727,17 +934,18 @@ RIGHT += [
     ("a fast sine", Act(lambda x: np.sin(1e4 * x), lambda x: 1e4 * np.cos(1e4 * x)), (X,)),
     ("exp(30 x)", Act(lambda x: np.exp(30 * x), lambda x: 30 * np.exp(30 * x)), (X,)),
     ("logarithm near 0", Act(np.log, lambda x: 1 / x), (10.0 ** -rng().integers(1, 9, X),)),
-    ("1/x near 0", Act(lambda x: 1 / x, lambda x: -1 / x ** 2), (10.0 ** -rng().integers(1, 6, X),)),
-    ("root near 0", Act(np.sqrt, lambda x: 0.5 / np.sqrt(x)), (10.0 ** -rng().integers(1, 12, X),)),
+    ("1/x near 0", Act(lambda x: 1 / x, lambda x: -x ** -2), (10.0 ** -rng().integers(1, 6, X),)),
+    ("root near 0", Act(np.sqrt, lambda x: x ** -0.5 / 2), (10.0 ** -rng().integers(1, 12, X),)),
     ("ReLU close to its kink", Act(lambda x: np.maximum(x, 0), lambda x: x > 0), (KINK,)),
     ("tiny outputs", Act(lambda x: 1e-20 * x ** 2, lambda x: 2e-20 * x), (X,)),
     ("huge outputs", Act(lambda x: 1e20 * x ** 2, lambda x: 2e20 * x), (X,)),
     ("saturated", Act(lambda x: np.tanh(40 + x), lambda x: 1 - np.tanh(40 + x) ** 2), (X,)),
     ("x³", Act(lambda x: x ** 3, lambda x: 3 * x ** 2), (X,)),
-    ("swish", Act(lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1 + x * (1 - sigmoid(x)))), (X,)),
+    ("swish", Act(lambda x: x * sigmoid(x),
+                  lambda x: sigmoid(x) * (1 + x * (1 - sigmoid(x)))), (X,)),
     ("GELU", Act(lambda x: x * sigmoid(1.702 * x), lambda x: sigmoid(1.702 * x) * (
         1 + 1.702 * x * (1 - sigmoid(1.702 * x)))), (X,)),
-    ("leaky ReLU", Act(lambda x: np.where(x > 0, x, 0.1 * x), lambda x: np.where(x > 0, 1, 0.1)), (X,)),
+    ("leaky ReLU", Act(lambda x: np.maximum(x, 0.1 * x), lambda x: np.where(x > 0, 1, 0.1)), (X,)),
     ("constant", Act(lambda x: 0 * x + 3, lambda x: 0 * x), (X,)),
 ]
 evaluating = BatchNorm()

@@ -1,4 +1,4 @@
-"""A linear synthesizer that sees the label: it has gradients of its own parameters, and passes nothing down."""
+"""A linear synthesizer that sees the label: it learns, and passes no gradient down."""
 
 import numpy as np
 

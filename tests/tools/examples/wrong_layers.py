@@ -1,12 +1,13 @@
-"""Wrong layers and losses of every kind that the checker must find, in as few lines as each allows.
+"""Wrong layers and losses of every kind that the checker must find, as short as each allows.
 
-WRONG holds (name, object, inputs, words): the words stand in the report, or are "" where any will do.
+WRONG holds (name, object, inputs, words): the words stand in the report, "" where any will do.
 """
 
 import numpy as np
 from right_layers import (LSTM, RNN, Act, Affine, Attention, BatchNorm, Bilinear, Chain, Column,
-                          Conv1D, Dense, Embedding, LayerNorm, Listed, MaxPool, Parameter, RMSNorm,
-                          Softmax, SoftmaxLoss, Split, VectorNorm, rng, sigmoid)
+                          Conv1D, Cumsum, Dense, Embedding, LayerNorm, Lazy, Listed, Masked, MaxPool,
+                          ModuleNet, Nnfs, Parameter, RMSNorm, Softmax, SoftmaxLoss, Sort, Split,
+                          VectorNorm, WeightNorm, rng, sigmoid)
 
 WRONG = []
 X = (6, 5)
@@ -772,6 +773,86 @@ class ForwardOrderInBackward(Chain):
         for layer in self.flat():
             dy = layer.backward(dy)
         return dy
+
+
+@wrong(says="fc2.bias.grad")
+class ModuleTree(ModuleNet):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.fc2.bias.grad = -self.fc2.bias.grad
+        return dx
+
+
+@wrong(says="dbiases is 2 times too large")
+class NnfsTwice(Nnfs):
+    def backward(self, dvalues):
+        dx = super().backward(dvalues)
+        self.dbiases = 2 * self.dbiases
+        return dx
+
+
+@wrong(says="backward returns None where dinputs belongs")
+class NnfsReturnsNothing(Nnfs):
+    def backward(self, dvalues):
+        super().backward(dvalues)
+
+
+@wrong(says="dW is 2 times too large")
+class LazyTwice(Lazy):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.dW = 2 * self.dW
+        return dx
+
+
+@wrong()
+class WeightNormUnprojected(WeightNorm):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.dv = self.g / self.n * (self.x.T @ dy)
+        return dx
+
+
+@wrong(says="backward keeps something from the pass before")
+class FlipsEverySecondPass(Dense):
+    passes = 0
+
+    def backward(self, dy):
+        self.passes += 1
+        dx = super().backward(dy)
+        self.dW *= (-1) ** (self.passes + 1)
+        return dx
+
+
+@wrong(says="in the first pass")
+class FlipsTheFirstPass(Dense):
+    passes = 0
+
+    def backward(self, dy):
+        self.passes += 1
+        dx = super().backward(dy)
+        self.dW *= (-1) ** (self.passes == 1)
+        return dx
+
+
+@wrong()
+class SortedTwice(Sort):
+    def backward(self, dy):
+        return np.take_along_axis(dy, self.order, 1)
+
+
+@wrong()
+class CumsumForwards(Cumsum):
+    def backward(self, dy):
+        return np.cumsum(dy, axis=1)
+
+
+@wrong(says="expected 0")
+class MaskForgotten(Masked):
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.dW = self.x.T @ dy
+        return dx
 
 
 # Losses ------------------------------------------------------------------------------------------
