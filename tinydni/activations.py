@@ -58,7 +58,10 @@ class Tanh(Layer):
 
 
 class Softplus(Layer):
-    """Smooth rectifier: y = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)),   dx = dy · sigmoid(x)."""
+    """Smooth rectifier: y = log(1 + exp(x)),   dx = dy · sigmoid(x).
+
+    Computed as max(x, 0) + log(1 + exp(-|x|)), which cannot overflow.
+    """
 
     def forward(self, x: Array) -> Array:
         check_floats(x, "Softplus")

@@ -24,7 +24,7 @@ class BackendError(RuntimeError):
 def get(name: str) -> Any:
     """Return the array module called `name`, "numpy" or "cupy".
 
-    Raises ValueError for another name, and BackendError, with the reason, where CuPy cannot compute.
+    Raises ValueError for another name, and BackendError, with the reason, where CuPy fails.
     """
     if name not in NAMES:
         raise ValueError(f"backend must be one of {', '.join(NAMES)}; got {name!r}")

@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 
 from tinydni.backend import Array
-from tinydni.checks import check_dtype, check_features, check_gradient, check_positive_int, check_range
+from tinydni.checks import (
+    check_dtype,
+    check_features,
+    check_gradient,
+    check_positive_int,
+    check_range,
+)
 from tinydni.layer import Layer, batch_dot, batch_sum
 
 __all__ = ["BatchNorm"]

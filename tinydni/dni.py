@@ -62,7 +62,8 @@ class DNI(Part):
             raise ValueError("synthesizer and synthesizer_lr go together; one of them is missing.")
         self.block, self.optimizer = block, as_optimizer(lr)
         self.synthesizer, self.loss = synthesizer, loss
-        self.synthesizer_optimizer = None if synthesizer_lr is None else as_optimizer(synthesizer_lr)
+        self.synthesizer_optimizer = (None if synthesizer_lr is None
+                                      else as_optimizer(synthesizer_lr))
 
     def forward_and_synthetic_update(self, x: Array, context: Array | None = None,
                                      target: Array | None = None) -> tuple[Array, Array]:
@@ -105,8 +106,8 @@ class DNI(Part):
                              "Build the synthesizer for the width of this block.")
             dh = to_dh(delta_hat) if dh is None else dh + to_dh(delta_hat)
         if dh is None:
-            raise ValueError("this module has neither a synthesizer nor a loss; give it one, or run "
-                             "it under an algorithm that sends the true gradient.")
+            raise ValueError("this module has neither a synthesizer nor a loss; give it one, or "
+                             "run it under an algorithm that sends the true gradient.")
         return dh
 
     def backward(self, dh: Array) -> Array:

@@ -40,7 +40,8 @@ class Stateful:
         or dtype. Nothing has changed then.
         """
         places, owner = dict(self.arrays()), type(self).__name__
-        missing, unknown = sorted(places.keys() - state.keys()), sorted(state.keys() - places.keys())
+        missing = sorted(places.keys() - state.keys())
+        unknown = sorted(state.keys() - places.keys())
         if missing or unknown:
             raise KeyError(f"the saved state does not fit {owner}: missing {missing}, "
                            f"unknown {unknown}")

@@ -111,7 +111,7 @@ class LSTM(Layer):
 
     def slopes(self) -> tuple[Array, Array]:
         """Return what dc and dh are multiplied with: for g, i, f, o (T, N, 4H), and dc/dh."""
-        H, (T, N, _) = self.n_hidden, self.gates.shape
+        H, T = self.n_hidden, len(self.gates)
         g, i, f, o = (self.gates[:, :, k * H:(k + 1) * H] for k in range(4))
         slopes = self.xp.empty_like(self.gates)
         slopes[:, :, :H] = i * (1 - g * g)

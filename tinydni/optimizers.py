@@ -104,7 +104,7 @@ def gradient_of(path: str, layer: Any, name: str) -> Array:
 
 
 def clip_by_norm(xp: Any, gradients: list[Array], limit: float) -> list[Array]:
-    """Scale gradients so that their common norm is at most `limit` (Pascanu et al. 2013, alg. 1)."""
+    """Scale gradients so that their common norm is at most `limit` (Pascanu et al. 2013)."""
     if not gradients:
         return gradients
     norm = xp.sqrt(sum(xp.vdot(g, g) for g in gradients))
@@ -188,8 +188,8 @@ class Adam(Optimizer):
         p -= u
 
 
-# Schedules: from the number of the step, counted from 0, to a scale of the learning rate. The step is
-# that of the run: a module that updates rarely decays with the clock of all.
+# Schedules: from the number of the step, counted from 0, to a scale of the learning rate. The step
+# is that of the run: a module that updates rarely decays with the clock of all.
 
 class Constant:
     """scale = 1."""

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 from tinydni.backend import Array
 from tinydni.checks import check_floats, check_gradient, check_positive_int

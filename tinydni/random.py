@@ -13,7 +13,7 @@ from tinydni.backend import Array
 
 __all__ = ["PURPOSES", "stream"]
 
-# Only ever add at the end: the place of a purpose decides its numbers, and saved runs depend on them.
+# Only ever add at the end: the place of a purpose decides its numbers.
 PURPOSES = ("weights", "order", "synthesizer", "split", "dropout", "update", "augment", "sample",
             "feedback", "readers")
 

@@ -87,7 +87,7 @@ class Recurrent(Sequential):
         super().__init__(*layers)
         self.n_state = sum(n_state(layer) for layer in layers)
         if self.n_state == 0:
-            raise ValueError("Recurrent needs a recurrent layer, such as LSTM; else use Sequential.")
+            raise ValueError("Recurrent needs a recurrent layer such as LSTM; else use Sequential")
 
     def forward(self, x: Array, state: Array | None = None) -> Any:
         states, ends = self.split(state), []

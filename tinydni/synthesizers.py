@@ -1,4 +1,4 @@
-"""Synthesizers: layers that guess the gradient at an interface, and learn from the one that comes."""
+"""Synthesizers: layers that guess the gradient at an interface, and learn from what comes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,8 +8,13 @@ import numpy as np
 from tinydni.activations import ReLU
 from tinydni.backend import Array
 from tinydni.batchnorm import BatchNorm
-from tinydni.checks import (check_context, check_gradient, check_positive_int, check_rows,
-                            check_same_dtype)
+from tinydni.checks import (
+    check_context,
+    check_gradient,
+    check_positive_int,
+    check_rows,
+    check_same_dtype,
+)
 from tinydni.containers import Sequential
 from tinydni.layer import Layer, batch_sum
 from tinydni.linear import Linear
@@ -93,7 +98,7 @@ class LinearSynthesizer(Synthesizer):
         self.n_h = check_positive_int(n_h, "n_h")
         self.n_context = check_positive_int(n_context, "n_context", minimum=0)
         if not (reads_h or n_context):
-            raise ValueError("a synthesizer needs something to read: reads_h=True or n_context > 0.")
+            raise ValueError("a synthesizer needs something to read: h, or n_context > 0.")
         self.reads_h = reads_h
         self.b = np.zeros(n_h, dtype)
         if reads_h:
@@ -170,7 +175,8 @@ def beside(xp: Any, h: Array, context: Array | None) -> Array:
 
 
 def mlp_synthesizer(n_h: int, rng: np.random.Generator, n_context: int = 0,
-                    hidden: tuple[int, ...] = (256,), dtype: Any = np.float32) -> NetworkSynthesizer:
+                    hidden: tuple[int, ...] = (256,),
+                    dtype: Any = np.float32) -> NetworkSynthesizer:
     """Return a synthesizer with hidden layers: (Linear, BatchNorm, ReLU) for each, then Linear.
 
     Batch normalisation always uses the batch here. hidden: the widths (Jaderberg et al. 2016,

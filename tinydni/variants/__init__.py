@@ -19,5 +19,5 @@ from tinydni.variants.virtual_network import VirtualNetwork
 __all__ = ["AuxiliarySynthesizer", "BPLambda", "CloseShortcut", "DirectFeedback", "Ensemble",
            "Flattened", "Frozen", "FullUnlock", "Guess", "GuessSynthesizer", "Heads", "LocalHead",
            "MMD", "OpenShortcut", "Scaled", "Sender", "Stochastic", "TwoClocks", "TwoClocksWindow",
-           "VirtualMLP", "VirtualNetwork", "conv_input_synthesizer", "conv_synthesizer", "full_unlock", "input_synthesizer",
-           "kernel_width", "mmd_squared", "with_heads"]
+           "VirtualMLP", "VirtualNetwork", "conv_input_synthesizer", "conv_synthesizer",
+           "full_unlock", "input_synthesizer", "kernel_width", "mmd_squared", "with_heads"]

@@ -77,5 +77,5 @@ def full_unlock(network: Network, synthesizer: Callable[..., Synthesizer],
 def check_unlocked(modules: Sequence[Any]) -> None:
     """Raise ValueError where synthesizers see the output of a module that nobody waits for."""
     if any(module.gives_context for module in modules):
-        raise ValueError("under full unlock no module waits for the bottom one, whose output is the "
-                         "context here; leave gives_context as it is, or take another algorithm.")
+        raise ValueError("under full unlock no module waits for the bottom one, whose output is "
+                         "the context here; set gives_context to False.")

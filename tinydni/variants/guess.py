@@ -1,4 +1,4 @@
-"""The guess: a stand-in for the label, learned from gradients alone: no synthesizer sees a label."""
+"""The guess: a stand-in for the label, learned from gradients alone."""
 
 import math
 from collections.abc import Iterable
@@ -82,9 +82,9 @@ class GuessSynthesizer(Synthesizer):
     built for a guess owns it (counts it, saves it, trains it). Within a step all read the q of the
     weights that the step before has left.
 
-    Why not from h alone: the expectation of the gradient given h is J (p(h) - P(y | h)), J the slope
-    of what is above. It vanishes as soon as the network is calibrated, however wrong it is; for
-    what h has lost of the label, no function of h can ask. Given x it vanishes only where p is as
+    Why not from h alone: the expectation of the gradient given h is J (p(h) - P(y | h)), J the
+    slope of what is above. It vanishes as soon as the network is calibrated, however wrong it is;
+    for what h has lost of the label, no function of h can ask. Given x it vanishes only where p is as
     good as any function of x can be.
 
     Parameters

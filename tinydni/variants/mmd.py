@@ -19,13 +19,13 @@ class MMD(Loss):
 
     s in {m/2, m, 2m},   d² = ‖x - y‖². The means run over all pairs, a point with itself included:
     the biased estimate, which is never negative (Gretton et al. 2012, eq. 5; the three kernels:
-    Shaham et al. 2017, Haninčík 2018, section 5). With g = -dk/d(d²) = sum over s of exp(-d²/s) / s,
+    Shaham et al. 2017, Haninčík 2018, section 5). With g = -dk/d(d²) = sum of exp(-d²/s) / s,
 
     dx_i = 2 / loss · (sum over j of g(x_i, y_j) (x_i - y_j) / (N M)
                        - sum over j of g(x_i, x_j) (x_i - x_j) / N²).
 
-    prediction x (N, D), target y (M, D): the sample to be like; N and M may differ. One exp per pair
-    is enough, since the narrower kernels are its powers 2 and 4.
+    prediction x (N, D), target y (M, D): the sample to be like; N and M may differ. One exp per
+    pair is enough, since the narrower kernels are its powers 2 and 4.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class MMD(Loss):
         k_yy, _ = kernel_mean(xp, y, y, self.m, with_pull=False)
         # Rounding may go below zero.
         loss = xp.sqrt(xp.maximum(k_xx + k_yy - 2 * k_xy, xp.finfo(x.dtype).eps))
-        self.dprediction = (pull_xy - pull_xx) * (2 / loss)
+        self.dprediction = (pull_xy - pull_xx) * (2 / loss)     # type: ignore[operator]
         return loss
 
     def backward(self) -> Array:
@@ -84,7 +84,8 @@ def kernel_mean(xp: Any, x: Array, y: Array, m: float,
 
     pull_i = sum over j of g(x_i, y_j) (x_i - y_j) / (N M);  None where it is not asked for.
 
-    The exponents of a tile are one product: -‖x - y‖² / 2m = [x/m, -‖x‖² / 2m, 1] · [y, 1, -‖y‖² / 2m].
+    The exponents of a tile are one product:
+    -‖x - y‖² / 2m = [x/m, -‖x‖² / 2m, 1] · [y, 1, -‖y‖² / 2m].
     So are the sums over j, of the kernel and of the kernel times y together: k · [y, 1].
     """
     N, M = len(x), len(y)

@@ -1,6 +1,5 @@
-"""Two recurrent networks that talk at different clock rates: one ticks at every step, one rarely."""
+"""Two recurrent networks that talk at different clock rates: one ticks always, one rarely."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,7 +67,8 @@ class Sender(RecurrentModule):
         super().__init__(block, lr, boundary, loss=loss, each_window=each_window)
         self.n_own, self.tick = n_own, tick
         self.synthesizer = synthesizer
-        self.synthesizer_optimizer = None if synthesizer_lr is None else as_optimizer(synthesizer_lr)
+        self.synthesizer_optimizer = (None if synthesizer_lr is None
+                                      else as_optimizer(synthesizer_lr))
         self.receiver_state: Array | None = None
 
     def messages(self, y: Array) -> Array:
@@ -142,14 +142,14 @@ class TwoClocks(RecurrentNetwork):
         return fast, slow
 
     def slow_step(self, y: Array, window: TwoClocksWindow) -> Any:
-        """Let the slow network hear the messages among y, learn, and answer (dmessages, outputs)."""
+        """Let the slow network hear the messages in y, learn, and answer (dmessages, outputs)."""
         fast, slow = self.fast_and_slow()
         messages = fast.messages(y).copy()
         answer = slow.forward_and_synthetic_update(window.slow_window(fast.block.xp, messages))
         fast.receiver_state = slow.state_at_end
         return answer
 
-    def predict(self, x: Array, states: Iterable[Any] | None = None) -> Any:
+    def predict(self, x: Array, states: Any = None) -> Any:
         """Return ([fast (N, T, n_own), slow (N, n, M)], the states after whole sequences)."""
         fast, slow = self.fast_and_slow()
         self.eval()
