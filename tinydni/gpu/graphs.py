@@ -200,8 +200,8 @@ def check_batch(batch: Sequence[Array], places: Sequence[Array]) -> None:
     for name, got, expected in zip_longest(names, found, wanted):
         if got != expected:
             raise ValueError(f"{name} must be as it was when the step was captured, "
-                             f"{said(expected)}; got {said(got)}. Make a new CapturedStep for other "
-                             "batches.")
+                             f"{said(expected)}; got {said(got)}. Make a new CapturedStep for "
+                             "other batches.")
 
 
 def said(kind: tuple[Any, Any] | None) -> str:

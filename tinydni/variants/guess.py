@@ -83,9 +83,9 @@ class GuessSynthesizer(Synthesizer):
     weights that the step before has left.
 
     Why not from h alone: the expectation of the gradient given h is J (p(h) - P(y | h)), J the
-    slope of what is above. It vanishes as soon as the network is calibrated, however wrong it is;
-    for what h has lost of the label, no function of h can ask. Given x it vanishes only where p is as
-    good as any function of x can be.
+    slope of what is above. It vanishes as soon as the network is calibrated, however wrong it is:
+    for what h has lost of the label, no function of h can ask. Given x it vanishes only where p is
+    as good as any function of x can be.
 
     Parameters
     ----------
