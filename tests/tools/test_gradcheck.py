@@ -1,4 +1,4 @@
-"""The gradient checks: right classes pass, each wrong one is caught and told what is wrong with it."""
+"""The gradient checks: right classes pass, each wrong one is told what is wrong with it."""
 
 import argparse
 import doctest
@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinydni import (BatchNorm, BinaryCrossEntropy, Dropout, Linear, LinearSynthesizer, MeanSquaredError,
-                     mlp_synthesizer, ReLU, Residual, Sequential, SoftmaxCrossEntropy, Softplus, Tanh)
+from tinydni import (BatchNorm, BinaryCrossEntropy, Dropout, Linear, LinearSynthesizer,
+                     MeanSquaredError, ReLU, Residual, Sequential, SoftmaxCrossEntropy, Softplus,
+                     Tanh, mlp_synthesizer)
 from tinydni.gradcheck import (ContractError, GradientError, assert_gradients, check,
                                check_command, check_layer, check_loss, check_synthesizer)
 from tinydni.gradcheck.student_file import UsageError
@@ -35,7 +36,12 @@ def check_linear(file, n_in=5, n_out=4, **options):
     return check_example(f"{file}:Linear", {"n_in": n_in, "n_out": n_out}, (6, n_in), **options)
 
 
-# Right classes ---------------------------------------------------------------------------------------------------
+def first_of(rows):
+    """The first entry of each row, to name its test."""
+    return [row[0] for row in rows]
+
+
+# Right classes ------------------------------------------------------------------------------------
 
 sizes = st.integers(1, 6)
 seeds = st.integers(0, 2 ** 32 - 1)
@@ -94,13 +100,15 @@ def test_layers_in_a_dictionary_are_found():
 
 
 def test_right_synthesizer_passes_though_it_starts_at_zero():
-    report = check_example("right_synthesizer.py:Synthesizer", {"n_h": 5, "n_context": 3}, context=(6, 3))
+    report = check_example("right_synthesizer.py:Synthesizer", {"n_h": 5, "n_context": 3},
+                           context=(6, 3))
     assert_right(report, ["dA", "dC"])
 
 
 def library(N, D, rng):
     """Objects of the library with the inputs to check them at."""
-    yield Sequential(Linear(D, 4, rng), BatchNorm(4), Tanh(), Dropout(0.3, rng), Linear(4, 3, rng)), (N, D)
+    yield (Sequential(Linear(D, 4, rng), BatchNorm(4), Tanh(), Dropout(0.3, rng),
+                      Linear(4, 3, rng)), (N, D))
     yield Sequential(Residual(Linear(D, D, rng), Softplus()), Linear(D, 2, rng, bias=False)), (N, D)
     yield BatchNorm(D).eval(), (N, D)
     yield SoftmaxCrossEntropy(), (N, D + 1), rng.integers(0, D + 1, N)
@@ -127,11 +135,12 @@ def test_normalised_inputs_far_from_zero_are_no_false_alarm(offset, scale):
         assert_gradients(thing, offset + scale * rng.standard_normal((8, 5)), rng=rng)
 
 
-# Wrong classes ---------------------------------------------------------------------------------------------------
+# Wrong classes ------------------------------------------------------------------------------------
 
 WRONG_LINEAR = [
     ("flipped_sign.py", "dW", "sign is flipped"),
-    ("transposed_weights.py", "dW", "dW has shape (4, 5), expected (5, 4), the shape of W. Looks transposed"),
+    ("transposed_weights.py", "dW",
+     "dW has shape (4, 5), expected (5, 4), the shape of W. Looks transposed"),
     ("transposed.py", "backward", "Looks transposed: it runs once W is transposed"),
     ("stale_cache.py", "dW", "stale cache"),
     ("shared_cache.py", "dW", "two objects share one cache"),
@@ -148,10 +157,11 @@ WRONG_LINEAR = [
 ]
 
 
-@pytest.mark.parametrize("file, array, diagnosis", WRONG_LINEAR, ids=[file for file, _, _ in WRONG_LINEAR])
+@pytest.mark.parametrize("file, array, diagnosis", WRONG_LINEAR, ids=first_of(WRONG_LINEAR))
 def test_wrong_linear_is_diagnosed(file, array, diagnosis):
     report = check_linear(file)
-    sentences = [line for line in str(report).splitlines() if line.startswith("Linear: ") and array in line]
+    sentences = [line for line in str(report).splitlines()
+                 if line.startswith("Linear: ") and array in line]
     assert not report.ok and diagnosis in " ".join(sentences), str(report)
 
 
@@ -166,14 +176,15 @@ WRONG_ACTIVATIONS = [
     ("activations.py:WithoutHalf", "dx is 2 times too large everywhere"),
     ("activations.py:Zeros", "dx is zero everywhere"),
     ("activations.py:Logarithm", "forward returns y with nan at (0, "),
-    ("activations.py:Remembers", "forward returns another y for the same input once it has seen another one"),
+    ("activations.py:Remembers",
+     "forward returns another y for the same input once it has seen another one"),
     ("activations.py:Noise", "depends on random numbers"),
     ("inplace.py:ForwardInPlace", "forward writes into x"),
     ("inplace.py:BackwardInPlace", "backward writes into dy"),
 ]
 
 
-@pytest.mark.parametrize("target, diagnosis", WRONG_ACTIVATIONS, ids=[target for target, _ in WRONG_ACTIVATIONS])
+@pytest.mark.parametrize("target, diagnosis", WRONG_ACTIVATIONS, ids=first_of(WRONG_ACTIVATIONS))
 def test_wrong_activation_is_diagnosed(target, diagnosis):
     report = check_example(target)
     assert not report.ok and diagnosis in str(report), str(report)
@@ -185,7 +196,8 @@ def test_writing_in_place_is_wrong_though_the_gradient_is_right():
 
 
 @pytest.mark.parametrize("name, diagnosis", [
-    ("MissingInBackward", "6 times too large everywhere, and 6 is the batch size N: looks like a missing 1/N"),
+    ("MissingInBackward",
+     "6 times too large everywhere, and 6 is the batch size N: looks like a missing 1/N"),
     ("MissingInBoth", "it is a sum over the batch, its 1/N is missing"),
 ])
 def test_loss_without_its_1_over_n_is_diagnosed(name, diagnosis):
@@ -216,8 +228,8 @@ def test_message_names_array_index_got_expected_and_relative_error():
     assert dW.gradient == "dW" and dW.n_wrong == dW.n_compared == 20
     assert worst.got == pytest.approx(-worst.expected) and worst.relative_error == pytest.approx(2)
     assert abs(worst.expected) == max(abs(entry.expected) for entry in dW.entries)
-    assert (f"dW is wrong at {worst.at}: got {worst.got:.4g}, expected {worst.expected:.4g} (relative error 2.0)"
-            in str(report))
+    assert (f"dW is wrong at {worst.at}: got {worst.got:.4g}, expected {worst.expected:.4g} "
+            "(relative error 2.0)") in str(report)
 
 
 def test_gradients_beside_the_wrong_one_are_still_checked():
@@ -225,15 +237,17 @@ def test_gradients_beside_the_wrong_one_are_still_checked():
     assert by_name == {"dx": True, "dW": False, "db": True}
 
 
-# Layers of every kind, wrong and right ---------------------------------------------------------------------------
+# Layers of every kind, wrong and right ------------------------------------------------------------
 
-@pytest.mark.parametrize("name, thing, inputs, words", wrong_layers.WRONG, ids=[name for name, *_ in wrong_layers.WRONG])
+@pytest.mark.parametrize("name, thing, inputs, words", wrong_layers.WRONG,
+                         ids=first_of(wrong_layers.WRONG))
 def test_wrong_layer_is_found(name, thing, inputs, words):
     report = check(thing, *inputs)
     assert report.wrong and words in str(report), str(report)
 
 
-@pytest.mark.parametrize("name, thing, inputs", right_layers.RIGHT, ids=[name for name, *_ in right_layers.RIGHT])
+@pytest.mark.parametrize("name, thing, inputs", right_layers.RIGHT,
+                         ids=first_of(right_layers.RIGHT))
 def test_right_layer_is_not_accused(name, thing, inputs):
     assert_gradients(thing, *inputs)
 
@@ -277,7 +291,7 @@ def test_large_wrong_layer_is_looked_at_in_few_passes():
     assert [entry.at for entry in dW.entries] == [(400, 300)] and Counting.passes[0] < 300
 
 
-# What student code may do besides --------------------------------------------------------------------------------
+# What student code may do besides -----------------------------------------------------------------
 
 class Scale:
     """y = x · a with one learned number; subclasses break it in one way each."""
@@ -393,7 +407,8 @@ def test_nan_in_a_gradient_is_named():
             self.db[1] = np.nan
             return dx
 
-    assert "backward gives db with nan at (1,)" in str(check_layer(Broken(5, 4, np.random.default_rng(0)), (6, 5)))
+    report = check_layer(Broken(5, 4, np.random.default_rng(0)), (6, 5))
+    assert "backward gives db with nan at (1,)" in str(report)
 
 
 def test_small_error_in_one_entry_is_found():
@@ -427,12 +442,14 @@ def test_the_object_stays_as_it_is():
     before, kept = {name: array.copy() for name, array in layer.state().items()}, x.copy()
     check_layer(layer, x)
     after = layer.state()       # with the state of the generator
-    assert all(np.array_equal(before[name], after[name]) for name in before) and np.array_equal(x, kept)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert np.array_equal(x, kept)
     assert layer.layers[0].W.dtype == np.float32 and not hasattr(layer.layers[0], "dW")
 
 
 def test_same_seed_same_report():
-    assert str(check_linear("stale_cache.py", seed=3)) == str(check_linear("stale_cache.py", seed=3))
+    first, second = (check_linear("stale_cache.py", seed=3) for _ in range(2))
+    assert str(first) == str(second)
 
 
 def test_synthesizer_that_passes_something_down_is_noted():
@@ -444,7 +461,7 @@ def test_synthesizer_that_passes_something_down_is_noted():
     assert "passes nothing down" in str(check_synthesizer(Leaky(5), (6, 5)))
 
 
-# Wrong use -------------------------------------------------------------------------------------------------------
+# Wrong use ----------------------------------------------------------------------------------------
 
 class NoGradient(Linear):
     backward = None
@@ -453,19 +470,23 @@ class NoGradient(Linear):
 RNG = np.random.default_rng(0)
 WRONG_USE = [
     (lambda: check(Linear, (6, 5)), ContractError, "Linear is a class"),
-    (lambda: check(NoGradient(5, 4, RNG), (6, 5)), ContractError, "NoGradient has no method backward"),
+    (lambda: check(NoGradient(5, 4, RNG), (6, 5)), ContractError,
+     "NoGradient has no method backward"),
     (lambda: check(ReLU(), (6, 5), (6, 5)), TypeError, "ReLU.forward takes x; got 2 inputs"),
     (lambda: check(MeanSquaredError(), (6, 5)), TypeError, "with a prediction and a target; got 1"),
     (lambda: check_loss(ReLU(), (6, 5), (6, 5)), ContractError, "backward takes an argument"),
-    (lambda: check(ReLU(), np.array([[1, np.nan]])), ValueError, "x must be finite; got x with nan at (0, 1)"),
+    (lambda: check(ReLU(), np.array([[1, np.nan]])), ValueError,
+     "x must be finite; got x with nan at (0, 1)"),
     (lambda: check(ReLU(), (0, 5)), ValueError, "positive numbers"),
     (lambda: check(ReLU(), "6,5"), TypeError, "must be an array of numbers"),
-    (lambda: check_loss(MeanSquaredError(), np.ones((2, 3), int), (2, 3)), TypeError, "whole numbers"),
-    (lambda: check_example("missing_n.py:OnePerExample", is_loss=True), UsageError, "returns one number"),
+    (lambda: check_loss(MeanSquaredError(), np.ones((2, 3), int), (2, 3)), TypeError,
+     "whole numbers"),
+    (lambda: check_example("missing_n.py:OnePerExample", is_loss=True), UsageError,
+     "returns one number"),
 ]
 
 
-@pytest.mark.parametrize("call, error, message", WRONG_USE, ids=[message for _, _, message in WRONG_USE])
+@pytest.mark.parametrize("call, error, message", WRONG_USE, ids=[last for *_, last in WRONG_USE])
 def test_wrong_use_is_told(call, error, message):
     with pytest.raises(error) as caught:
         call()
@@ -486,11 +507,12 @@ def test_assert_gradients_raises_with_the_whole_report():
 
     with pytest.raises(GradientError) as caught:
         assert_gradients(Off(), (4, 3))
-    assert str(caught.value) == str(caught.value.report) and isinstance(caught.value, AssertionError)
+    assert str(caught.value) == str(caught.value.report)
+    assert isinstance(caught.value, AssertionError)
     assert assert_gradients(Scale(), (4, 3)) is None
 
 
-# The command -----------------------------------------------------------------------------------------------------
+# The command --------------------------------------------------------------------------------------
 
 def run_command(*words):
     """Runs `tinydni check` in this process. Returns its exit code."""
@@ -507,7 +529,8 @@ COMMANDS = [
     (("right_linear.py:Linear", *LINEAR), 0, "Linear: right."),
     (("flipped_sign.py:Linear", *LINEAR), 1, "sign is flipped"),
     (("right_losses.py:CrossEntropy", "--loss", "--input", "6,5"), 0, "random labels"),
-    (("right_losses.py:SquaredError", "--loss", "--input", "6,5", "--target", "bits"), 0, "random bits"),
+    (("right_losses.py:SquaredError", "--loss", "--input", "6,5", "--target", "bits"), 0,
+     "random bits"),
     (("missing_n.py:MissingInBackward", "--loss", "--input", "6,5"), 1, "missing 1/N"),
     (("right_synthesizer.py:Synthesizer", "--args", '{"n_h": 5, "n_context": 3}', "--input", "6,5",
       "--context", "6,3"), 0, "dC"),
@@ -515,7 +538,8 @@ COMMANDS = [
     (("nowhere.py:Linear", *LINEAR), 2, "there is no file"),
     (("right_linear.py", *LINEAR), 2, "FILE.py:ClassName"),
     (("right_linear.py:Liner", *LINEAR), 2, "has no class Liner; it has Linear."),
-    (("right_linear.py:Linear", "--input", "6,5"), 2, "missing a required argument: 'n_in'. It takes n_in, n_out"),
+    (("right_linear.py:Linear", "--input", "6,5"), 2,
+     "missing a required argument: 'n_in'. It takes n_in, n_out"),
     (("right_linear.py:Linear", "--args", "n_in=5", "--input", "6,5"), 2, "is not JSON"),
     (("right_linear.py:Linear", "--args", "[5, 4]", "--input", "6,5"), 2, "must be an object"),
     (("right_linear.py:Linear", "--args", '{"n_in": "five", "n_out": 4}', "--input", "6,5"), 2,
@@ -530,7 +554,8 @@ COMMANDS = [
     (("right_layers.py:Embedding", "--input", "4,6:0..4"), 0, "dE"),
     (("wrong_layers.py:EmbeddingCountsOnce", "--input", "4,6:0..4"), 1, "dE is wrong at"),
     (("right_layers.py:Bilinear", "--input", "6,5", "--input", "6,5"), 0, "dx2"),
-    (("right_layers.py:Attention", *"--input 3,4 --input 5,4 --input 5,2:0.1..0.9".split()), 0, "dv"),
+    (("right_layers.py:Attention", *"--input 3,4 --input 5,4 --input 5,2:0.1..0.9".split()), 0,
+     "dv"),
     (("right_layers.py:Lookup", "--input", "4,1:0..4", "--input", "4,1,3"), 0, "ids holds whole"),
     (("right_layers.py:Split", "--input", "6,5"), 0, "right"),
     (("right_layers.py:Bilinear", "--input", "6,5"), 2, "forward takes x1, x2; got 1 input."),
@@ -540,7 +565,8 @@ COMMANDS = [
 ]
 
 
-@pytest.mark.parametrize("words, code, message", COMMANDS, ids=[" ".join(words) for words, _, _ in COMMANDS])
+@pytest.mark.parametrize("words, code, message", COMMANDS,
+                         ids=[" ".join(words) for words, _, _ in COMMANDS])
 def test_command(words, code, message, capsys):
     target, *options = words
     assert run_command(EXAMPLES / target, *options) == code
@@ -556,15 +582,17 @@ def test_command_reports_a_syntax_error_with_its_line(tmp_path, capsys):
 
 
 def test_command_names_the_line_of_an_imported_file(tmp_path, capsys):
-    (tmp_path / "base.py").write_text("class Base:\n    def forward(self, x):\n        return x.nonsense\n\n"
-                                      "    def backward(self, dy):\n        return dy\n")
+    (tmp_path / "base.py").write_text(
+        "class Base:\n    def forward(self, x):\n        return x.nonsense\n\n"
+        "    def backward(self, dy):\n        return dy\n")
     (tmp_path / "layer.py").write_text("from base import Base\n\nclass Layer(Base):\n    pass\n")
     assert run_command(tmp_path / "layer.py:Layer", "--input", "2,2") == 2
     assert "base.py, line 3: return x.nonsense" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text, message", [("import nowhere_to_be_found", "No module named"), ("1 / 0", "by zero"),
-                                           ("raise SystemExit(3)", "SystemExit"), ("def f(", "never closed")])
+@pytest.mark.parametrize("text, message", [
+    ("import nowhere_to_be_found", "No module named"), ("1 / 0", "by zero"),
+    ("raise SystemExit(3)", "SystemExit"), ("def f(", "never closed")])
 def test_command_names_what_fails_in_an_imported_file(text, message, tmp_path, capsys):
     (tmp_path / "broken_neighbour.py").write_text(text + "\n")
     (tmp_path / "layer.py").write_text("import broken_neighbour\n")
@@ -573,9 +601,9 @@ def test_command_names_what_fails_in_an_imported_file(text, message, tmp_path, c
 
 
 def test_command_says_when_it_cannot_tell(tmp_path, capsys):
-    (tmp_path / "relu.py").write_text("class ReLU:\n    def forward(self, x):\n        self.m = x > 0\n"
-                                      "        return x * self.m\n\n    def backward(self, dy):\n"
-                                      "        return dy * self.m\n")
+    (tmp_path / "relu.py").write_text(
+        "class ReLU:\n    def forward(self, x):\n        self.m = x > 0\n"
+        "        return x * self.m\n\n    def backward(self, dy):\n        return dy * self.m\n")
     assert run_command(tmp_path / "relu.py:ReLU", "--input", "2,2:-1e-12..1e-12") == 2
     assert "kink" in capsys.readouterr().out
 
@@ -587,7 +615,7 @@ def test_command_checks_a_class_of_the_library_itself(capsys):
     assert "dW" in capsys.readouterr().out
 
 
-# The pytest plugin -----------------------------------------------------------------------------------------------
+# The pytest plugin --------------------------------------------------------------------------------
 
 CLASSROOM = """
 import sys
@@ -604,14 +632,15 @@ def run_pytest(folder, *options):
     """Runs pytest in a process of its own, with this plugin and no other."""
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    return subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "tinydni.pytest_plugin", "-p",
-                           "no:cacheprovider", *options, str(folder)], cwd=folder, env=environment,
+    words = ["-q", "-p", "tinydni.pytest_plugin", "-p", "no:cacheprovider", *options, str(folder)]
+    return subprocess.run([sys.executable, "-m", "pytest", *words], cwd=folder, env=environment,
                           capture_output=True, text=True, timeout=60)
 
 
 def test_plugin_gives_the_fixture_and_a_short_failure(tmp_path):
     for module in ("right_linear", "flipped_sign"):
-        (tmp_path / f"test_{module}.py").write_text(CLASSROOM.format(examples=str(EXAMPLES), module=module))
+        text = CLASSROOM.format(examples=str(EXAMPLES), module=module)
+        (tmp_path / f"test_{module}.py").write_text(text)
     done = run_pytest(tmp_path)
     assert done.returncode == 1 and "1 failed, 1 passed" in done.stdout
     assert "Linear: dW is wrong at" in done.stdout and "sign is flipped" in done.stdout
@@ -622,11 +651,12 @@ def test_plugin_adds_one_fixture_and_nothing_else():
     from tinydni import pytest_plugin
 
     own = [name for name, value in vars(pytest_plugin).items()
-           if getattr(value, "__module__", "") == pytest_plugin.__name__ or "ixture" in type(value).__name__]
+           if getattr(value, "__module__", "") == pytest_plugin.__name__
+           or "ixture" in type(value).__name__]
     assert own == ["assert_gradients"]
 
 
-# The package -----------------------------------------------------------------------------------------------------
+# The package --------------------------------------------------------------------------------------
 
 def test_examples_in_the_docstrings_run():
     from tinydni.gradcheck import checker
@@ -636,7 +666,7 @@ def test_examples_in_the_docstrings_run():
 
 
 def test_it_needs_nothing_of_the_library_but_the_backend():
-    names = {line.split()[1] for file in Path(check_command.__file__).parent.glob("*.py")
-             for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("from tinydni")}
-    assert {name for name in names if not name.startswith("tinydni.gradcheck")} == {"tinydni"}
-    assert "from tinydni import backend" in (EXAMPLES / "../../../tinydni/gradcheck/contract.py").read_text()
+    lines = {line for file in Path(check_command.__file__).parent.glob("*.py")
+             for line in file.read_text(encoding="utf-8").splitlines()
+             if "import" in line and "tinydni" in line.replace("tinydni.gradcheck", "")}
+    assert lines == {"from tinydni import backend"}

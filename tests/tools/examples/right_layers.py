@@ -916,8 +916,8 @@ RIGHT = [(type(thing).__name__ + str(inputs[1:] or ""), thing, inputs) for thing
     (WithoutBatch(), (5,)), (OneShape(), X), (Slots(), X), (Memo(), X), (StackOfInputs(), X),
     (Dense(), (1, 5)), (Dense(5, 1), (2, 5)), (Dense(1, 1), (1, 1)), (Dense(), LARGE),
     (BatchNorm(), 300 + rng().standard_normal(X)), (BatchNorm(), (2, 5)), (ModuleNet(), X),
-    (Nnfs(), X), (Closure(), X), (Lazy(), X), (WeightNorm(), X), (OptimizerInside(), X), (Sort(), X),
-    (Cumsum(), X), (Power(), X), (Solve(), (5, 3)), (Masked(), X),
+    (Nnfs(), X), (Closure(), X), (Lazy(), X), (WeightNorm(), X), (OptimizerInside(), X),
+    (Sort(), X), (Cumsum(), X), (Power(), X), (Solve(), (5, 3)), (Masked(), X),
 ]]
 RIGHT += [
     ("layers in a list of lists", Chain([[Dense(5, 4), tanh()], [Dense(4, 3)]]), (X,)),

@@ -4,17 +4,45 @@ WRONG holds (name, object, inputs, words): the words stand in the report, "" whe
 """
 
 import numpy as np
-from right_layers import (LSTM, RNN, Act, Affine, Attention, BatchNorm, Bilinear, Chain, Column,
-                          Conv1D, Cumsum, Dense, Embedding, LayerNorm, Lazy, Listed, Masked, MaxPool,
-                          ModuleNet, Nnfs, Parameter, RMSNorm, Softmax, SoftmaxLoss, Sort, Split,
-                          VectorNorm, WeightNorm, rng, sigmoid)
+from right_layers import (
+    LSTM,
+    RNN,
+    Act,
+    Affine,
+    Attention,
+    BatchNorm,
+    Bilinear,
+    Chain,
+    Column,
+    Conv1D,
+    Cumsum,
+    Dense,
+    Embedding,
+    LayerNorm,
+    Lazy,
+    Listed,
+    Masked,
+    MaxPool,
+    ModuleNet,
+    Nnfs,
+    Parameter,
+    RMSNorm,
+    Softmax,
+    SoftmaxLoss,
+    Sort,
+    Split,
+    VectorNorm,
+    WeightNorm,
+    rng,
+    sigmoid,
+)
 
 WRONG = []
 X = (6, 5)
 
 
 def wrong(*inputs, says="", args=()):
-    """Add an object of the class below, checked at these inputs, by default at x of shape (6, 5)."""
+    """Add an object of the class below, checked at these inputs, by default at x (6, 5)."""
 
     def add(cls):
         WRONG.append((cls.__name__, cls(*args), inputs or (X,), says))
@@ -496,7 +524,8 @@ act("GELU, one term only", lambda x: 0.5 * x * (1 + np.tanh(0.8 * (x + 0.0447 * 
 act("x²/2 with 2x", lambda x: x ** 2 / 2, lambda x: 2 * x, "2 times too large")
 act("|x| with 1", abs, np.ones_like)
 act("a steep tanh without its factor", lambda x: np.tanh(300 * x),
-    lambda x: 1 - np.tanh(300 * x) ** 2, "300 times too small", np.linspace(-3e-3, 4e-3, 12).reshape(4, 3))
+    lambda x: 1 - np.tanh(300 * x) ** 2, "300 times too small",
+    np.linspace(-3e-3, 4e-3, 12).reshape(4, 3))
 act("a large offset, twice the slope", lambda x: 1e9 + x ** 2, lambda x: 4 * x, "2 times too large")
 act("NaN", np.log, lambda x: 1 / x, "nan")
 act("logarithm with the derivative of log2", lambda x: np.log(x * x), lambda x: 2 / x / np.log(2))
