@@ -97,7 +97,7 @@ def check_loss(loss: Any, prediction: Any, target: Any, rng: Random = None,
         As `check_layer`; also where backward takes an argument.
     """
     contract.require(loss)
-    if not contract.takes_no_argument(loss.backward):
+    if contract.arguments_of(loss.backward)[0]:
         raise ContractError(f"{type(loss).__name__}.backward takes an argument; that of a loss "
                             "takes none and returns the gradient at what forward saw last.")
     how = {"differentiated": ("prediction",), "output": "loss", "upstream": None}

@@ -30,9 +30,9 @@ def arguments_of(method):
 
 
 def takes_no_argument(method):
-    """Tell whether a method needs no argument, as backward of a loss."""
-    return all(p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-               for p in inspect.signature(method).parameters.values())
+    """Tell whether a method needs no argument, as backward of a loss, and is not open to many."""
+    needed, _, more = arguments_of(method)
+    return not needed and not more
 
 
 def is_floats(value):

@@ -529,6 +529,8 @@ act("a steep tanh without its factor", lambda x: np.tanh(300 * x),
 act("a large offset, twice the slope", lambda x: 1e9 + x ** 2, lambda x: 4 * x, "2 times too large")
 act("NaN", np.log, lambda x: 1 / x, "nan")
 act("logarithm with the derivative of log2", lambda x: np.log(x * x), lambda x: 2 / x / np.log(2))
+act("logarithm near 0 with 0", np.log, np.zeros_like, "zero everywhere",
+    10.0 ** -rng().integers(1, 9, X))
 act("rounded", lambda x: np.round(8 * x) / 8, np.ones_like, "in jumps only")
 
 
@@ -708,6 +710,15 @@ class EmbeddingAdds(Embedding):
     def backward(self, dy):
         self.dE = np.zeros_like(self.E) if self.dE is None else self.dE
         np.add.at(self.dE, self.ids, dy)
+
+
+@wrong(says="right for dy = 1 only")
+class AnyNumberOfArguments(Act):
+    def __init__(self):
+        super().__init__(np.tanh, lambda x: 1 - np.tanh(x) ** 2)
+
+    def backward(self, *dys):
+        return self.df(self.x)
 
 
 # Several inputs, several outputs, time -----------------------------------------------------------
