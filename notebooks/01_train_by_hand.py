@@ -13,9 +13,12 @@
 # %%
 import inspect
 
+import course
 import numpy as np
 
 import tinydni as td
+
+SHORT = course.begin()
 
 # %% [markdown]
 # ## Adding, as a network sees it
@@ -51,9 +54,27 @@ print("covariance of the last bit with each input bit:", covariance)
 assert (covariance == 0).all()
 
 # %% [markdown]
-# So no weighted sum of the inputs says anything about that bit, and a network of one layer cannot learn it.
-# The other bits depend on a *carry* that may come from any place to their right. There have to be hidden
-# layers that invent something like a carry for themselves. We take two of them.
+# The bit is **uncorrelated** with every input bit, and so with every weighted sum of them. Does a weighted
+# sum then say *nothing* about it? Answer before you run the next cell. Take the sum of the two last input
+# bits, and for every value of it count how often the answer is 1:
+
+# %%
+last_two, answer = every_x[:, 4] + every_x[:, 9], every_t[:, -1]
+for value in (0, 1, 2):
+    print(f"sum of the two bits {value}: the answer is 1 in {100 * answer[last_two == value].mean():.0f} % of the cases")
+
+shares = [max(np.mean((last_two > edge) == answer), np.mean((last_two < edge) == answer)) for edge in (-0.5, 0.5, 1.5)]
+print(f"best that one threshold on the sum can do: {100 * max(shares):.0f} % of the answers are right")
+assert max(shares) == 0.75
+
+# %% [markdown]
+# The sum *determines* the answer: 1 if it is one, 0 if it is zero or two. But the answer first rises and then
+# falls again. Uncorrelated is not the same as independent. One threshold gets 75 % of the answers right, and
+# no layer with one threshold per output gets more. Two thresholds get all: "at least one" and "less than two".
+# A hidden layer can make both.
+#
+# The other bits depend on a *carry* that may come from any place to their right. So there have to be hidden
+# layers that find something like a carry for themselves. We take two of them.
 
 # %% [markdown]
 # ## Forward
@@ -95,13 +116,29 @@ print("the untrained network thinks", y[0].round(2))
 #
 # $$L = \frac{1}{2N} \sum_{n=1}^{N} \sum_{m=1}^{M} (y_{nm} - t_{nm})^2$$
 #
-# Outputs of 0.5 everywhere would score ½ · 6 · ½² = 0.75. Keep that number in mind: it is what ignorance
-# costs.
+# Outputs of 0.5 everywhere would score ½ · 6 · ½² = 0.75. Keep that number in mind: a network that knows
+# nothing has that loss.
+#
+# **Now you.** Write the loss as one line of NumPy. The cell says whether it is right, and if not, how it is
+# wrong.
+#
+# <details><summary>Hint</summary>
+#
+# `(y - t)**2` has the shape (N, M). `np.sum` adds up all its numbers.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# `len(y)` is N. Do not use `np.mean`: it divides by N · M.
+# </details>
 
 # %%
 def loss_of(y, t):
+    ### BEGIN SOLUTION
     return 0.5 * np.sum((y - t)**2) / len(y)
+    ### END SOLUTION
 
+course.check("1.1", loss_of)
 print(f"all outputs 0.5: {loss_of(np.full_like(t, 0.5), t):.3f}     untrained network: {loss_of(y, t):.3f}")
 
 # %% [markdown]
@@ -136,20 +173,55 @@ print(f"all outputs 0.5: {loss_of(np.full_like(t, 0.5), t):.3f}     untrained ne
 #     dW = h.T @ dz          (j, n) times (n, k)
 #     dh = dz @ W.T          (n, k) times (k, j)
 #
-# That is all of it. Read the forward page from its last line to its first, and write one line for each:
+# That is all of it. Read the forward page from its last line to its first, and write one line for each.
+#
+# **Now you.** The last line of the forward page is `y = sigmoid(h2 @ W3)`. Write the four lines from the loss
+# down to h2.
+#
+# <details><summary>Hint</summary>
+#
+# `dy` comes from the loss, `dz3` from the sigmoid that made y, `dW3` and `dh2` from the product `z3 = h2 @ W3`.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# In the rules above put y for the output of the sigmoid, h2 for h, W3 for W and dz3 for dz.
+# </details>
 
 # %%
 N = len(x)
+### BEGIN SOLUTION
 dy = (y - t) / N
 dz3 = dy * (y * (1 - y))
 dW3 = h2.T @ dz3
 dh2 = dz3 @ W3.T
+### END SOLUTION
+
+course.check("1.2", (dy, dz3, dW3, dh2), h2=h2, y=y, t=t, W3=W3)
+
+# %% [markdown]
+# **Now you.** The same for the two layers below: five lines, from h2 down to x.
+#
+# <details><summary>Hint</summary>
+#
+# The slope of a sigmoid is made from its *output*: for h2 it is `h2 * (1 - h2)`.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The order is dz2, dW2, dh1, dz1, dW1. A weight meets what went *into* its layer: h1 for W2, x for W1.
+# </details>
+
+# %%
+### BEGIN SOLUTION
 dz2 = dh2 * (h2 * (1 - h2))
 dW2 = h1.T @ dz2
 dh1 = dz2 @ W2.T
 dz1 = dh1 * (h1 * (1 - h1))
 dW1 = x.T @ dz1
+### END SOLUTION
 
+course.check("1.3", (dz2, dW2, dh1, dz1, dW1), x=x, h1=h1, h2=h2, dh2=dh2, W2=W2)
 for name, array, gradient in (("W1", W1, dW1), ("W2", W2, dW2), ("W3", W3, dW3)):
     print(f"{name} {array.shape}   d{name} {gradient.shape}   largest entry {np.abs(gradient).max():.4f}")
 
@@ -161,19 +233,35 @@ for name, array, gradient in (("W1", W1, dW1), ("W2", W2, dW2), ("W3", W3, dW3))
 def loss_with(W1, W2, W3):
     return loss_of(sigmoid(sigmoid(sigmoid(x @ W1) @ W2) @ W3), t)
 
-step = 1e-5
-nudge = np.zeros_like(W1)
-nudge[2, 3] = step
-measured = (loss_with(W1 + nudge, W2, W3) - loss_with(W1 - nudge, W2, W3)) / (2 * step)
+def measured(number, step=1e-5):
+    """The slope of the loss for the weight [2, 3] of W1, W2 or W3."""
+    losses = []
+    for sign in (+1, -1):
+        weights = [W1.copy(), W2.copy(), W3.copy()]
+        weights[number - 1][2, 3] += sign * step
+        losses.append(loss_with(*weights))
+    return (losses[0] - losses[1]) / (2 * step)
 
-print(f"measured {measured:.10f}")
+print(f"measured {measured(1):.10f}")
 print(f"dW1[2,3] {dW1[2, 3]:.10f}")
-np.testing.assert_allclose(dW1[2, 3], measured, rtol=1e-6)
+np.testing.assert_allclose(dW1[2, 3], measured(1), rtol=1e-6)
 
 # %% [markdown]
-# The weight sits in the first layer, and its gradient came through all eight lines above. If one of them were
-# wrong, these numbers would differ. (One weight of 2,880 is a spot check; notebook 2 checks them all at
-# once.)
+# The weight sits in the first layer, so its gradient has come a long way. Does the check then prove all nine
+# lines of the backward page? Answer first. The next cell puts a mistake into `dW3` and `dW2`, and looks at one
+# weight of each layer.
+
+# %%
+sabotaged = {1: dW1, 2: -dW2, 3: 2 * dW3}
+for number, gradient in sabotaged.items():
+    agrees = bool(np.isclose(gradient[2, 3], measured(number), rtol=1e-6))
+    print(f"one weight of W{number}: claimed and measured " + ("agree" if agrees else "DIFFER"))
+    assert agrees == (number == 1)
+
+# %% [markdown]
+# The weight of W1 sees nothing. Seven of the nine lines lie on the way to it; `dW3` and `dW2` are side
+# branches, which no other line uses. So check at least one weight of *every* array. Three weights of 2,880
+# are still a spot check; notebook 2 checks all of them at once.
 
 # %% [markdown]
 # ## Update, and the whole page
@@ -226,14 +314,26 @@ print(f"{100 * right.mean():.1f} % of the bits, {right.all(axis=1).sum()} of {le
 assert right.mean() > 0.99
 
 # %% [markdown]
-# It has not learnt a table by heart, it has learnt to add.
+# It has not learnt a table by heart. It has learnt to add.
 
 # %% [markdown]
 # ## The same, as a `Layer`
 #
-# The page says everything three times. Each layer does the same three things, so give them a home. A layer
+# The page says everything three times. Each layer does the same three things, so they become a class. A layer
 # must keep its input and its output from `forward`, since `backward` needs both; and it must keep `dW` from
 # `backward` until `update`.
+#
+# **Now you.** Write `backward`: it gets dy, keeps dW, and returns dx, which is the dy of the layer below.
+#
+# <details><summary>Hint</summary>
+#
+# Three lines: dz, self.dW, and what is returned. What forward kept is in `self.x` and `self.y`.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# They are the lines for dz2, dW2 and dh1, with dy, self.x, self.y and self.W.
+# </details>
 
 # %%
 class Layer:
@@ -246,12 +346,16 @@ class Layer:
         return self.y
 
     def backward(self, dy):
+        ### BEGIN SOLUTION
         dz = dy * (self.y * (1 - self.y))
         self.dW = self.x.T @ dz
-        return dz @ self.W.T                    # dx, the dy of the layer below
+        return dz @ self.W.T
+        ### END SOLUTION
 
     def update(self, lr):
         self.W -= lr * self.dW
+
+course.check("1.4", Layer)
 
 # %% [markdown]
 # Now the training loop says only what it means. Note the order: `backward` goes through all layers *before*
@@ -280,8 +384,8 @@ np.testing.assert_allclose(losses, saved, rtol=1e-6, atol=1e-9)
 
 # %% [markdown]
 # This is how to rebuild numerical code: save the numbers, change one thing, compare *all* the numbers. A
-# mistake in a gradient rarely crashes. It only learns worse, and you would blame the learning rate for a
-# week.
+# mistake in a gradient rarely crashes. The network only learns worse, and you would look for the reason in
+# the learning rate.
 
 # %% [markdown]
 # ## The same, with tinydni
@@ -300,7 +404,7 @@ print(inspect.getsource(td.Sigmoid.backward))
 # the *data* should change.
 #
 # `td.build` puts blocks and loss together into a network that can run in several ways. The way of this
-# notebook is called `backprop`. What "decouple" means is the story of notebook 3.
+# notebook is called `backprop`. Notebook 3 shows another one.
 
 # %%
 rng = np.random.default_rng(0)                  # the same draws in the same order as above
@@ -342,8 +446,8 @@ td.plots.bit_predictions(data.x_test, data.y_test, predicted)
 # <details><summary>Hint</summary>
 #
 # Without a bend in between, `x @ W1 @ W2 @ W3` is `x @ (W1 @ W2 @ W3)`: one layer in disguise. We saw that
-# the last bit has nothing to do with any weighted sum of the inputs, and four others fare no better: half of
-# their answers are right, as if by tossing a coin. Only the first bit, worth 32, can be had from a weighted
+# the last bit is uncorrelated with every weighted sum of the inputs, so least squares finds nothing, and it
+# is the same for four others: half of their answers are right, as if by tossing a coin. Only the first bit, worth 32, can be had from a weighted
 # sum: is it at least 32? But our layers compare with 0, having no bias, and reach about 70 %. Come back after
 # exercise 2: with biases 98 % of the first bits are right.
 # </details>
@@ -399,8 +503,9 @@ td.plots.bit_predictions(data.x_test, data.y_test, predicted)
 # - A mean over the batch, as we use it, makes the step independent of the batch size. Some tutorials sum
 #   instead: their learning rate is ours divided by N.
 # - The learning rate of 1 is large because the slopes of three sigmoids in a row make gradients small. From
-#   notebook 5 on the blocks are Linear, BatchNorm and ReLU, and the optimizer is Adam, with rates around
+#   notebook 4 on the blocks are Linear, BatchNorm and ReLU, and the optimizer is Adam, with rates around
 #   0.001.
+# - **Assignment A1** asks for these layers, with a bias: `tinydni assignment list` shows how to get it.
 #
 # ## Further reading
 #

@@ -12,9 +12,12 @@
 # **What you need.** Notebook 1. Less than a minute.
 
 # %%
+import course
 import numpy as np
 
 import tinydni as td
+
+SHORT = course.begin()
 
 # %% [markdown]
 # ## A slope from two values
@@ -30,13 +33,29 @@ import tinydni as td
 # terms cancel, and what is left over is $\frac{\varepsilon^2}{6} f'''$: with ε = 0.001 that is thousands of
 # times less. Let's see, for f = tanh, whose derivative 1 - tanh² we know.
 
+#
+# **Now you.** Write the central difference. The one-sided one stands beside it.
+#
+# <details><summary>Hint</summary>
+#
+# f is called twice: one step above a, and one step below.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The two points are `2 * step` apart. Mind the brackets around the divisor.
+# </details>
+
 # %%
 def one_sided(f, a, step):
     return (f(a + step) - f(a)) / step
 
 def central(f, a, step):
+    ### BEGIN SOLUTION
     return (f(a + step) - f(a - step)) / (2 * step)
+    ### END SOLUTION
 
+course.check("2.1", central)
 a, slope = 0.7, 1 - np.tanh(0.7)**2
 second, third = -2 * np.tanh(a) * slope, (6 * np.tanh(a)**2 - 2) * slope        # f'' and f'''
 
@@ -84,7 +103,19 @@ picture
 # %% [markdown]
 # ## What is the slope of a layer?
 #
-# Here is the layer of notebook 1, with a bias:
+# Here is the layer of notebook 1, with a bias b. It is added to every row of x W.
+#
+# **Now you.** Write `backward`. It sets `self.dW` and `self.db`, and returns dx.
+#
+# <details><summary>Hint</summary>
+#
+# b is used once for every example. The chain rule adds up all the ways.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# b has the shape (M,), dz has the shape (N, M). Which axis has to go?
+# </details>
 
 # %%
 def sigmoid(z):
@@ -104,10 +135,14 @@ class Dense:
         return self.y
 
     def backward(self, dy):
+        ### BEGIN SOLUTION
         dz = dy * self.y * (1 - self.y)
         self.dW = self.x.T @ dz
         self.db = dz.sum(axis=0)
         return dz @ self.W.T
+        ### END SOLUTION
+
+course.check("2.2", Dense)
 
 # %% [markdown]
 # A slope belongs to a single number, but a layer returns an array and knows nothing of a loss. We invent one:
@@ -161,8 +196,8 @@ for name, dy in (("dy = 1", np.ones((6, 4))), ("random dy", rng.standard_normal(
     print(f"{name:9s}  largest difference {np.abs(claimed - measured).max():.0e}")
 
 # %% [markdown]
-# With dy = 1 the layer passes, and it would never have learnt anything useful. A lesson for all tests: a
-# special value hides mistakes. This also holds for a bias of zero and a scale of one.
+# With dy = 1 the layer passes, and it would never have learnt anything useful. This holds for all tests: a
+# special value hides mistakes. A bias of zero and a scale of one are such values, too.
 
 # %% [markdown]
 # ## One direction instead of every entry
@@ -198,9 +233,31 @@ for direction in range(3):
     assert abs(np.sum(wrong * v) - measured) > 1e-6 * abs(measured)
 
 # %% [markdown]
-# The right gradient agrees with the measurement in eight digits, the wrong one in three. We compare
-# *relative* errors, |got - measured| / max(|got|, |measured|), since gradients come in all sizes. And there
-# is our checker:
+# The right gradient agrees with the measurement in eight digits, the wrong one in three. Gradients come in all
+# sizes, so we compare *relative* errors: the difference, divided by the larger of the two sizes.
+#
+# **Now you.** Write the relative error of two numbers.
+#
+# <details><summary>Hint</summary>
+#
+# $|got - measured|\, /\, \max(|got|, |measured|)$
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# `abs` three times, and `max` of two numbers.
+# </details>
+
+# %%
+def relative_error(got, measured):
+    ### BEGIN SOLUTION
+    return abs(got - measured) / max(abs(got), abs(measured))
+    ### END SOLUTION
+
+course.check("2.3", relative_error)
+
+# %% [markdown]
+# And this is our checker:
 
 # %%
 def relative_errors(layer, x, rng, step=1e-5):
@@ -216,8 +273,7 @@ def relative_errors(layer, x, rng, step=1e-5):
         array[...] = kept - step * v
         measured = np.sum(dy * (above - layer.forward(x))) / (2 * step)
         array[...] = kept
-        got = np.sum(gradient * v)
-        found["d" + name] = abs(got - measured) / max(abs(got), abs(measured))
+        found["d" + name] = relative_error(np.sum(gradient * v), measured)
     return found
 
 layer, x = Dense(5, 4, np.random.default_rng(0)), np.random.default_rng(1).standard_normal((6, 5))
@@ -226,7 +282,7 @@ for name, error in relative_errors(layer, x, np.random.default_rng(2)).items():
     assert error < 1e-6
 
 # %% [markdown]
-# The library's `check_layer` does just that, along three directions. Only where they disagree does it go
+# The library's `td.gradcheck.check_layer` does just that, along three directions. Only where they disagree does it go
 # through the entries one by one, to tell you what is wrong. It takes any class that has `forward`, `backward`
 # and `parameters`, so also ours:
 
@@ -319,9 +375,31 @@ with np.errstate(over="ignore"):                # exp(-z) may overflow in a laye
 
 # %% [markdown]
 # (Half of the bits is what a coin would get.) Two fail openly. Two learn, but slowly, and you would start to
-# play with the learning rate. And `NoSlope` learns *faster* than the right gradient! The slopes of a sigmoid
-# are never negative and at most ¼, so leaving them out keeps the signs and makes larger steps, and on this
-# task it helps. But what it follows is not the gradient of the loss any more, and nobody can say what it will
+# change the learning rate. And `NoSlope` learns *faster* than the right gradient! The slopes of a sigmoid are
+# never negative, and at most ¼. One would think: leaving them out keeps all signs, and only makes the steps
+# larger. Is that so? Think about `dh = dz @ W.T`, a *sum* over the outputs, before you run this:
+
+# %%
+rng = np.random.default_rng(0)
+layers = {kind: [kind(10, 64, np.random.default_rng(1)), kind(64, 32, np.random.default_rng(2)),
+                 kind(32, 6, np.random.default_rng(3))] for kind in (Dense, NoSlope)}
+arrived = {}
+for kind, three in layers.items():
+    h = inputs
+    for layer in three:
+        h = layer.forward(h)
+    arrived[kind] = [(h - targets) / len(h)]
+    for layer in reversed(three):
+        arrived[kind].append(layer.backward(arrived[kind][-1]))
+
+for name, right, wrong in zip(("h2", "h1"), arrived[Dense][1:], arrived[NoSlope][1:]):
+    print(f"d{name}: {100 * np.mean(np.sign(right) == np.sign(wrong)):.0f} % of the signs are right without the slopes")
+assert (np.sign(arrived[Dense][2]) != np.sign(arrived[NoSlope][2])).any()
+
+# %% [markdown]
+# Most signs stay, not all. Within one layer, dz keeps its signs; but dh adds up terms of both signs, each with
+# another slope missing, and a sum may change its sign. On this task the larger steps help more than the wrong
+# ones harm. What `NoSlope` follows is not the gradient of the loss any more, and nobody can say what it will
 # do on the next task. No training curve tells a right gradient from a wrong one. The checker does:
 
 # %%
@@ -362,6 +440,39 @@ print(td.gradcheck.check_layer(td.ReLU(), np.array([[0.5, -0.3, 0.0]])))
 # derivative, all is well as far as it can see. So losses and layers need a second kind of test, against
 # values that are worked out on paper.
 #
+# **Now you.** A layer of your own, from nothing: softplus, f(x) = log(1 + exp(x)). It has no parameters.
+#
+# <details><summary>Hint</summary>
+#
+# Its derivative is exp(x) / (1 + exp(x)). You know this function.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# It is the sigmoid of x. Keep x in `forward`, and multiply dy by `sigmoid(self.x)` in `backward`.
+# </details>
+
+# %%
+class Softplus:
+    """y = log(1 + exp(x))."""
+
+    parameters = ()
+
+    def forward(self, x):
+        ### BEGIN SOLUTION
+        self.x = x
+        return np.log(1 + np.exp(x))
+        ### END SOLUTION
+
+    def backward(self, dy):
+        ### BEGIN SOLUTION
+        return dy * sigmoid(self.x)
+        ### END SOLUTION
+
+course.check("2.4", Softplus)
+print(td.gradcheck.check_layer(Softplus(), (6, 5)))
+
+# %% [markdown]
 # Losses have a gradient too. By the contract of the library a loss is a mean over the batch, which gets
 # checked as well:
 
@@ -373,15 +484,14 @@ assert report.ok
 # %% [markdown]
 # ## On your own
 #
-# **1.** The softplus function is f(z) = log(1 + exp(z)). Write it as a layer without parameters and check it.
+# **1.** Your `Softplus` overflows for x = 1000. Write it so that it does not, and check that it is still right.
 #
 # <details><summary>Hint</summary>
 #
-# Its derivative is the sigmoid: exp(z) / (1 + exp(z)) = 1 / (1 + exp(-z)). Set `parameters = ()`; then only
-# dx is checked.
+# log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)). The library's `td.Softplus` does so.
 # </details>
 #
-# **2.** Call `check_layer(Dense(5, 4, rng), (6, 5), step=1e-1)` and again with `step=1e-13`. Explain both
+# **2.** Call `td.gradcheck.check_layer(Dense(5, 4, rng), (6, 5), step=1e-1)` and again with `step=1e-13`. Explain both
 # reports by the picture of errors above.
 #
 # <details><summary>Hint</summary>
@@ -431,7 +541,7 @@ assert report.ok
 # - Small shapes with *different* sizes, such as (6, 5) and 4 outputs, let a transposed product fail at once.
 #   With a square matrix it runs through and only the numbers are wrong.
 # - Layers with random numbers, such as dropout, have to repeat the same draw in every pass of a check, or the
-#   differences measure the dice.
+#   differences measure the random draws.
 # - Every layer, loss and synthesizer of tinydni goes through this check in its tests, on shapes that are
 #   drawn at random.
 #

@@ -13,16 +13,14 @@
 # **What you need.** Notebooks 1 and 2. Less than two minutes.
 
 # %%
-import os
-
+import course
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.lab.gradient_quality import gradient_quality
 
-SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
-threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
+SHORT = course.begin()
+
 epochs, batch, lr = 10 if SHORT else 300, 9, 1.0
 
 data = td.datasets.addition(bits=5)

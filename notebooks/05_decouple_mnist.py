@@ -12,27 +12,17 @@
 # **What you need.** Notebooks 1 to 3. Three to five minutes. MNIST is downloaded once, about 11 MB.
 
 # %%
-import os
-
+import course
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.lab.gradient_quality import measure_gradients
 from tinydni.lab.tables.mnist_fcn import PAPER
 
-SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
-threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
+SHORT = course.begin()
 
-try:
-    data = td.datasets.mnist()
-except td.datasets.DataError:
-    print("MNIST cannot be had here. Scikit-learn's small digits stand in for it: everything runs, the numbers differ.")
-    data = td.datasets.digits()
-
-MNIST = data.name == "mnist" and not SHORT
+data, MNIST = course.mnist(SHORT)
 epochs = 1 if SHORT else 3 if MNIST else 40
-print(f"{data.name}: {len(data.x):,} images to train on, {len(data.x_test):,} to test on, {data.n_in} pixels each")
 
 # %% [markdown]
 # ## Blocks

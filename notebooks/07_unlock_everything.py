@@ -12,28 +12,19 @@
 
 # %%
 import inspect
-import os
 
+import course
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.lab.workers import ParallelTraining, Plan, costs as worker_costs, simulator
 from tinydni.lab.workers.transports.threads import Threads
 
-SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
-threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
+SHORT = course.begin()
 
-try:
-    data = td.datasets.mnist()
-except td.datasets.DataError:
-    print("MNIST cannot be had here. Scikit-learn's small digits stand in for it: everything runs, the numbers differ.")
-    data = td.datasets.digits()
-
-MNIST = data.name == "mnist" and not SHORT
+data, MNIST = course.mnist(SHORT)
 epochs = 1 if SHORT else 3 if MNIST else 40
 context = data.context()
-print(f"{data.name}: {len(data.x):,} images to train on, {len(data.x_test):,} to test on")
 
 # %%
 def adam(lr, eps=1e-8):

@@ -12,27 +12,18 @@
 
 # %%
 import inspect
-import os
 import time
 from dataclasses import replace
 
+import course
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni import convolution
 
-SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
-threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
+SHORT = course.begin()
 
-try:
-    data = td.datasets.mnist().as_images(28, 28, 1)
-except td.datasets.DataError:
-    print("MNIST cannot be had here. Scikit-learn's small digits stand in for it: everything runs, the numbers differ.")
-    data = td.datasets.digits().as_images(8, 8, 1)
-
-MNIST = data.name == "mnist" and not SHORT
-print(f"{data.name}: {len(data.x):,} images to train on, {len(data.x_test):,} to test on, {data.x.shape[1:]} each")
+data, MNIST = course.mnist(SHORT, images=True)
 
 # %% [markdown]
 # ## One small window, everywhere

@@ -10,26 +10,17 @@
 # **What you need.** Notebooks 1 to 6 and 8. Three minutes. MNIST is downloaded once, about 11 MB.
 
 # %%
-import os
 from dataclasses import replace
 
+import course
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.lab.gradient_quality import measure_gradients
 
-SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
-threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
+SHORT = course.begin()
 
-try:
-    data = td.datasets.mnist().as_images(28, 28, 1)
-except td.datasets.DataError:
-    print("MNIST cannot be had here. Scikit-learn's small digits stand in for it: everything runs, the numbers differ.")
-    data = td.datasets.digits().as_images(8, 8, 1)
-
-MNIST = data.name == "mnist" and not SHORT
-print(f"{data.name}: {len(data.x):,} images to train on, {len(data.x_test):,} to test on, {data.x.shape[1:]} each")
+data, MNIST = course.mnist(SHORT, images=True)
 
 # %% [markdown]
 # ## A network that sees, decoupled

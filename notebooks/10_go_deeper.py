@@ -12,24 +12,16 @@
 
 # %%
 import inspect
-import os
 from dataclasses import replace
 
+import course
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import tinydni as td
 
-SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
-threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
+SHORT = course.begin()
 
-try:
-    digits = td.datasets.mnist()
-except td.datasets.DataError:
-    print("MNIST cannot be had here. Scikit-learn's small digits stand in for it: everything runs, the numbers differ.")
-    digits = td.datasets.digits()
-
-MNIST = digits.name == "mnist" and not SHORT
+digits, MNIST = course.mnist(SHORT)
 epochs, n_train, n_test = (1, 640, 200) if SHORT else (3, 12_800, 5_000) if MNIST else (20, 1_437, 360)
 
 def part(data):

@@ -10,15 +10,12 @@
 # **What you need.** Notebooks 1 and 2. Less than a minute. Nothing is downloaded.
 
 # %%
-import os
-
+import course
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import tinydni as td
 
-SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
-threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
+SHORT = course.begin()
 
 # %% [markdown]
 # ## How far are two clouds apart?

@@ -11,17 +11,15 @@
 # **What you need.** Notebooks 1 to 5 and 12. Two to four minutes. The samples are downloaded once, 46 MB.
 
 # %%
-import os
-
+import course
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.lab.cytometry import (classifier, discrepancy, fit, methods, pipeline as pipelines, populations,
                                    resnet, synthesizer, transform)
 
-SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
-threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
+SHORT = course.begin()
+
 updates = 30 if SHORT else 500
 
 # %% [markdown]

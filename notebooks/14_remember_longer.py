@@ -12,17 +12,14 @@
 # **What you need.** Notebooks 1 to 3. Two to five minutes. Nothing is downloaded.
 
 # %%
-import os
-
+import course
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.lab.jobs.copy_task import JOB as COPY
 from tinydni.lab.jobs.recall import JOB as RECALL
 
-threadpool_limits(1)                            # with matrices this small, a second BLAS thread costs more than it helps
-SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
+SHORT = course.begin()
 
 # %% [markdown]
 # ## A network with a state

@@ -14,18 +14,16 @@
 
 # %%
 import inspect
-import os
 import time
 import types
 
+import course
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import tinydni as td
 from tinydni.lab import doctor
 
-SHORT = "TINYDNI_SHORT" in os.environ           # a quick pass for the tests, which claims nothing about results
-threadpool_limits(1)                            # the stand-in counts, it does not race
+SHORT = course.begin()
 
 reason = td.backend.why_no_cupy()
 print("backend cupy:", doctor.cupy().text)
