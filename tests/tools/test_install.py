@@ -155,9 +155,11 @@ while new:
         requirement = Requirement(line)
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
             new |= {key(requirement.name)} - needed
-for root, owners in metadata.packages_distributions().items():
-    if not {key(owner) for owner in owners} & needed and root not in sys.modules:
-        sys.modules[root] = None        # to import it is an error
+for owner in metadata.distributions():
+    if key(owner.metadata["Name"]) not in needed:
+        for root in {file.parts[0].removesuffix(".py") for file in owner.files or ()}:
+            if root.isidentifier() and root not in sys.modules:
+                sys.modules[root] = None        # to import it is an error
 assert sys.modules["sklearn"] is sys.modules["pytest"] is None and "scipy" not in needed
 from tinydni.lab.cli import main
 sys.exit(main(["train", "digits", "--epochs", "2"]))
