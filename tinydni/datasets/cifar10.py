@@ -86,16 +86,13 @@ def crop_and_flip(xp: Any, x: Any, rng: np.random.Generator, pad: int = 4) -> An
     """Images shifted by up to `pad` pixels each way, every second one mirrored, as a new array.
 
     y[n, i, j] = x[n, i + a, j' + b],   j' = j or W - 1 - j;  beyond the edge lies the mean pixel
+    (He et al. 2016, "Deep Residual Learning for Image Recognition", section 4.2)
 
     Parameters
     ----------
     xp : array module of x
     x (N, H, W, C) : images, standardised, so that the mean pixel is 0
     rng : draws on the host, so that every backend sees the same images
-
-    References
-    ----------
-    K. He et al., "Deep Residual Learning for Image Recognition", 2016, section 4.2.
     """
     N, H, W, _ = x.shape
     rows = rng.integers(0, 2 * pad + 1, (N, 1)) + np.arange(H)
