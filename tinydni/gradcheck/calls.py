@@ -21,7 +21,8 @@ class Call:
     def __init__(self, inputs, differentiated=None, output="y", upstream="dy"):
         self.inputs, self.output, self.upstream = inputs, output, upstream
         self.differentiated = differentiated if differentiated is not None else tuple(
-            name for name, array in inputs.items() if array.dtype.kind == "f")
+            name for name, array in inputs.items()
+            if array is not None and array.dtype.kind == "f")
 
     def forward(self, thing, inputs):
         result = thing.forward(*inputs.values())

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from tinydni import backend
 from tinydni.gradcheck import contract, contract_violations
 from tinydni.gradcheck.calls import Call
 from tinydni.gradcheck.compare import check_gradient, other_batch_size
@@ -198,7 +199,8 @@ def run(thing, inputs, how, rng, settings):
     """Check one object that is called in one way: `how` is for `Call`."""
     contract.require(thing)
     rng = rng or np.random.default_rng(0)
-    inputs = {name: value if value is None else as_input(value, name, rng)
+    first, *_ = inputs
+    inputs = {name: None if value is None and name != first else as_input(value, name, rng)
               for name, value in inputs.items()}
     if how.get("output") == "loss" and inputs["prediction"].dtype.kind != "f":
         raise TypeError("prediction holds whole numbers, which have no gradient; give floats.")
@@ -215,7 +217,7 @@ def as_input(value, name, rng):
         if min(value) < 1:
             raise ValueError(f"the shape of {name} must hold positive numbers; got {value}.")
         return rng.standard_normal(value)
-    array = contract.to_host(value, name) if hasattr(value, "dtype") else np.asarray(value)
+    array = backend.to_numpy(value) if hasattr(value, "dtype") else np.asarray(value)
     if array.dtype.kind not in "fiub" or array.size == 0:
         raise TypeError(f"{name} must be an array of numbers, or a shape as a tuple; "
                         f"got {value!r}.")
@@ -258,7 +260,8 @@ def notes(subject, idle, ok):
             verb = "are" if call.differentiated[1:] else "is"
             found.append(f"it has no parameters, so only {checked} {verb} checked.")
         found += [f"{name} holds whole numbers, which have no gradient."
-                  for name in subject.inputs if name not in call.differentiated]
+                  for name, array in subject.inputs.items()
+                  if array is not None and name not in call.differentiated]
     if call.output == "delta_hat" and call.returned:
         found.append("backward returned something; a synthesizer passes nothing down.")
     own = tuple(slot.name for slot in subject.slots.values() if len(slot.steps) == 1)

@@ -108,7 +108,8 @@ class NumericalGradient:
         values = [self.quotient(v, step) for step in steps]
         found = [(abs(after - before) / 8 + self.noise(step), after, step)
                  for before, after, step in zip(values, values[1:], steps[1:], strict=False)]
-        return min(found, key=lambda each: np.nan_to_num(each[0], nan=np.inf))
+        return min(found, key=lambda each: np.nan_to_num(
+            each[0] / max(abs(each[1]), self.natural, 1e-300), nan=np.inf))
 
     def measure(self, v, got):
         """Return (slope along v, its uncertainty), at more steps where the first does not decide.
@@ -120,6 +121,7 @@ class NumericalGradient:
             return value, self.noise()
         self.fitted = True
         uncertainty, value, _ = self.most_certain(v, (5 * self.step, self.step))
+        uncertainty += abs(self.quotient(v, self.step / 100) - value) / 8   # does it bend in between?
         if (self.verdict(got, value, uncertainty) != RIGHT
                 and not abs(got - value) > 100 * uncertainty):
             steps = self.spread / 4 * 5.0 ** -np.arange(19)
@@ -173,7 +175,7 @@ class NumericalGradient:
         for k in np.flatnonzero(~(error <= self.tolerance) & self.bent(left, right)):
             unit = np.zeros_like(self.at)
             unit.flat[indices[k]] = 1
-            noise, expected[k], _ = self.most_certain(unit, self.step / 5.0 ** np.arange(7))
+            noise, expected[k], _ = self.most_certain(unit, self.step / 5.0 ** np.arange(-2, 7))
             if not self.settings.step:
                 error[k] = self.relative_error(got[k], expected[k], 3 * noise)
             near = self.slopes(indices[k], self.step / 125)

@@ -149,7 +149,8 @@ class Subject:
         """Return {array: its gradient, or None where backward gives none}."""
         claims = self.call.backward(thing, dys)
         claims |= {name: slot.gradient(thing) for name, slot in self.slots.items()}
-        return {name: None if claim is None else to_host(claim, "backward")
+        return {name: None if claim is None else
+                to_host(claim, f"backward, for {self.gradient_name(name)},")
                 for name, claim in claims.items()}
 
     def gradients(self, dy=None, start=None, beside=True, layout="C"):
@@ -245,8 +246,10 @@ class Subject:
 
     def generators(self, thing):
         """Return the states of the random generators that the object keeps, and of NumPy's own."""
-        kept = [item for item in everything_inside(thing) if isinstance(item, np.random.Generator)]
-        return [str(item.bit_generator.state) for item in kept], np.random.get_state()[2]
+        states = [item.bit_generator.state if isinstance(item, np.random.Generator) else
+                  item.get_state()[1:3] for item in everything_inside(thing)
+                  if isinstance(item, (np.random.Generator, np.random.RandomState))]
+        return list(map(str, states)), np.random.get_state()[2]
 
 
 def other_inputs(inputs, rng):

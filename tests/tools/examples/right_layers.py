@@ -946,6 +946,9 @@ RIGHT += [
     ("GELU", Act(lambda x: x * sigmoid(1.702 * x), lambda x: sigmoid(1.702 * x) * (
         1 + 1.702 * x * (1 - sigmoid(1.702 * x)))), (X,)),
     ("leaky ReLU", Act(lambda x: np.maximum(x, 0.1 * x), lambda x: np.where(x > 0, 1, 0.1)), (X,)),
+    ("a very rough curve", Act(
+        lambda x: sum(0.5 ** k * np.cos(7 ** k * x) for k in range(10)),
+        lambda x: -sum(3.5 ** k * np.sin(7 ** k * x) for k in range(10))), (X,)),
     ("constant", Act(lambda x: 0 * x + 3, lambda x: 0 * x), (X,)),
 ]
 evaluating = BatchNorm()

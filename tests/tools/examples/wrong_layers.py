@@ -84,6 +84,8 @@ dense("W not transposed, square", "Looks transposed", True,
       backward=gradients(dx=lambda s, dy: dy @ s.W))
 dense("dW a mean", "batch size N", backward=gradients(dW=lambda s, dy: s.x.T @ dy / len(dy)))
 dense("db a mean", "batch size N", backward=gradients(db=lambda s, dy: dy.mean(axis=0)))
+dense("dW a mean, of one example", "batch", x=(1, 5),
+      backward=gradients(dW=lambda s, dy: s.x.T @ dy / len(dy)))
 dense("dW twice", "2 times too large", backward=gradients(dW=lambda s, dy: 2 * s.x.T @ dy))
 dense("dW without dy", "ignores dy", backward=gradients(dW=lambda s, dy: s.x.T @ np.ones_like(dy)))
 dense("db without dy", "ignores dy", backward=gradients(db=lambda s, dy: 0 * dy[0] + len(dy)))
@@ -595,6 +597,18 @@ class MaskRedrawnBelowWeights(Dense):
 
     def backward(self, dy):
         return super().backward(dy * (self.rng.random(dy.shape) > 0.4))
+
+
+@wrong(says="backward draws random numbers")
+class MaskRedrawnByTheOldGenerator(MaskRedrawn):
+    def __init__(self):
+        self.rng = np.random.RandomState(0)
+
+    def forward(self, x):
+        return x * (self.rng.rand(*x.shape) > 0.4)
+
+    def backward(self, dy):
+        return dy * (self.rng.rand(*dy.shape) > 0.4)
 
 
 @wrong()
