@@ -56,6 +56,14 @@ td.plots.draw_network(locked)
 # Backpropagation has all three. In this notebook the last two fall.
 
 # %% [markdown]
+# ## One step, in time
+#
+# The film shows three blocks that work on the same batch. Above, backpropagation: each block waits for the
+# gradient. Below, what this notebook builds: each block updates at once, and messages go one block down. It is
+# drawn from two recorded runs, `python docs/make_film.py`.
+#
+# ![Two rows of three blocks. In the upper row a forward pass goes up block by block, then the gradient comes down block by block, and each block updates only then. In the lower row each block runs, guesses, updates, and sends a message to the block below, whose synthesizer learns from it.](../docs/figures/one-step.gif)
+#
 # ## The idea
 #
 # The block needs the gradient *now*. So it guesses. Beside each block stands a small model M, a
@@ -63,16 +71,30 @@ td.plots.draw_network(locked)
 #
 # $$\hat\delta = M(h) \approx \delta$$
 #
-# where δ is the true gradient, for each example of its own loss: N times `dh`, which has the 1/N of the mean
-# inside. The block updates on the guess at once, as if it were true. And where does M learn from? From the
-# block above, which gets h, does the same, and can therefore say what *it* thinks the gradient at its input
-# is. That is a message of the shape of h:
+# where δ is the true gradient of each example's *own* loss. The block updates on the guess at once, as if it
+# were true. And where does M learn from? From the block above. It gets h, does the same, and so it can say what
+# *it* thinks the gradient at its input is. That is a message of the shape of h:
 #
 #     dx = dz @ W.T
 #
 # M compares it with what it had said, and improves by gradient descent on the squared difference. Note that
 # the message is itself made from a guess, the one of the block above. Only the top block, which sees the
-# loss, knows the truth; from there it trickles down, one block per step.
+# loss, knows the truth. From there it moves down, one block per step.
+#
+# What travels in which unit? This table holds for the whole course:
+#
+# | letter | what it is | unit |
+# | --- | --- | --- |
+# | x, h, y | input, output of a hidden block, output of the network | one row for each of N examples |
+# | t, c | target, and context: what a synthesizer may see beside h | one row for each example |
+# | `dh`, `dx`, the **message** | gradient of the *mean* loss of the batch | has 1/N inside |
+# | δ, `delta` | gradient of each example's *own* loss | δ = N · dh |
+# | δ̂, `delta_hat` | the guess of a synthesizer | the same as δ |
+# | update of a block | `dh = delta_hat / N`, then as in notebook 1 | |
+# | target of a synthesizer | `delta = N * message` | |
+#
+# Messages have the unit of backpropagation, so that blocks need not know who sends them. Synthesizers guess δ,
+# so that their weights do not depend on the size of the batch.
 
 # %% [markdown]
 # ## First attempt
@@ -165,8 +187,28 @@ td.plots.learning_curve({name: (np.arange(len(largest)), largest) for name, larg
 # The matrix $\frac1N h h^T$ has eigenvalues λ ≥ 0, the same as those of $\frac1N h^T h$ (and zeros). Along
 # each eigenvector the error is multiplied by 1 ± aλ in every step. With plus it grows, **for every a > 0**.
 # Measure it: freeze one batch of outputs, pick some δ, and take 50 steps uphill.
+#
+# **Now you.** Write one step of S the *right* way: down the error E, on the batch h, δ, with learning rate a.
+# Return the new S.
+#
+# <details><summary>Hint</summary>
+#
+# What S guesses now is `h @ S`. The error of the guess is `h @ S - delta`.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The gradient is `h.T @ error / len(h)`. Go against it.
+# </details>
 
 # %%
+def step_of_S(S, h, delta, a):
+    ### BEGIN SOLUTION
+    return S - a * h.T @ (h @ S - delta) / len(h)
+    ### END SOLUTION
+
+course.check("3.1", step_of_S)
+
 rng = np.random.default_rng(0)
 h, delta = sigmoid(rng.standard_normal((batch, 64))), rng.standard_normal((batch, 64))
 lambda_max = np.linalg.eigvalsh(h.T @ h / batch)[-1]
@@ -175,9 +217,8 @@ def growth_per_step(sign, a, n_steps=50):
     """The factor by which the error grows in the last of some steps on the frozen batch."""
     S, sizes = np.zeros((64, 64)), []
     for step in range(n_steps):
-        error = h @ S - delta
-        sizes.append(np.linalg.norm(error))
-        S = S + sign * a * h.T @ error / batch
+        sizes.append(np.linalg.norm(h @ S - delta))
+        S = step_of_S(S, h, delta, -sign * a)           # a negative learning rate climbs
     return sizes[-1] / sizes[-2]
 
 a = 0.01
@@ -235,11 +276,40 @@ for lr_S in (1, 0.1, 0.01):
 # Beyond it, each step overshoots by more than it corrects. (Halfway, at a = 1/λ, the error along that
 # eigenvector is gone in one step. What is left after 50 steps below the limit lies along eigenvectors with a
 # small λ, where learning is slow: that is why the factors below are then just under 1.)
+#
+# The next picture moves a over one axis. Each line is the factor |1 - aλ| for one eigenvalue of a batch. It
+# has to stay below 1 for *all* of them, so the largest λ sets the limit.
 
 # %%
 h, delta = sigmoid(rng.standard_normal((batch, 64))), rng.standard_normal((batch, 64))
-lambda_max = np.linalg.eigvalsh(h.T @ h / batch)[-1]
-limit = 2 / lambda_max
+eigenvalues = np.linalg.eigvalsh(h.T @ h / batch)[::-1]
+rates = np.linspace(0, 3 / eigenvalues[0], 200)
+td.plots.learning_curve({f"λ = {lam:.2f}": (rates, np.abs(1 - rates * lam)) for lam in eigenvalues[:3]},
+                        title="Too large is worse than too small", xlabel="learning rate a",
+                        ylabel="factor of the error in one step", reference={"limit": 1})
+
+# %% [markdown]
+# **Now you.** Write the speed limit: the largest learning rate below which the error shrinks, for a batch h.
+#
+# <details><summary>Hint</summary>
+#
+# `np.linalg.eigvalsh` of the matrix $\frac1N h^T h$ returns its eigenvalues, the largest one last.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# `2 / np.linalg.eigvalsh(...)[-1]`
+# </details>
+
+# %%
+def speed_limit(h):
+    ### BEGIN SOLUTION
+    return 2 / np.linalg.eigvalsh(h.T @ h / len(h))[-1]
+    ### END SOLUTION
+
+course.check("3.2", speed_limit)
+limit = speed_limit(h)
+lambda_max = 2 / limit
 print(f"λmax = {lambda_max:.2f}, limit 2/λmax = {limit:.4f}")
 for share in (0.5, 0.9, 1.1, 2.0):
     factor = growth_per_step(-1, share * limit)
@@ -270,9 +340,23 @@ print(f"λmax of h: {lambda_max:.2f}    of h minus ½: {np.linalg.eigvalsh((h - 
 #
 # $$\hat\delta = h A + c\, C + b$$
 #
-# The gradient at an output depends on how wrong the network is, and that depends on the *target*, which h
-# does not show. So the natural context, in training, is the target itself, and the tutorial ends with this idea,
-# too. (When the network is used later there is no gradient, so nobody needs a synthesizer, and no label either.)
+# The gradient at an output depends on how wrong the network is, and that depends on the *target*. So the natural
+# context, in training, is the target itself, and the tutorial ends with this idea, too. (When the network is
+# used later there is no gradient, so nobody needs a synthesizer, and no label either.)
+#
+# **Now you.** Write the last method: A, C and b learn from the message `true_gradient`, which is `dh`. Look up
+# the units in the table above.
+#
+# <details><summary>Hint</summary>
+#
+# The error of the guess, for each example, is `self.delta_hat - N * true_gradient`. The mean over the batch
+# divides it by N.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# A meets h, C meets the context, b meets 1 in every example: `self.b -= self.lr_S * error.sum(axis=0)`.
+# </details>
 
 # %%
 class Decoupled:
@@ -293,14 +377,18 @@ class Decoupled:
         return message, h
 
     def update_synthetic_weights(self, true_gradient):
-        error = (self.delta_hat - len(true_gradient) * true_gradient) / len(true_gradient)
+        ### BEGIN SOLUTION
+        N = len(true_gradient)
+        error = (self.delta_hat - N * true_gradient) / N
         self.A -= self.lr_S * (self.h.T @ error)                    # down
         self.C -= self.lr_S * (self.context.T @ error)
         self.b -= self.lr_S * error.sum(axis=0)
+        ### END SOLUTION
+
+course.check("3.3", Decoupled)
 
 # %% [markdown]
-# (The message is now the gradient of the *mean* loss, as in notebook 1; the synthesizer multiplies it by N to
-# have δ, each example's own.) The experiment: the same network, with M reading h, the label, or both, and
+# The experiment: the same network, with M reading h, the label, or both, and
 # backpropagation beside them.
 
 # %%
@@ -310,7 +398,7 @@ def train(seed=0, **reads):
     one, two = Decoupled(10, 64, 6, rng, **reads), Decoupled(64, 32, 6, rng, **reads)
     W = rng.standard_normal((32, 6)) / np.sqrt(32)
     losses, wrong = [], []
-    for epoch in range(epochs):
+    for epoch in course.watch("epoch").over(range(epochs)):
         for start in range(0, len(x), batch):
             xb, tb = x[start:start + batch], t[start:start + batch]
             _, h1 = one.forward_and_synthetic_update(xb, tb)
@@ -329,7 +417,8 @@ def train(seed=0, **reads):
 def train_backprop():
     """The locked network, trained as in notebook 1."""
     wrong = []
-    for epoch in range(epochs):
+    locked = td.build(initial_blocks(), td.MeanSquaredError(), lr, algorithm=td.backprop)
+    for epoch in course.watch("epoch").over(range(epochs)):
         for start in range(0, len(x), batch):
             locked.step(x[start:start + batch], t[start:start + batch])
         wrong.append(100 * ((locked.predict(data.x_test.astype(np.float64)) > 0.5) != data.y_test).mean())
@@ -346,16 +435,14 @@ td.plots.learning_curve({name: (np.arange(1, epochs + 1), curve) for name, curve
                xlabel="epoch", ylabel="wrong bits of unseen sums [%]")
 
 # %% [markdown]
-# - From **h alone** the network learns next to nothing. The best guess from h is the average gradient of all
-#   examples with such an h, and where h does not show how the answer will be wrong, that average is near
-#   zero.
+# - From **h alone** the network learns next to nothing. Why? We come to that in the next section.
 # - From the **label alone** it learns something: "outputs like yours should be higher when the answer has
 #   this bit".
 # - From **both** it gets all or nearly all right, and needs no more epochs than backpropagation, though no
 #   gradient ever travels through more than one block. For this form the papers say **cDNI**, c for
 #   conditional.
 #
-# One run is an anecdote. Here are two more:
+# One run proves little. Here are two more:
 
 # %%
 for seed in (1, 2):
@@ -364,6 +451,57 @@ for seed in (1, 2):
     assert SHORT or curve[-1] < 1
 
 # %% [markdown]
+# ## Why h alone fails here
+#
+# A tempting answer: "h does not show what the answer should be." Can that be true? There are 1,024 pairs of
+# numbers. If their 1,024 outputs h are all different, then h says which pair it is, and so it says the answer:
+# the best guess from h is δ itself. Count them. Then see how much of δ three guessers explain, on sums that
+# they were not fitted to: a linear function of h, a smooth function of the *same* h (a mean over similar h, by
+# a kernel), and a linear function of h and the label. The network is one that learns by backpropagation.
+
+# %%
+every_x, every_t = (np.vstack([a, b.astype(np.float64)]) for a, b in ((x, data.x_test), (t, data.y_test)))
+probe = td.build(initial_blocks(), td.MeanSquaredError(), lr, algorithm=td.backprop)
+for epoch in course.watch("epoch").over(range(min(epochs, 60))):
+    for start in range(0, len(x), batch):
+        probe.step(x[start:start + batch], t[start:start + batch])
+
+h1 = probe.modules[0].forward(every_x)
+h2 = probe.modules[1].forward(h1)
+y = probe.modules[2].forward(h2)
+delta = probe.modules[2].backward(y - every_t)          # of each example's own loss, at interface 2
+order = np.random.default_rng(1).permutation(len(delta))
+fitted, held_out = order[:512], order[512:]
+
+def explained(guess):
+    """Share of δ that is explained on the sums that were held out."""
+    return 1 - np.sum((guess - delta[held_out])**2) / np.sum(delta[held_out]**2)
+
+def linear(*features, penalty=0.1):
+    F = np.hstack([*features, np.ones((len(delta), 1))])
+    A = F[fitted].T @ F[fitted] + penalty * np.eye(F.shape[1])
+    return explained(F[held_out] @ np.linalg.solve(A, F[fitted].T @ delta[fitted]))
+
+def kernel(h, penalty=0.1):
+    d2 = ((h[:, None] - h[None])**2).sum(axis=2)
+    K = np.exp(-d2 / (np.median(d2) / 8))
+    weights = np.linalg.solve(K[np.ix_(fitted, fitted)] + penalty * np.eye(len(fitted)), delta[fitted])
+    return explained(K[np.ix_(held_out, fitted)] @ weights)
+
+shares = {"linear, from h": linear(h2), "by a kernel, from the same h": kernel(h2), "linear, from h and label": linear(h2, every_t)}
+print(f"{len(delta):,} pairs of numbers, {len(np.unique(h2.round(9), axis=0)):,} different h")
+for name, share in shares.items():
+    print(f"{name:29s} explains {100 * share:3.0f} % of δ")
+assert SHORT or shares["linear, from h"] < 0.3 < 0.5 < shares["by a kernel, from the same h"] < shares["linear, from h and label"]
+
+# %% [markdown]
+# So the tempting answer is false on this task. h does show the answer, and most of δ can be read from it, but
+# not by a *linear* function. The limit is the form of the guesser. With the label beside h a linear function is
+# enough, as the gradient is nearly linear in what is said minus what is wanted.
+#
+# (In notebook 5, on handwritten digits, it is the other way round: there h alone really says next to nothing
+# about δ, in whatever form one reads it. A reason that holds on one task need not hold on the next.)
+#
 # ## The same, with the library
 #
 # This is what we have built. Compare it with the picture above: the red arrow reaches only the topmost
@@ -371,26 +509,49 @@ for seed in (1, 2):
 
 # %%
 free = td.build(initial_blocks(), td.MeanSquaredError(), lr,
-                   synthesizer=lambda n: td.LinearSynthesizer(n, n_context=6, dtype=np.float64),
-                   synthesizer_lr=lambda: td.SGD(0.05))
+                synthesizer=lambda n: td.LinearSynthesizer(n, n_context=6, dtype=np.float64), synthesizer_lr=0.05)
 td.plots.draw_network(free)
 
 # %% [markdown]
-# `td.DNI` is the class `Decoupled`, for any block and any synthesizer, with the same two methods. One step of
-# the network is this loop, and no more:
+# `td.DNI` is the class `Decoupled`, for any block and any synthesizer, with the same two methods.
+# `module.forward_and_synthetic_update(h, context, target)` returns the message dx and the output h;
+# `module.update_synthetic_weights(dx)` lets its synthesizer learn.
 #
-#     h = x
-#     for below, module in zip([None, *modules], modules):
-#         dx, h = module.forward_and_synthetic_update(h, context, target)
-#         if below is not None:
-#             below.update_synthetic_weights(dx)
+# **Now you.** Write one step of the network: a loop over the modules, bottom to top.
 #
-# It starts from the same weights as ours, so it has to give the same numbers (to rounding, and as we know
-# from notebook 1, for the first thousands of steps; we compare one thousand).
+# <details><summary>Hint</summary>
+#
+# The h of one module is the input of the next. The message dx of a module is for the one *below* it.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# Start with `h, below = x, None`. At the end of each round, `below = module`. The lowest module has nobody
+# below.
+# </details>
 
 # %%
+def one_step(modules, x, target, context):
+    ### BEGIN SOLUTION
+    h, below = x, None
+    for module in modules:
+        dx, h = module.forward_and_synthetic_update(h, context, target)
+        if below is not None:
+            below.update_synthetic_weights(dx)
+        below = module
+    ### END SOLUTION
+
+course.check("3.4", one_step)
+
+# %% [markdown]
+# That is all that `free.step` does. It starts from the same weights as ours, so it has to give the same numbers
+# (to rounding, and as we know from notebook 1, for the first thousands of steps; we compare one thousand).
+
+# %%
+free = td.build(initial_blocks(), td.MeanSquaredError(), lr,
+                synthesizer=lambda n: td.LinearSynthesizer(n, n_context=6, dtype=np.float64), synthesizer_lr=0.05)
 losses, cosines = [], []
-for epoch in range(epochs):
+for epoch in course.watch("epoch").over(range(epochs)):
     for start in range(0, len(x), batch):
         tb = t[start:start + batch]
         losses.append(free.step(x[start:start + batch], tb, context=tb))
@@ -458,8 +619,7 @@ td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1)
 # <details><summary>Hint</summary>
 #
 # Not on this task; it even learns a little faster, since the blocks move from the start. In deeper networks
-# the noise adds up from block to block, and there the start decides. Try it again with MNIST, after notebook
-# 4.
+# the noise adds up from block to block, and there the start decides. Try it again with MNIST, after notebook 5.
 # </details>
 #
 # **5.** The weights of block 1 stay exactly where they are in the first two steps. Why two?
@@ -477,7 +637,7 @@ td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1)
 # - Published code for this method often trains every synthesizer on the full true gradient, from a complete
 #   backward pass. That works, but nothing is decoupled. The message from the next block is the point.
 # - Adam in place of plain gradient descent removes the hunt for a learning rate below 2/λmax, since its steps
-#   have a size of their own. From the next notebook on we use it.
+#   have a size of their own. The next notebook builds it.
 # - We predict gradients of each example's own loss. Predicting the gradient of the mean would make the target
 #   N times smaller, and the synthesizer's weights and learning rate would depend on the batch size.
 #
@@ -489,4 +649,4 @@ td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1)
 # - T. Lillicrap and others, *Random synaptic feedback weights support error backpropagation for deep
 #   learning*, 2016: even a fixed random guess of the way back can train a network.
 #
-# Next: **5. Decouple MNIST.**
+# Next: **4. Build the layers.**
