@@ -11,6 +11,8 @@ from tinydni.layer import Layer, read_only
 
 __all__ = ["ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "sigmoid"]
 
+EXPONENTS = {2: 11.0, 4: 88.0, 8: 709.0}    # the largest of exp, by the bytes of a number
+
 
 class ReLU(Layer):
     """Rectifier: y = max(x, 0),   dx = dy where x > 0, else 0. NaN stays NaN."""
@@ -26,9 +28,12 @@ class ReLU(Layer):
 
 
 def sigmoid(xp: Any, x: Array) -> Array:
-    """Return 1 / (1 + exp(-x)), from exp(-|x|), which cannot overflow and keeps both tails."""
-    e = xp.exp(-xp.abs(x))
-    return xp.where(x >= 0, xp.ones_like(e), e) / (1 + e)
+    """Return 1 / (1 + exp(-x)); exp is kept from overflowing, and both tails keep their digits."""
+    e = xp.maximum(x, -EXPONENTS[x.dtype.itemsize])
+    xp.negative(e, out=e)
+    xp.exp(e, out=e)
+    e += 1
+    return xp.divide(1, e, out=e)
 
 
 class Sigmoid(Layer):

@@ -65,12 +65,14 @@ class BatchNorm(Layer):
             if N < 2:
                 raise ValueError("BatchNorm: x has one example, whose variance is zero; use 2 or "
                                  "more in training, and layer.eval() to predict one.")
-            first = x.reshape(-1, self.n_features)[0]   # as the origin: far from zero, a sum
-            z = rows - self.repeated(first)             # of large numbers would lose the spread
-            mean = self.total(batch_sum(self.xp, z)) / N
-            z -= self.repeated(mean)
-            mean = mean + first
+            mean = self.total(batch_sum(self.xp, rows)) / N
+            z = rows - self.repeated(mean)
             var = self.total(batch_dot(self.xp, z, z)) / N
+            far = var < 1e-6 * mean * mean          # from zero: the mean has lost the last digits
+            if self.xp is not np or far.any():
+                rest = self.xp.where(far, self.total(batch_sum(self.xp, z)) / N, 0)
+                z -= self.repeated(rest)
+                mean, var = mean + rest, self.total(batch_dot(self.xp, z, z)) / N
             self.running_mean += self.momentum * (mean - self.running_mean)
             self.running_var += self.momentum * (var * (N / (N - 1)) - self.running_var)
         else:

@@ -60,6 +60,8 @@ def check_dtype(dtype: Any) -> Any:
 
 def check_floats(x: Array, owner: str) -> None:
     """Raise TypeError unless `x` is an array of floating-point numbers, with nothing masked."""
+    if type(x) is np.ndarray and x.dtype.kind == "f":
+        return
     dtype = getattr(x, "dtype", None)
     if dtype is None or dtype.kind != "f" or isinstance(x, np.ma.MaskedArray):
         what = "no array" if dtype is None else f"{type(x).__name__} of {dtype}"
@@ -80,10 +82,12 @@ def check_gradient(dy: Array, shape: tuple[Any, ...], dtype: Any, owner: str) ->
 
 def check_features(x: Array, n: int, dtype: Any, owner: str) -> None:
     """Raise unless `x` is (N, ..., n) with the owner's dtype: the check at a layer's entrance."""
-    check_floats(x, owner)
+    if type(x) is not np.ndarray:
+        check_floats(x, owner)
     if x.shape[-1:] != (n,) or x.ndim < 2:
         raise ValueError(f"{owner}: x must have shape (N, {n}); got {tuple(x.shape)}.")
     if x.dtype != dtype:
+        check_floats(x, owner)
         raise TypeError(f"{owner}: x has dtype {x.dtype}, but the parameters are {dtype}. Convert "
                         f"the data once, with x.astype('{dtype}'), or the layer, with "
                         f"layer.to(dtype='{x.dtype}').")
@@ -91,8 +95,9 @@ def check_features(x: Array, n: int, dtype: Any, owner: str) -> None:
 
 def check_rows(x: Array, n: int, dtype: Any, owner: str) -> None:
     """Raise unless `x` is (N, n) with the owner's dtype."""
-    check_floats(x, owner)
-    if x.ndim != 2:
+    if type(x) is np.ndarray and x.shape[1:] == (n,) and x.dtype == dtype:
+        return
+    if getattr(x, "ndim", 2) != 2:
         raise ValueError(f"{owner}: x must have shape (N, {n}); got {tuple(x.shape)}.")
     check_features(x, n, dtype, owner)
 

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
-import numpy as np
-
 from tinydni.algorithms import Algorithm, update_decoupled
 from tinydni.backend import Array
 from tinydni.checks import check_distinct, check_positive_int, check_same_shape
@@ -116,7 +114,7 @@ class DNI(Part):
 
     def update(self) -> None:
         """Take one step of the block."""
-        self.block.update(self.optimizer)
+        self.optimizer.step(self.block)
 
     def learn(self, h: Array, context: Array | None, true_gradient: Array) -> None:
         """Take one step of the synthesizer on a message, however late it comes."""
@@ -166,12 +164,12 @@ class Network(Part):
         self.warm_up = check_positive_int(warm_up, "warm_up", minimum=0)
         if warm_up and all(path.endswith(".block") for path, _, _ in self.learners()):
             raise ValueError(f"warm_up={warm_up} does nothing without synthesizers; leave it out.")
-        self.steps = np.zeros((), int)
+        self.steps = 0
 
     def step(self, x: Array, target: Array, context: Array | None = None) -> Array:
         """Train on one batch. Return the loss before the update (a scalar of the backend)."""
         for module in self.modules[:-1]:
-            module.applies = bool(self.steps >= self.warm_up)
+            module.applies = self.steps >= self.warm_up
         self.algorithm(self.modules, x, target, context)
         self.steps += 1
         return self.modules[-1].loss_value
@@ -222,7 +220,7 @@ class Network(Part):
                 yield f"{path}.{name}", layer, optimizer
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
-        yield "steps", self.steps
+        yield "steps", (self, "steps")
         for path, part in self.parts():
             yield from ((f"{path}.{name}", thing) for name, thing in part.arrays())
 

@@ -25,13 +25,15 @@ class Stateful:
     """
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
-        """Yield (path, array or generator) of all that a continued run needs."""
+        """Yield (path, thing) of all that a continued run needs.
+
+        A thing is an array, a generator, or for a whole number the pair (its owner, its name).
+        """
         raise NotImplementedError(f"{type(self).__name__}.arrays")
 
     def state(self) -> dict[str, np.ndarray]:
         """Copy all that a continued run needs to the host: {path: array}."""
-        return {path: generator_to_array(thing) if isinstance(thing, np.random.Generator)
-                else to_numpy(thing).copy() for path, thing in self.arrays()}
+        return {path: as_array(thing).copy() for path, thing in self.arrays()}
 
     def load_state(self, state: dict[str, Array]) -> None:
         """Take a state from `state()`, in place.
@@ -46,18 +48,33 @@ class Stateful:
             raise KeyError(f"the saved state does not fit {owner}: missing {missing}, "
                            f"unknown {unknown}")
         for path, place in places.items():
-            new = state[path]
-            if not isinstance(place, np.random.Generator) and (
-                    new.shape != place.shape or new.dtype != place.dtype):
+            new, old = state[path], as_array(place)
+            same_shape = new.shape == old.shape or isinstance(place, np.random.Generator)
+            if new.dtype != old.dtype or not same_shape:
                 raise ValueError(f"{owner}: the saved {path} is {new.dtype} {tuple(new.shape)}, "
-                                 f"but {place.dtype} {tuple(place.shape)} is needed.")
+                                 f"but {old.dtype} {tuple(old.shape)} is needed.")
         for path, place in places.items():
-            if isinstance(place, np.random.Generator):
-                restore_generator(place, to_numpy(state[path]))
-            elif isinstance(place, np.ndarray):
-                place[...] = to_numpy(state[path])
-            else:                       # an array on a device
-                place.set(np.ascontiguousarray(to_numpy(state[path])))
+            put_back(place, to_numpy(state[path]))
+
+
+def as_array(thing: Any) -> np.ndarray:
+    """Return a thing of `Stateful.arrays` as an array on the host."""
+    if isinstance(thing, tuple):
+        return np.array(getattr(*thing))
+    return generator_to_array(thing) if isinstance(thing, np.random.Generator) else to_numpy(thing)
+
+
+def put_back(place: Any, array: np.ndarray) -> None:
+    """Write an array from `as_array` back to where it came from."""
+    if isinstance(place, tuple):
+        owner, name = place
+        setattr(owner, name, int(array))
+    elif isinstance(place, np.random.Generator):
+        restore_generator(place, array)
+    elif isinstance(place, np.ndarray):
+        place[...] = array
+    else:                               # an array on a device
+        place.set(np.ascontiguousarray(array))
 
 
 class Layer(Stateful):
@@ -201,7 +218,7 @@ def normal(rng: np.random.Generator, shape: Shape, std: float, dtype: Any) -> np
 def read_only(y: Array) -> Array:
     """Return an output that backward will read again, so that NumPy refuses to change it."""
     if isinstance(y, np.ndarray):
-        y.flags.writeable = False
+        y.setflags(write=False)
     return y
 
 

@@ -7,8 +7,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import numpy as np
-
 from tinydni.backend import Array, moved
 from tinydni.checks import check_positive_int, check_range
 
@@ -36,7 +34,7 @@ class Optimizer:
             check_range(clip_norm, "clip_norm", 0, None, include_low=False)
         self.clip_norm = clip_norm
         self.scale = 1.0
-        self.steps = np.zeros((), int)
+        self.steps = 0
         self.states: dict[str, list[Array]] = {}
         self.layer: Any = None
 
@@ -48,12 +46,13 @@ class Optimizer:
         self.steps += 1
         if self.clip_norm is not None:
             gradients = clip_by_norm(layer.xp, gradients, self.clip_norm)
-        numbers = self.numbers(int(self.steps))
+        numbers = self.numbers(self.steps)
         for (path, owner, name), gradient in zip(slots, gradients):
             p = getattr(owner, name)
             if self.weight_decay and name in owner.decayed:
                 gradient = gradient + self.weight_decay * p
-            self.rule(layer.xp, p, gradient, *self.state_of(path, layer.xp, p), *numbers)
+            state = self.state_of(path, layer.xp, p) if self.state_names else ()
+            self.rule(layer.xp, p, gradient, *state, *numbers)
 
     def belong_to(self, layer: Any) -> None:
         """Keep the state of this layer from now on."""
@@ -72,10 +71,10 @@ class Optimizer:
         """Return what changes from step to step, in step t, counted from 1."""
         return (self.lr * self.scale,)
 
-    def arrays(self, layer: Any) -> Iterator[tuple[str, Array]]:
-        """Yield (path, array) of all that a continued run needs."""
+    def arrays(self, layer: Any) -> Iterator[tuple[str, Any]]:
+        """Yield (path, array or number) of all that a continued run needs, see Stateful."""
         self.belong_to(layer)
-        yield "steps", self.steps
+        yield "steps", (self, "steps")
         for path, owner, name in layer.slots():
             state = self.state_of(path, layer.xp, getattr(owner, name))
             yield from zip((f"{path}/{each}" for each in self.state_names), state)

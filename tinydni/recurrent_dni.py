@@ -207,7 +207,7 @@ class RecurrentNetwork(Network):
         """Train on one window; those of a sequence come in order. Return its loss, before that."""
         for module in self.modules:
             if isinstance(module, RecurrentModule) and module.boundary is not None:
-                module.boundary.applies = bool(self.steps >= self.warm_up)
+                module.boundary.applies = self.steps >= self.warm_up
         return super().step(x, target, context)
 
     def predict(self, x: Array, states: Any = None) -> Any:

@@ -70,7 +70,7 @@ class CapturedStep:
             loss = network.step(x, target, context)
         else:
             loss = self.step([x, target] if context is None else [x, target, context])
-        self.arrays, self.steps = arrays, int(network.steps)
+        self.arrays, self.steps = arrays, network.steps
         return loss
 
     def arrays_of_the_network(self) -> list[Any]:
@@ -104,11 +104,11 @@ class CapturedStep:
         self.optimizers = list({id(made): made for _, _, made in learners if made.steps}.values())
         count = sum(len(made.numbers(1)) for made in self.optimizers)
         self.numbers = self.xp.zeros(count, self.arrays[0].dtype)
-        counts = [int(optimizer.steps) for optimizer in self.optimizers]
+        counts = [optimizer.steps for optimizer in self.optimizers]
         self.write_numbers()
         with bound(self.optimizers, self.numbers):
             loss = self.network.step(*self.batch)
-        self.updates = [int(optimizer.steps) - count
+        self.updates = [optimizer.steps - count
                         for optimizer, count in zip(self.optimizers, counts)]
         check_updates(self.optimizers, self.updates)
         return loss
@@ -116,23 +116,23 @@ class CapturedStep:
     def write_numbers(self) -> None:
         """Copy the numbers of the step to come to the device, without waiting for it."""
         numbers = [number for optimizer in self.optimizers
-                   for number in optimizer.numbers(int(optimizer.steps) + 1)]
+                   for number in optimizer.numbers(optimizer.steps + 1)]
         stream = self.xp.cuda.get_current_stream()
         self.numbers.set(np.array(numbers, self.numbers.dtype), stream=stream)
 
     def capture(self) -> None:
         """Take down one step without computing it. Nothing is counted."""
-        network, counts = self.network, [int(optimizer.steps) for optimizer in self.optimizers]
-        steps = int(network.steps)
+        network, counts = self.network, [optimizer.steps for optimizer in self.optimizers]
+        steps = network.steps
         self.pool = self.xp.cuda.MemoryPool()       # of the graph alone
         batch = self.batch or []
         try:
             with bound(self.optimizers, self.numbers):
                 self.graph, self.loss = taken_down(self.xp, self.pool, lambda: network.step(*batch))
         finally:
-            network.steps[...] = steps
+            network.steps = steps
             for optimizer, count in zip(self.optimizers, counts):
-                optimizer.steps[...] = count
+                optimizer.steps = count
 
 
 @contextmanager

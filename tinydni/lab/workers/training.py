@@ -76,7 +76,7 @@ class ParallelTraining(Training):
             if state:
                 self.take(rank, state)
         self.staleness[0], self.records[0] = dict(self.worker.staleness), self.worker.records()
-        self.network.steps[...] = self.step
+        self.network.steps = self.step
         self.count_losses()
 
     def take(self, rank, state):
