@@ -12,17 +12,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinydni import (BatchNorm, BinaryCrossEntropy, Dropout, Linear, LinearSynthesizer,
-                     MeanSquaredError, ReLU, Residual, Sequential, SoftmaxCrossEntropy, Softplus,
-                     Tanh, mlp_synthesizer)
-from tinydni.gradcheck import (ContractError, GradientError, assert_gradients, check,
-                               check_command, check_layer, check_loss, check_synthesizer)
+from tinydni import (
+    BatchNorm,
+    BinaryCrossEntropy,
+    Dropout,
+    Linear,
+    LinearSynthesizer,
+    MeanSquaredError,
+    ReLU,
+    Residual,
+    Sequential,
+    SoftmaxCrossEntropy,
+    Softplus,
+    Tanh,
+    mlp_synthesizer,
+)
+from tinydni.gradcheck import (
+    ContractError,
+    GradientError,
+    assert_gradients,
+    check,
+    check_command,
+    check_layer,
+    check_loss,
+    check_synthesizer,
+)
 from tinydni.gradcheck.student_file import UsageError
 
 EXAMPLES = Path(__file__).parent / "examples"
 sys.path.insert(0, str(EXAMPLES))
-import right_layers         # noqa: E402
-import wrong_layers         # noqa: E402
+import right_layers  # noqa: E402
+import wrong_layers  # noqa: E402
 
 sys.path.remove(str(EXAMPLES))
 

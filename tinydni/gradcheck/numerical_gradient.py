@@ -121,7 +121,7 @@ class NumericalGradient:
             return value, self.noise()
         self.fitted = True
         uncertainty, value, _ = self.most_certain(v, (5 * self.step, self.step))
-        uncertainty += abs(self.quotient(v, self.step / 100) - value) / 8   # does it bend in between?
+        uncertainty += abs(self.quotient(v, self.step / 100) - value) / 8   # it may bend between
         if (self.verdict(got, value, uncertainty) != RIGHT
                 and not abs(got - value) > 100 * uncertainty):
             steps = self.spread / 4 * 5.0 ** -np.arange(19)

@@ -17,4 +17,4 @@ class Linear:
     def backward(self, dy):
         self.dW = self.x.T @ dy
         self.db = dy.sum(axis=0)
-        dx = dy @ self.W.T
+        dx = dy @ self.W.T          # noqa: F841
