@@ -76,8 +76,8 @@ def kink(subject, name, found):
     index = tuple(int(i) for i in np.unravel_index(found.indices[k], value.shape))
     return (f"There is a kink near the input: at {name}{list(index)} = {value[index]:.4g} the "
             f"slope is {found.left[k] + 0:.4g} on one side and {found.right[k] + 0:.4g} on the "
-            "other, so differences cannot tell which is meant. Move the input away from the kink (for ReLU "
-            "away from 0) and check again.")
+            "other, so differences cannot tell which is meant. Move the input away from the kink "
+            "(for ReLU away from 0) and check again.")
 
 
 def never_set(subject, name, got):
