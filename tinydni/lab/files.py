@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import stat
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -13,9 +15,13 @@ import numpy as np
 
 from tinydni.backend import Array, to_numpy
 
-__all__ = ["CheckpointError", "load", "save"]
+__all__ = ["CheckpointError", "check_folder", "load", "save", "whole_file", "write_json",
+           "write_text"]
 
 INFO = "info.json"          # the entry of a saved file that holds the note
+VERSION = 1                 # of the layout of a saved file
+PART = ".tinydni-"          # how temporary files begin
+LARGEST = 2**36             # more than any state [bytes]: a header that claims more is wrong
 
 
 class CheckpointError(OSError):
@@ -32,7 +38,8 @@ def save(path: str | Path, state: Mapping[str, Array], info: Any = None) -> None
     info : anything that JSON can hold; floats come back bit for bit
     """
     arrays = {name: to_numpy(array) for name, array in state.items()}
-    arrays[INFO] = np.frombuffer(json.dumps(info).encode(), dtype=np.uint8)
+    note = json.dumps({"version": VERSION, "note": info})
+    arrays[INFO] = np.frombuffer(note.encode(), dtype=np.uint8)
     with whole_file(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **arrays)        # type: ignore[arg-type]  # the names of arrays are free
 
@@ -43,20 +50,30 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], Any]:
     Raises
     ------
     CheckpointError
-        Where the file is missing, broken, or something else.
+        Where the file is missing, broken, something else, or of another version.
     """
+    if not Path(path).exists():
+        raise CheckpointError(f"there is no file {path}; save one with --save FILE, "
+                              "or check the path.")
+    if not Path(path).is_file():
+        raise CheckpointError(f"{path} is not an ordinary file, so it holds no saved run.")
     try:
+        with zipfile.ZipFile(path) as archive:
+            claimed = sum(entry.file_size for entry in archive.infolist())
+            if claimed > min(LARGEST, 1100 * (os.path.getsize(path) + 1)):
+                raise ValueError(f"it claims to hold {claimed:,} bytes")
         with np.load(path, allow_pickle=False) as file:
             state = {name: file[name] for name in file.files}
-        info = json.loads(state.pop(INFO).tobytes().decode())
-    except FileNotFoundError:
-        raise CheckpointError(f"there is no file {path}; save one with --save FILE, "
-                              "or check the path.") from None
-    except (ValueError, KeyError, OSError, EOFError, AttributeError, TypeError,
-            zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is not a file that tinydni saved, or it is broken "
+        note = json.loads(state.pop(INFO).tobytes().decode())
+        version = note["version"] if isinstance(note, dict) else None
+    except (ValueError, KeyError, OSError, EOFError, AttributeError, TypeError, MemoryError,
+            NotImplementedError, RuntimeError, OverflowError, zipfile.BadZipFile) as error:
+        raise CheckpointError(f"{path} is not a file that this tinydni saved, or it is broken "
                               f"({type(error).__name__}: {error}).") from None
-    return state, info
+    if version != VERSION:
+        raise CheckpointError(f"{path} was saved in layout {version}, but this tinydni reads layout "
+                              f"{VERSION}; train again, or use the tinydni that saved it.")
+    return state, note["note"]
 
 
 def check_folder(path: str | Path) -> Path:
@@ -70,16 +87,34 @@ def check_folder(path: str | Path) -> Path:
 
 @contextlib.contextmanager
 def whole_file(path: str | Path) -> Iterator[str]:
-    """Yield a temporary path beside `path`; it takes the place of `path` if the block succeeds.
+    """Yield a temporary path; what is written there takes the place of `path` at the end.
 
-    Whatever happens, a reader of `path` sees the old file or the new one, never a part.
+    Whatever happens, a reader of `path` sees the old file or the new one, never a part. A symbolic
+    link stays, and its target is replaced. A device or a pipe is written straight.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, PermissionError
+        Where the folder does not exist, `path` is a folder, or the file may not be written.
     """
-    path = check_folder(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem + ".",
-                                         suffix=".part" + path.suffix)
+    named = os.path.abspath(check_folder(path))
+    path = Path(os.path.realpath(named))
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot write {path}: it is a folder; name a file in it.")
+    special = path.exists() and not stat.S_ISREG(path.stat().st_mode)
+    if special or named.startswith(("/dev/", "/proc/")):
+        yield named
+        return
+    if path.exists() and not os.access(path, os.W_OK) or is_read_only(path):
+        raise PermissionError(f"cannot write {path}: it is read-only.")
+    clear_parts(path.parent)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{PART}{os.getpid()}-",
+                                         suffix=path.suffix[-16:])
     os.close(handle)
     try:
         yield temporary
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)     # mkstemp makes private files; these are ordinary
@@ -89,8 +124,38 @@ def whole_file(path: str | Path) -> Iterator[str]:
         raise
 
 
+def is_read_only(path: Path) -> bool:
+    """Tell whether nobody may write a file by its mode, which root could pass over."""
+    return path.exists() and not path.stat().st_mode & 0o222
+
+
+def clear_parts(folder: str | Path) -> None:
+    """Remove the temporary files that killed processes have left in a folder."""
+    if os.name != "posix":              # elsewhere os.kill would end a process
+        return
+    for left in Path(folder).glob(f"{PART}*"):
+        number = left.name[len(PART):].split("-")[0]
+        if number.isdigit() and not is_running(int(number)):
+            left.unlink(missing_ok=True)
+
+
+def is_running(process: int) -> bool:
+    """Tell whether a process of this number exists."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file, whole."""
+    """Write a text file, whole; "-" is the standard output."""
+    if str(path) in ("-", "/dev/stdout"):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
     with whole_file(path) as temporary:
         Path(temporary).write_text(text, encoding="utf-8")
 
