@@ -6,7 +6,7 @@ import numpy as np
 
 from tinydni import gradcheck
 from tinydni.gradcheck import proportional
-from tinydni.gradcheck.report import table
+from tinydni.gradcheck.gradient_report import table
 
 
 class Wrong(AssertionError):
