@@ -73,7 +73,7 @@ def cytometry(sample):
     are named by the source. About 3 MB each.
     Raises ValueError for an unknown sample; DataError, which names the file, if it is missing or broken.
     """
-    if checks.positive_int(sample, "sample") not in SAMPLES:
+    if checks.check_positive_int(sample, "sample") not in SAMPLES:
         raise ValueError(f"sample must be a number from 1 to 16; got {sample}.")
     counts = read(f"sample{sample}.csv", np.float32, ndmin=2)
     labels = read(f"labels{sample}.csv", np.int64, ndmin=1)
