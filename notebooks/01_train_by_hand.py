@@ -505,7 +505,7 @@ td.plots.bit_predictions(data.x_test, data.y_test, predicted)
 # - The learning rate of 1 is large because the slopes of three sigmoids in a row make gradients small. From
 #   notebook 4 on the blocks are Linear, BatchNorm and ReLU, and the optimizer is Adam, with rates around
 #   0.001.
-# - **Assignment A1** asks for these layers, with a bias: `tinydni assignment list` shows how to get it.
+# - **Assignment A1**, tasks 1 to 3 and 5, can be solved now: `tinydni assignment release A1 --out FOLDER`.
 #
 # ## Further reading
 #

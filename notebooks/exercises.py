@@ -540,7 +540,7 @@ EXERCISES["5.1"] = Exercise(
     given=lambda rng: {"labels": rng.integers(1, 5, 8), "K": 5},
     otherwise=lambda labels, K: (labels[:, None] == np.arange(K)).astype(float))
 
-EXERCISES["5.2"] = Exercise(
+EXERCISES["5.3"] = Exercise(
     right=lambda p, P, W: (p - P) @ W.T,
     slips={"the sign is flipped: p is what the network says, P what is true; δ = (p - y) W.T.":
            lambda p, P, W: (P - p) @ W.T,
@@ -551,7 +551,7 @@ EXERCISES["5.2"] = Exercise(
                        "W": normal(rng, 6, 4)},
     otherwise=lambda p, P, W: np.einsum("nk,hk->nh", p, W) - np.einsum("nk,hk->nh", P, W))
 
-EXERCISES["5.3"] = Exercise(
+EXERCISES["5.4"] = Exercise(
     right=lambda guess, delta: 1 - np.sum((guess - delta)**2) / np.sum(delta**2),
     slips={"that is the share that is *not* explained: take it from 1.":
            lambda guess, delta: np.sum((guess - delta)**2) / np.sum(delta**2),
@@ -565,7 +565,7 @@ EXERCISES["5.3"] = Exercise(
     otherwise=lambda guess, delta: (2 * np.vdot(guess, delta) - np.vdot(guess, guess)) / np.vdot(
         delta, delta))
 
-EXERCISES["5.4"] = Exercise(
+EXERCISES["5.2"] = Exercise(
     right=lambda z, labels: 100 * np.mean(z.argmax(axis=1) != labels),
     slips={"that is the share of right answers.":
            lambda z, labels: 100 * np.mean(z.argmax(axis=1) == labels),
