@@ -30,9 +30,31 @@ SHORT = course.begin()
 #
 # - it is **zero** for an example that is classified rightly and with confidence;
 # - it is **bounded**, since probabilities are;
-# - it comes from K logits, so all gradients of a batch lie in a space of K dimensions (here 10, not 256).
+# - right below a *linear* top, δ = (p - y) Wᵀ, so all gradients of a batch lie in a space of few dimensions.
 #
-# T. Miyato and others had the idea to build this in. Let v be a *virtual* network from h to K logits, any
+# How many dimensions? And is that so at the interfaces further down, too? Say what you expect, for a network of
+# five layers, 256 wide, with ten classes and 256 examples. Then count: the rank of the δ of a batch.
+
+# %%
+digits = td.datasets.digits()
+blocks = td.mlp((digits.n_in, 256, 256, 256, 256, 10), td.stream(0, "weights"), dtype=np.float64)
+net = td.build(blocks, td.SoftmaxCrossEntropy(), 1e-3, algorithm=td.backprop)
+h = digits.x[:256].astype(np.float64)
+for module in net.modules:
+    h = module.forward(h)
+delta, ranks = 256 * net.modules[-1].gradient_at_output(h, target=digits.y[:256]), []
+for module in net.modules[:0:-1]:
+    delta = module.backward(delta)
+    ranks.append(int(np.linalg.matrix_rank(delta)))
+print("rank of δ at the interfaces, bottom to top:", ranks[::-1])
+assert ranks[0] == 9 and min(ranks[1:]) > 200
+
+# %% [markdown]
+# Nine right below the top: one less than the classes, since p and y both sum to 1. But only there. One block
+# further down each example has its own pattern of open and closed ReLUs, so its own way back, and the gradients
+# fill all dimensions that 256 examples can (255, as `BatchNorm` takes the mean out).
+#
+# T. Miyato and others had the idea to build what is known into the guesser. Let v be a *virtual* network from h to K logits, any
 # network we like. Take its loss as if it stood in the place of everything above h, and guess the gradient of
 # that:
 #
@@ -45,14 +67,35 @@ SHORT = course.begin()
 # (The paper prints this with y - p. That is the gradient of the log-likelihood, which one climbs; we go down
 # the loss.)
 #
-# Right below a linear top block this form contains the truth itself: with V = W the virtual network *is* the
-# top block.
+# **Now you.** Write δ̂ from h (N, H), V (H, K), c (K,) and the one-hot labels y (N, K). `softmax` is given.
+#
+# <details><summary>Hint</summary>
+#
+# The logits are `h @ V + c`. u is softmax of them, minus y.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# Then go back through the product: `u @ V.T`.
+# </details>
 
 # %%
 def softmax(z):
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)
 
+def virtual_guess(h, V, c, y):
+    ### BEGIN SOLUTION
+    return (softmax(h @ V + c) - y) @ V.T
+    ### END SOLUTION
+
+course.check("6.1", virtual_guess)
+
+# %% [markdown]
+# Right below a linear top block this form contains the truth itself: with V = W the virtual network *is* the
+# top block.
+
+# %%
 rng = np.random.default_rng(0)
 N, H, K = 500, 20, 4
 h = rng.standard_normal((N, H))
@@ -65,8 +108,9 @@ top.W[...] = W
 loss.forward(top.forward(h), labels)
 delta = top.backward(loss.backward()) * N                               # the truth, by the library
 
-print("largest difference from (softmax(h W) - y) W.T:", np.abs(delta - (softmax(h @ W) - y) @ W.T).max())
-np.testing.assert_allclose((softmax(h @ W) - y) @ W.T, delta, atol=1e-12)
+guess = virtual_guess(h, W, np.zeros(K), y)
+print(f"largest difference between the truth and the guess with V = W: {np.abs(delta - guess).max():.0e}")
+np.testing.assert_allclose(guess, delta, atol=1e-12)
 
 # %% [markdown]
 # The virtual network is also not bound to forget as a guess from h alone is (notebook 5): the label sits
@@ -82,16 +126,58 @@ np.testing.assert_allclose((softmax(h @ W) - y) @ W.T, delta, atol=1e-12)
 # look for the gradient of $\langle e, \hat\delta \rangle$ with respect to V. Write the forward page, one
 # operation per line, and read it backwards, as ever:
 #
-# | forward | backward |
-# | --- | --- |
-# | `z = h @ V + c` | `dV += h.T @ dz`, &nbsp; `dc = dz.sum(axis=0)` |
-# | `p = softmax(z)` | `dz = p * (du - (du * p).sum(axis=1, keepdims=True))` |
-# | `u = p - y` | `dp = du` |
-# | `delta_hat = u @ V.T` | `du = e @ V`, &nbsp; `dV = e.T @ u` |
+#     z = h @ V + c
+#     p = softmax(z)
+#     u = p - y
+#     delta_hat = u @ V.T
 #
-# (For the softmax, $\partial p_k / \partial z_l = p_k ([k = l] - p_l)$; multiply by du and sum over k.) V
-# occurs twice, as the way up and as the way down, so `dV` has two parts. The second one, `h.T @ dz`, comes
-# from the change of the *probabilities*. It is the second-order part.
+# From the last line, `du = e @ V`. The third changes nothing: `dp = du`. The second is new: we need the way back
+# through a softmax, where $\partial p_k / \partial z_l = p_k ([k = l] - p_l)$.
+#
+# **Now you.** Multiply by du, sum over k, and write dz from p and du, both (N, K).
+#
+# <details><summary>Hint</summary>
+#
+# $dz_l = \sum_k du_k\, p_k ([k = l] - p_l) = du_l\, p_l - p_l \sum_k du_k\, p_k$
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The sum is `(du * p).sum(axis=1, keepdims=True)`.
+# </details>
+
+# %%
+def through_softmax(p, du):
+    ### BEGIN SOLUTION
+    return p * (du - (du * p).sum(axis=1, keepdims=True))
+    ### END SOLUTION
+
+course.check("6.2", through_softmax)
+
+# %% [markdown]
+# **Now you.** V occurs twice on the page: on the way up and on the way down. So `dV` has two parts. Write it
+# from e, u, h and dz.
+#
+# <details><summary>Hint</summary>
+#
+# Up: `z = h @ V`. Down: `delta_hat = u @ V.T`. Both parts have the shape (H, K) of V.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The part from the way up is `h.T @ dz`. For the way down put e in the place of dh: `e.T @ u`.
+# </details>
+
+# %%
+def gradient_of_V(e, u, h, dz):
+    ### BEGIN SOLUTION
+    return e.T @ u + h.T @ dz
+    ### END SOLUTION
+
+course.check("6.3", gradient_of_V)
+
+# %% [markdown]
+# The part `h.T @ dz` comes from the change of the *probabilities*. It is the second-order part.
 
 # %%
 class Virtual:
@@ -109,8 +195,8 @@ class Virtual:
 
     def backward(self, e):
         du = e @ self.V
-        dz = self.p * (du - (du * self.p).sum(axis=1, keepdims=True))
-        self.dV = e.T @ self.u + self.h.T @ dz
+        dz = through_softmax(self.p, du)
+        self.dV = gradient_of_V(e, self.u, self.h, dz)
         self.dc = dz.sum(axis=0)
 
 report = td.gradcheck.check_synthesizer(Virtual(6, 3, np.random.default_rng(0)), (8, 6), np.eye(3)[[0, 2, 1, 1, 0, 2, 2, 0]])
@@ -177,8 +263,30 @@ td.plots.learning_curve({name: (np.arange(len(error)), error) for name, error in
 # = \frac{d}{d\varepsilon}\, \frac{\partial \ell}{\partial V}(h + \varepsilon e)
 # \approx \frac{dV(h + \varepsilon e) - dV(h - \varepsilon e)}{2 \varepsilon}$$
 #
-# Two ordinary backward passes, whatever the network is made of. Try it on ours, where `dV` of the ordinary
-# loss is `h.T @ (p - y)`:
+# Two ordinary backward passes, whatever the network is made of.
+#
+# **Now you.** Write this difference. `dV` is a function of h.
+#
+# <details><summary>Hint</summary>
+#
+# It is the central difference of notebook 2, with arrays.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# h moves along e: `h + step * e` and `h - step * e`.
+# </details>
+
+# %%
+def second_order(dV, h, e, step):
+    ### BEGIN SOLUTION
+    return (dV(h + step * e) - dV(h - step * e)) / (2 * step)
+    ### END SOLUTION
+
+course.check("6.4", second_order)
+
+# %% [markdown]
+# Try it on ours, where `dV` of the ordinary loss is `h.T @ (p - y)`:
 
 # %%
 def ordinary_dV(h, V, c):
@@ -188,8 +296,7 @@ def ordinary_dV(h, V, c):
 ours.forward(h, y)
 e = rng.standard_normal((N, H))
 ours.backward(e)
-step = 1e-5
-by_difference = (ordinary_dV(h + step * e, ours.V, ours.c) - ordinary_dV(h - step * e, ours.V, ours.c)) / (2 * step)
+by_difference = second_order(lambda h: ordinary_dV(h, ours.V, ours.c), h, e, step=1e-5)
 error = np.abs(by_difference - ours.dV).max() / np.abs(ours.dV).max()
 print(f"closed form beside difference of two passes: relative error {error:.0e}")
 assert error < 1e-6
@@ -259,7 +366,7 @@ def train(method, layers=6, seed=0):
                            context=data.context() if net.synthesizers() else None)
     if net.synthesizers():
         measure_gradients(training)
-    return training.run()
+    return training.run([course.watch(method)])
 
 METHODS = ("backprop", "vfbn", "vfbn, one hidden", "local", "cdni", "vfbn, untrained")
 histories = {method: train(method) for method in METHODS}
@@ -284,16 +391,14 @@ td.plots.gradient_quality({method: histories[method] for method in ("vfbn", "cdn
 # - **Frozen it works, too**, though worse. The blocks below learn to be read by fixed random weights,
 #   which is a classifier like any other.
 # - **And the local classifier** comes close to all of them without listening to any message, though its
-#   cosine is lower. A lesson in modesty: on a task as easy as this, layers that work each for themselves go
-#   far, and the cosine does not decide. It takes deeper networks, cut in few places, to tell the methods
-#   apart.
+#   cosine is lower. On a task as easy as this, layers that work each for themselves go far, and the cosine does
+#   not decide. It takes deeper networks, cut in few places, to tell the methods apart.
 #
 # ## Why it wins
 #
 # It does not guess better because it is larger. It has 2,570 numbers per interface where the linear
-# synthesizer has 68,352. It has the right *shape*: zero where nothing is to be learnt, bounded,
-# ten-dimensional, and exact at the top. Each step of its learning is then about the only open question: which
-# directions of h do the classes above care about?
+# synthesizer has 68,352. It has the right *form*: zero where nothing is to be learnt, bounded, and exact at the
+# top. All that is left to learn is one question: which directions of h matter to the classes above?
 
 # %% [markdown]
 # ## On your own
@@ -356,6 +461,7 @@ td.plots.gradient_quality({method: histories[method] for method in ("vfbn", "cdn
 #   `VirtualNetwork`. It should be smooth where its second derivative is wanted: tanh or softplus rather than
 #   ReLU.
 # - It starts small and random, never at zero, and all virtual networks use batch statistics.
+# - **Assignment A4**, tasks 1 and 2, can be solved now: `tinydni assignment release A4 --out FOLDER`.
 # - A difference of two passes costs about four passes of the virtual network; it is small, so that is little.
 #
 # ## Further reading

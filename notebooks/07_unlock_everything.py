@@ -41,10 +41,11 @@ def network(method="cdni", blocks=None, algorithm=td.update_decoupled, **options
     blocks = blocks or td.mlp([data.n_in, 256, 256, 10], td.stream(0, "weights"))
     return td.build(blocks, td.SoftmaxCrossEntropy(), algorithm=algorithm, **{**recipe, **options})
 
-def train(net):
+def train(net, name="training"):
     """Trains a network on the data. Returns the history."""
     n_steps = epochs * (len(data.x) // 64)
-    return td.Training(net, data, epochs, batch_size=64, seed=0, schedule=td.LinearDecay(n_steps), context=context).run()
+    return td.Training(net, data, epochs, batch_size=64, seed=0, schedule=td.LinearDecay(n_steps),
+                       context=context).run([course.watch(name)])
 
 # %% [markdown]
 # ## Poison
@@ -77,7 +78,7 @@ for algorithm, method in ((td.backprop, "backprop"), (td.update_decoupled, "cdni
 # %% [markdown]
 # ## Now and then
 #
-# If a block needs nobody's permission to update, it may also do so when it has time. In `Stochastic(p)` every
+# If a block waits for nobody, it may also update only when it has time. In `Stochastic(p)` every
 # block tosses a coin in every step: with probability p it updates and sends its message down, else it only
 # runs forward. The blocks do not even act in the same steps.
 
@@ -91,7 +92,7 @@ td.plots.draw_network(network(algorithm=td.variants.Stochastic(0.2, n_modules=3,
 rows = []
 for p in (1.0, 0.5, 0.2, 0.1):
     for method in ("cdni", "vfbn"):
-        history = train(network(method, algorithm=td.variants.Stochastic(p, n_modules=3, seed=0)))
+        history = train(network(method, algorithm=td.variants.Stochastic(p, n_modules=3, seed=0)), f"{method}, p = {p:g}")
         rows.append({"row": f"p = {p:g}", "column": method, "mean": history["test_error"][-1], "std": None, "seeds": 1, "paper": None})
     if p == 1:          # every block in every step: nothing but update_decoupled
         np.testing.assert_allclose(history["train_loss"], train(network(method))["train_loss"], rtol=1e-3)
@@ -102,7 +103,32 @@ td.plots.results_table(rows, title=f"{data.name}, 3 layers: each block updates w
 # %% [markdown]
 # With p = 0.2 each block makes a fifth of the updates, and loses less than one might fear. The virtual
 # network is the more patient one: it has fewer numbers to learn from rare messages. (The same number of
-# *epochs*, mind. Five times as many would be the same number of updates.)
+# *epochs*. Five times as many would be the same number of updates.)
+#
+# ## Half of the way
+#
+# Between backpropagation and guessing lies BP(λ): the gradient that comes down and the one that is guessed are
+# *mixed*, $dh = \lambda\, dx + (1 - \lambda)\, \hat\delta / N$.
+#
+# **Now you.** Write the mixture. dx is a message, delta_hat comes from a synthesizer. Mind the units (notebook 3).
+#
+# <details><summary>Hint</summary>
+#
+# λ = 1 has to be backpropagation, λ = 0 a decoupled update.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# delta_hat is N times as large as a message. N is `len(dx)`.
+# </details>
+
+# %%
+def mixed(dx, delta_hat, lam):
+    ### BEGIN SOLUTION
+    return lam * dx + (1 - lam) * delta_hat / len(dx)
+    ### END SOLUTION
+
+course.check("7.1", mixed)
 
 # %% [markdown]
 # ## The last lock
@@ -146,7 +172,7 @@ assert np.array_equal(middle_after_one_step(False), middle_after_one_step(True))
 print("the middle block updates just the same when the blocks above and below are poisoned")
 
 # %% [markdown]
-# In use the synthetic inputs are gone: `predict` runs the ordinary network, from real h to real h. So each
+# When the network is used, the synthetic inputs are gone: `predict` runs the ordinary network, from real h to real h. So each
 # block must be good on *both*, and it is only as good as its guessed inputs are like the real ones.
 
 # %%
@@ -241,12 +267,31 @@ td.plots.timeline({label: run.records for label, run in runs.items()})
 
 # %% [markdown]
 # How late do the messages come? We count, for each, how many batches the lower worker had begun in the
-# meantime:
+# meantime: `late` is a dictionary {how late: how many messages}.
+#
+# **Now you.** Write the mean lateness of a message.
+#
+# <details><summary>Hint</summary>
+#
+# Each lateness counts as often as it occurred.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# `late.items()` gives pairs (n, count). Divide the sum of n · count by the number of messages.
+# </details>
 
 # %%
+def mean_lateness(late):
+    ### BEGIN SOLUTION
+    return sum(n * count for n, count in late.items()) / sum(late.values())
+    ### END SOLUTION
+
+course.check("7.2", mean_lateness)
 late = runs["decoupled"].staleness[0]
 for n_batches, count in sorted(late.items()):
     print(f"{count:4d} messages came {n_batches} batches late")
+print(f"on average {mean_lateness(late):.1f} batches")
 assert sum(late.values()) == runs["decoupled"].step
 
 # %% [markdown]
@@ -257,11 +302,52 @@ assert sum(late.values()) == runs["decoupled"].step
 # ## Is it faster?
 #
 # Count the work. A locked step is forward, backward, update, one worker after the other. A decoupled worker
-# does the same for its part, and the guessing on top, but all of them do it at once. So with K equal workers
-# the best to be had is
+# does the same for its part, and the guessing on top, but all of them do it at once.
 #
-# $$\text{speed-up} = \frac{K \cdot \text{block}}{\text{block} + \text{synthesizer}}$$
+# **Now you.** What is the best speed-up with K equal workers? `block` is the time of one block, `synthesizer` that
+# of one guesser.
 #
+# <details><summary>Hint</summary>
+#
+# A speed-up is the old time over the new time. The locked network needs K blocks, one after the other.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The new time is that of one worker: its block and its synthesizer.
+# </details>
+
+# %%
+def speed_up(K, block, synthesizer):
+    ### BEGIN SOLUTION
+    return K * block / (block + synthesizer)
+    ### END SOLUTION
+
+course.check("7.3", speed_up)
+
+# %% [markdown]
+# **Now you.** Turn it round: how many workers does it take to be at least `times` as fast, if a synthesizer takes
+# `ratio` times as long as a block?
+#
+# <details><summary>Hint</summary>
+#
+# Divide by block: K / (1 + ratio) = times.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# Workers are whole: `int(np.ceil(...))`.
+# </details>
+
+# %%
+def workers_needed(times, ratio):
+    ### BEGIN SOLUTION
+    return int(np.ceil(times * (1 + ratio)))
+    ### END SOLUTION
+
+course.check("7.4", workers_needed)
+
+# %% [markdown]
 # The measured costs of the two halves, and what follows from them (no messages, no other programs, caches as on
 # one core: the best case):
 
@@ -277,7 +363,7 @@ for mode in ("locked", "decoupled", "data-parallel"):
     print(f"{mode:14s}" + "".join(f"   {K} workers {speed:4.1f}" for K, speed in zip(workers, speeds)))
 
 equal = simulator.scaled(costs, 4)
-formula = 4 * equal.block[0] / (equal.block[0] + equal.synthesizer[0])
+formula = speed_up(4, equal.block[0], equal.synthesizer[0])
 assert abs(curves["decoupled"][1][1] / formula - 1) < 0.05          # the formula, found again by the simulator
 assert all(abs(speed - 1) < 0.05 for speed in curves["locked"][1])
 
@@ -336,12 +422,12 @@ td.plots.learning_curve(curves, title="Speed-up over one worker, computed from c
 # upper worker. It does not make the slower one of the two any faster, and that one sets the pace.
 # </details>
 #
-# **5.** With synthesizer / block = 0.3 for every worker, how many workers does it take to be twice as fast as
-# one that runs locked? And with 1.0?
+# **5.** For which ratio of synthesizer to block does it take four workers to be twice as fast? What does each of
+# them do with its time?
 #
 # <details><summary>Hint</summary>
 #
-# K / (1 + 0.3) = 2 gives K = 2.6, so three. With 1.0 it takes four: half of each worker's time is spent on
+# `workers_needed(2, ratio)` is 4 for ratios above 0.5, up to 1. With 1.0 half of each worker's time is spent on
 # guessing.
 # </details>
 

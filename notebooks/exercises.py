@@ -353,7 +353,8 @@ def weights_after(step):
         modules = deepcopy(modules)
         for _ in range(2):
             step(modules, x, target, context)
-        return [array.copy() for module in modules for _, array in module.arrays()]
+        return [array.copy() for module in modules for layer in (module.block, module.synthesizer)
+                if layer is not None for _, array, _ in layer.named_parameters()]
     return run
 
 
@@ -640,7 +641,7 @@ EXERCISES["7.1"] = Exercise(
     given=of(dx=(6, 4), delta_hat=(6, 4), lam=0.3),
     otherwise=lambda dx, delta_hat, lam: delta_hat / 6 + lam * (dx - delta_hat / 6))
 
-EXERCISES["7.2"] = Exercise(
+EXERCISES["7.3"] = Exercise(
     right=lambda K, block, synthesizer: K * block / (block + synthesizer),
     slips={"that is without the guessing: each worker also pays for its synthesizer.":
            lambda K, block, synthesizer: K,
@@ -653,7 +654,7 @@ EXERCISES["7.2"] = Exercise(
     given=of(K=4, block=2.0, synthesizer=0.6),
     otherwise=lambda K, block, synthesizer: K / (1 + synthesizer / block))
 
-EXERCISES["7.3"] = Exercise(
+EXERCISES["7.4"] = Exercise(
     right=lambda times, ratio: ceil(times * (1 + ratio)),
     slips={"that many would be a little too slow: round up.":
            lambda times, ratio: int(times * (1 + ratio)),
@@ -662,7 +663,7 @@ EXERCISES["7.3"] = Exercise(
            "workers are whole: round up.": lambda times, ratio: times * (1 + ratio)},
     given=of(times=3, ratio=0.5), otherwise=lambda times, ratio: -int(-(times + times * ratio) // 1))
 
-EXERCISES["7.4"] = Exercise(
+EXERCISES["7.2"] = Exercise(
     right=lambda late: sum(n * count for n, count in late.items()) / sum(late.values()),
     slips={"every lateness counts as often as it occurred: weigh it with its count.":
            lambda late: sum(late) / len(late),
