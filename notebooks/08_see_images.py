@@ -39,9 +39,29 @@ data, MNIST = course.mnist(SHORT, images=True)
 #
 # $$y_{npqm} = \sum_{i=0}^{k-1} \sum_{j=0}^{k-1} \sum_{c} x_{n,\,p+i,\,q+j,\,c}\; W_{ijcm}$$
 #
-# As a program this is four loops, over all entries of y:
+# As a program this is four loops, over all entries of y. What stands in the innermost one?
+#
+# **Now you.** Write y[n, p, q], for all maps m at once or one after the other: from the `window` of the image,
+# shape (k, k, C), and the kernels W (k, k, C, M). It returns M numbers.
+#
+# <details><summary>Hint</summary>
+#
+# For one map: multiply the window with `W[..., m]`, number by number, and add up.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# `[np.sum(window * W[..., m]) for m in range(W.shape[-1])]`, or `np.tensordot(window, W, axes=3)`.
+# </details>
 
 # %%
+def one_place(window, W):
+    ### BEGIN SOLUTION
+    return np.array([np.sum(window * W[..., m]) for m in range(W.shape[-1])])
+    ### END SOLUTION
+
+course.check("8.1", one_place)
+
 def forward_loops(x, W):
     (N, height, width, C), (k, k, C, M) = x.shape, W.shape
     y = np.zeros((N, height - k + 1, width - k + 1, M), x.dtype)
@@ -100,18 +120,29 @@ print(f"8 maps of an image of 28 x 28 by kernels of 5 x 5: {n_shared} weights an
 # the window, and the window gets it times the kernel. Every kernel is used at many places, and every pixel lies
 # in many windows; the chain rule adds up all the ways.
 #
-# | forward | backward |
-# | --- | --- |
-# | `y[n, p, q, m] = np.sum(window * W[..., m])` | `dW[..., m] += dy[n, p, q, m] * window` |
-# | | `dwindow += dy[n, p, q, m] * W[..., m]` |
+# **Now you.** Write the two lines in the loops.
+#
+# <details><summary>Hint</summary>
+#
+# The window of this place is `x[n, p:p + k, q:q + k]`, the kernel of this map is `W[..., m]`.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# Both lines have `+=`, and both have the factor `dy[n, p, q, m]`.
+# </details>
 
 # %%
 def backward_loops(x, W, dy):
     dx, dW, k = np.zeros_like(x), np.zeros_like(W), len(W)
     for n, p, q, m in np.ndindex(dy.shape):                     # the same four loops
+        ### BEGIN SOLUTION
         dW[..., m] += dy[n, p, q, m] * x[n, p:p + k, q:q + k]
         dx[n, p:p + k, q:q + k] += dy[n, p, q, m] * W[..., m]
+        ### END SOLUTION
     return dx, dW
+
+course.check("8.2", backward_loops)
 
 class Convolution:
     """A layer from a forward and a backward function, for the checker of notebook 2."""
@@ -196,7 +227,7 @@ same_numbers("two loops over places", forward_places, backward_places)
 
 # %% [markdown]
 # About a hundred times faster; most of what can be gained is gained. Python now does something 196 times instead of
-# 50,176 times, and each time it is worth the call.
+# 50,176 times, and does more each time.
 #
 # ## No loop: all windows in one matrix
 #
@@ -241,12 +272,20 @@ print(f"x has {x.size:,} numbers, the matrix of its windows {columns_of(x, k).si
 #
 # For one offset (i, j), *every* place of y meets the same (C, M) matrix W[i, j], and the pixels that it meets
 # are the image itself, moved by (i, j): a view, no copy. So a convolution is k² matrix products with shifted
-# images. And its gradients are two lines, the rule of notebook 1 for each of the products:
+# images. Its gradients are two lines, the rule of notebook 1 for each of the products: `dW[i, j] = x_ij.T @ dy`,
+# summed over images and places, and `dx_ij += dy @ W[i, j].T`.
 #
-# | forward | backward |
-# | --- | --- |
-# | `y += x_ij @ W[i, j]` | `dW[i, j] = x_ij.T @ dy`, summed over images and places |
-# | | `dx_ij += dy @ W[i, j].T` |
+# **Now you.** Write the line of `forward` that stands in the loop over the offsets.
+#
+# <details><summary>Hint</summary>
+#
+# The shifted image is `x[:, i:i + P, j:j + Q]`, of shape (N, P, Q, C).
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# `y += ... @ W[i, j]`: the product with a (C, M) matrix takes the last axis.
+# </details>
 
 # %%
 def forward_offsets(x, W):
@@ -254,8 +293,12 @@ def forward_offsets(x, W):
     P, Q = height - k + 1, width - k + 1
     y = np.zeros((N, P, Q, M), x.dtype)
     for i, j in np.ndindex(k, k):
+        ### BEGIN SOLUTION
         y += x[:, i:i + P, j:j + Q] @ W[i, j]
+        ### END SOLUTION
     return y
+
+course.check("8.3", forward_offsets)
 
 def backward_offsets(x, W, dy):
     dx, dW, (N, P, Q, M) = np.zeros_like(x), np.empty_like(W), dy.shape
@@ -340,15 +383,47 @@ print("with a frame of zeros: the same y, dx and dW as td.Conv2D")
 # %% [markdown]
 # ## Pooling
 #
-# To know that there is an edge one need not know to the pixel where. *Pooling* looks at the outputs in small
+# Often it is enough to know roughly where an edge is. *Pooling* looks at the outputs in small
 # windows, here 3 by 3, and keeps one number of each: the largest, or the mean. Moving on by s = 2 pixels instead
-# of one (the *stride*) halves the image. The trick with the offsets works again: the pixels that offset (i, j)
-# meets are `x[:, i:i + s * P:s, j:j + s * Q:s]`.
+# of one (the *stride*) halves the image.
 #
-# | forward | backward |
-# | --- | --- |
-# | maximum: `y = np.maximum(y, x_ij)` | `dx_ij += dy * (x_ij == y)`: all to the largest |
-# | mean: `y += x_ij / k**2` | `dx_ij += dy / k**2`: to each its share |
+# **Now you.** How many windows of size k fit side by side, with stride s, on an image of this size with a frame of
+# `padding` zeros on every side?
+#
+# <details><summary>Hint</summary>
+#
+# The framed image has `size + 2 * padding` pixels. The first window starts at 0; the last one must still fit.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# Count the moves of s pixels, `(... - k) // s`, and the first window.
+# </details>
+
+# %%
+def n_windows(size, k, s, padding):
+    ### BEGIN SOLUTION
+    return (size + 2 * padding - k) // s + 1
+    ### END SOLUTION
+
+course.check("8.4", n_windows)
+
+# %% [markdown]
+# The trick with the offsets works again: the pixels that offset (i, j) meets are
+# `x[:, i:i + s * P:s, j:j + s * Q:s]`. For the mean every pixel has its share, forward and backward:
+# `y += x_ij / k**2` and `dx_ij += dy / k**2`.
+#
+# **Now you.** And for the maximum? Write the line that adds to dx_ij.
+#
+# <details><summary>Hint</summary>
+#
+# The largest pixel of a window gets all of dy, the others nothing.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# `x_ij == self.y` is True where this offset holds the largest.
+# </details>
 
 # %%
 def taps(x, k, s):
@@ -371,8 +446,12 @@ class Largest:
     def backward(self, dy):
         dx = np.zeros_like(self.x)
         for x_ij, dx_ij in zip(taps(self.x, self.k, self.s), taps(dx, self.k, self.s)):
+            ### BEGIN SOLUTION
             dx_ij += dy * (x_ij == self.y)
+            ### END SOLUTION
         return dx
+
+course.check("8.5", Largest)
 
 report = td.gradcheck.check_layer(Largest(3, 2), (2, 7, 9, 3))
 print(report)
@@ -401,7 +480,7 @@ np.testing.assert_allclose(ours.backward(dpooled), theirs.backward(dpooled), rto
 # `layer.n_parameters()`.
 # </details>
 #
-# **2.** Write the class `Mean` beside `Largest`, from its line in the table, and check it.
+# **2.** Write the class `Mean` beside `Largest`, from the two lines for the mean above, and check it.
 #
 # <details><summary>Hint</summary>
 #
@@ -425,19 +504,15 @@ np.testing.assert_allclose(ours.backward(dpooled), theirs.backward(dpooled), rto
 #   operands for a matrix product. PyTorch's default is (N, C, H, W);
 #   `x.transpose(0, 2, 3, 1)` turns one into the other.
 # - On a graphics card memory is fast and calls are slow, so there the one large matrix is right again:
-#   notebook 15, and `correlate_by_columns` in the library.
+#   notebook 15, and `row_blocks` in the library.
 # - A convolution before a `BatchNorm` needs no bias (`bias=False`): the mean is subtracted anyway.
-# - `tinydni train mnist --model cnn --method vfbn` trains the network with 64 maps on all images.
+# - **Assignment A2**, tasks 4 and 5, can be solved now: `tinydni assignment release A2 --out FOLDER`.
 #
 # ## Further reading
 #
 # - Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, *Gradient-Based Learning Applied to Document Recognition*,
 #   1998: the digits, the convolutions, and why.
-# - K. Jarrett and others, *What is the Best Multi-Stage Architecture for Object Recognition?*, 2009: how far
-#   random filters go.
 # - V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016: sizes, strides and
 #   frames in pictures.
-# - M. Jaderberg and others, *Decoupled Neural Interfaces using Synthetic Gradients*, 2016, table 1 and the
-#   appendix on convolutional synthesizers.
 #
-# Next: **10. Go deeper: residual networks.**
+# Next: **9. Decouple a network that sees.**

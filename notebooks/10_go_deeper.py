@@ -12,6 +12,7 @@
 
 # %%
 import inspect
+import math
 from dataclasses import replace
 
 import course
@@ -37,13 +38,24 @@ print(f"{digits.name}: {len(digits.x):,} images to train on, {len(digits.x_test)
 # A block of an ordinary network makes something new from what it gets, y = f(x). A residual block *adds* to what
 # it gets. The first path, x itself, is called the shortcut; f is the branch:
 #
-# | | forward | backward |
-# | --- | --- | --- |
-# | plain | `y = f(x)` | `dx = df(dy)` |
-# | residual | `y = x + f(x)` | `dx = dy + df(dy)` |
+# | | forward |
+# | --- | --- |
+# | plain | `y = f(x)` |
+# | residual | `y = x + f(x)` |
 #
-# where df is the backward pass of the branch. x is used twice, so the chain rule adds up two ways; and the way
-# over the shortcut has the derivative 1. As a class:
+# x is used twice, so the chain rule adds up two ways; and the way over the shortcut has the derivative 1.
+#
+# **Now you.** Write the class: `forward` and `backward`. `branch` is a layer with the same two methods.
+#
+# <details><summary>Hint</summary>
+#
+# `self.branch.backward(dy)` is the gradient by the way of the branch.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# By the way of the shortcut it is dy itself. The two are added.
+# </details>
 
 # %%
 class Residual:
@@ -55,10 +67,16 @@ class Residual:
         self.branch = branch
 
     def forward(self, x):
+        ### BEGIN SOLUTION
         return x + self.branch.forward(x)
+        ### END SOLUTION
 
     def backward(self, dy):
+        ### BEGIN SOLUTION
         return dy + self.branch.backward(dy)
+        ### END SOLUTION
+
+course.check("10.1", Residual)
 
 def branch(width, size, rng, dtype=np.float32):
     """tanh(x W + b) with weights of standard deviation size / sqrt(width)."""
@@ -137,6 +155,48 @@ td.plots.learning_curve({name: (np.arange(DEPTH + 1), length) for name, length i
 # The first term is the gradient at the top, as it is, past everything. We can sort the 16,777,216 paths by the
 # number k of branches that they go through, without walking each of them: when a block is passed, every sum
 # splits into what goes past the branch (k stays) and what goes through it (k + 1).
+#
+# **Now you.** `past[k]` is the sum over the paths of k branches above this block, `through[k]` is the same after the
+# branch of this block. Write the list of the new sums, for k = 0, 1, ... (the last k of `through` is left out).
+#
+# <details><summary>Hint</summary>
+#
+# A path of k branches has either gone past this branch, with k already, or through it, with k - 1 before.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# For k = 0 there is only `past[0]`. For the others `past[k] + through[k - 1]`.
+# </details>
+
+# %%
+def sums_below(past, through):
+    ### BEGIN SOLUTION
+    return [past[0]] + [past[k] + through[k - 1] for k in range(1, len(past))]
+    ### END SOLUTION
+
+course.check("10.2", sums_below)
+
+# %% [markdown]
+# **Now you.** How many paths go through exactly k of the branches, in a network of this depth?
+#
+# <details><summary>Hint</summary>
+#
+# Which k of the blocks are gone through? The order does not matter.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# It is a binomial coefficient: `math.comb`.
+# </details>
+
+# %%
+def number_of_paths(depth, k):
+    ### BEGIN SOLUTION
+    return math.comb(depth, k)
+    ### END SOLUTION
+
+course.check("10.3", number_of_paths)
 
 # %%
 net = network(deep_blocks(td.Residual, 0.5))
@@ -144,14 +204,13 @@ truth = gradients(net)
 by_length = [truth[-1]] + [np.zeros_like(truth[-1]) for _ in range(DEPTH)]      # sums over paths of k = 0, 1, ... branches
 for module in net.modules[-2:0:-1]:                                             # from the top block down
     through = [module.block.branch.backward(dh) for dh in by_length]
-    by_length = [past + more for past, more in zip(by_length, [0, *through[:-1]])]
+    by_length = sums_below(by_length, through)
 
 np.testing.assert_array_equal(by_length[0], truth[-1])                          # the path past everything
 np.testing.assert_allclose(sum(by_length), truth[0], rtol=1e-3, atol=1e-6)      # all paths together are the gradient
 
-n_paths = np.array([1.0] + [0.0] * DEPTH)
-for _ in range(DEPTH):
-    n_paths[1:] += n_paths[:-1].copy()
+n_paths = np.array([number_of_paths(DEPTH, k) for k in range(DEPTH + 1)])
+assert n_paths.sum() == 2**DEPTH
 for k in (0, 1, 2, 4, 8, 12, 24):
     print(f"{n_paths[k]:11,.0f} paths through {k:2d} branches, length of their sum {np.linalg.norm(by_length[k]):.4f}")
 
@@ -161,7 +220,7 @@ td.plots.learning_curve({"length of the sum": (np.arange(DEPTH + 1), [np.linalg.
 
 # %% [markdown]
 # What arrives has come by short paths, through one to six branches out of 24. Long paths are far more, but each
-# branch on the way takes its toll. A residual network behaves like very many shallow networks at once, and is
+# branch on the way makes the gradient shorter. A residual network behaves like very many shallow networks at once, and is
 # trained like them.
 #
 # ## Training it; and a mistake
@@ -185,7 +244,7 @@ def train(net, data, n_epochs=epochs, schedule=td.LinearDecay, context=None):
     """Trains a network. Returns its history."""
     training = td.Training(net, data, n_epochs, batch_size=64, seed=0,
                            schedule=schedule(n_epochs * (len(data.x) // 64)), context=context)
-    return training.run()
+    return training.run([course.watch("training")])
 
 histories = {name: train(network(deep_blocks(kind, 0.5)), digits)
              for name, kind in (("residual", td.Residual), ("forgetful", Forgetful), ("plain", td.Sequential))}
@@ -251,10 +310,8 @@ td.plots.learning_curve({name: (history["epoch"], history["test_error"]) for nam
 # - The ReLU *behind* the sum stands on the shortcut, too: where it is closed, the identity path is closed. He and
 #   others moved it into the branch in a second paper, and trained 1,001 layers.
 # - Let each branch begin small (the last `BatchNorm` with gamma = 0, or small weights): then the network starts
-#   as the identity, whatever its depth. Notebook 9 uses that, and there nearly all of the gradient comes by the
+#   as the identity, whatever its depth. Notebook 13 uses that, and there nearly all of the gradient comes by the
 #   shortcut.
-# - `tinydni train cifar10` trains 20 layers on whole images, with crops and mirrored images; `--method` and
-#   `--cuts` as ever.
 #
 # ## Further reading
 #
@@ -262,7 +319,5 @@ td.plots.learning_curve({name: (history["epoch"], history["test_error"]) for nam
 #   Mappings in Deep Residual Networks*, 2016.
 # - A. Veit, M. Wilber and S. Belongie, *Residual Networks Behave Like Ensembles of Relatively Shallow Networks*,
 #   2016: the paths.
-# - T. Miyato, D. Okanohara, S. Maeda and M. Koyama, *Synthetic Gradient Methods with Virtual Forward-Backward
-#   Networks*, 2017.
 #
-# Next: **13. Calibrate blood samples.**
+# Next: **11. Cut a residual network.**

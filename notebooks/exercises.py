@@ -830,7 +830,7 @@ EXERCISES["9.1"] = Exercise(
     otherwise=lambda h, labels: np.dstack([h.reshape(5, 12, 2), np.repeat(
         labels[:, None], 12, axis=1)]).reshape(5, 4, 3, 5))
 
-EXERCISES["9.2"] = Exercise(
+EXERCISES["9.3"] = Exercise(
     right=lambda delta, y: np.stack([delta[y == k].mean(axis=0) for k in range(y.max() + 1)]),
     slips={"that is one mean for all places. Keep the axes of the pixels.":
            lambda delta, y: np.stack([delta[y == k].mean(axis=(0, 1, 2)) for k in range(y.max() + 1)]),
@@ -841,7 +841,7 @@ EXERCISES["9.2"] = Exercise(
     given=lambda rng: {"delta": normal(rng, 12, 3, 4, 2), "y": np.arange(12) % 3},
     otherwise=lambda delta, y: np.tensordot(np.eye(3)[y].T / 4, delta, axes=1))
 
-EXERCISES["9.3"] = Exercise(
+EXERCISES["9.2"] = Exercise(
     right=lambda k, n_h, n_classes: k * k * (n_h + n_classes) * n_h + n_h,
     slips={"the biases are missing: one for each channel that comes out.":
            lambda k, n_h, n_classes: k * k * (n_h + n_classes) * n_h,
