@@ -39,12 +39,36 @@ print(f"{digits.name}: {len(digits.x):,} images to train on, {len(digits.x_test)
 # branch, two things have to cross: u, where the branch has got to, and s, the shortcut that passes it by. The
 # library lays them side by side, as one array [u, s]:
 #
-# | | forward | backward |
-# | --- | --- | --- |
-# | `OpenShortcut(f)` | `u, s = f(x), x` | `dx = df(du) + ds` |
-# | `CloseShortcut(g)` | `y = s + g(u)` | `du, ds = dg(dy), dy` |
+# | | forward |
+# | --- | --- |
+# | `OpenShortcut(f)` | `u, s = f(x), x` |
+# | `CloseShortcut(g)` | `y = s + g(u)` |
 #
-# Together they are the block. One synthesizer guesses both gradients, and the message [du, ds] teaches it.
+# Together they are the block. One synthesizer guesses both gradients, and one message teaches it.
+#
+# **Now you.** The upper half has y = s + g(u). Its layers have made du from dy already. Write the message, the
+# gradient of [u, s].
+#
+# <details><summary>Hint</summary>
+#
+# s is only added. What is its gradient?
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# It is dy. Put both side by side: `np.hstack`.
+# </details>
+
+# %%
+def message_down(du, dy):
+    ### BEGIN SOLUTION
+    return np.hstack([du, dy])
+    ### END SOLUTION
+
+course.check("11.1", message_down)
+
+# %% [markdown]
+# The lower half adds both parts again, `dx = df(du) + ds`. Cut or whole, the numbers are the same:
 
 # %%
 rng = np.random.default_rng(0)
@@ -57,7 +81,7 @@ crossing = below.forward(x)
 np.testing.assert_allclose(above.forward(crossing), whole.forward(x), rtol=1e-12)
 message = above.backward(dy)
 np.testing.assert_allclose(below.backward(message), whole.backward(dy), rtol=1e-12)
-np.testing.assert_array_equal(message[:, 7:], dy)
+np.testing.assert_allclose(message, message_down(message[:, :7], dy))
 print(f"x {x.shape}, what crosses {crossing.shape}: u {crossing[:, :7].shape} and s {crossing[:, 7:].shape}")
 
 # %% [markdown]
@@ -125,7 +149,7 @@ def train(net, data, n_epochs=epochs, schedule=td.LinearDecay, context=None):
                            schedule=schedule(n_epochs * (len(data.x) // 64)), context=context)
     if net.synthesizers():
         measure_gradients(training)
-    return training.run()
+    return training.run([course.watch("training")])
 
 def vfbn(blocks):
     rng = td.stream(0, "synthesizer")
@@ -205,11 +229,15 @@ for number, half in enumerate(halves()):
 # layer. Beside them the controls: a lower part that keeps its random weights (`none`), and one that learns from
 # the label alone.
 #
+# The blocks learn by momentum (notebook 4) with a weight decay, as residual networks usually do. The learning
+# rate rises in the first tenth of the steps, the **warm-up**, and then falls along half a **cosine**,
+# $(1 + \cos(\pi\, \text{share of the way})) / 2$: large steps in the middle, small ones at the end.
+#
 # Two remarks on the rates, which were chosen, from two or three for each method, on training images held out for
 # it. *First*, the gradient of one image is spread over a thousand numbers, each of them tiny. Adam's steps have the
 # same size however small the gradient, so a convolution that learns with the usual 10⁻³ overshoots by far: here that
 # ends in NaN. It takes 10⁻⁵. (In notebook 8 a large rate did well, because the blocks learnt by Adam, too, which
-# forgives a guess that is too long. Here they learn by momentum, as residual networks usually do.) *Second*, a
+# forgives a guess that is too long.) *Second*, a
 # least-squares guess is always too short: where its direction has cosine c with the truth, its length is c times the
 # true one. Try it:
 
@@ -249,9 +277,9 @@ def recipe(method, seed=0):
         "none": dict(algorithm=td.no_backprop, lr=momentum(0.2)),
     }[method]
 
-METHODS, histories = ("backprop", "vfbn", "cdni", "label-only", "none"), {}
+METHODS, histories, nets = ("backprop", "vfbn", "cdni", "label-only", "none"), {}, {}
 for method in METHODS:
-    net = td.build(halves(), td.SoftmaxCrossEntropy(), input_shape=image_shape, **recipe(method))
+    net = nets[method] = td.build(halves(), td.SoftmaxCrossEntropy(), input_shape=image_shape, **recipe(method))
     histories[method] = train(net, data, n_epochs=4 if CIFAR else epochs, schedule=lambda n: td.CosineDecay(n, warm_up=n // 10),
                               context=data.context() if net.synthesizers() else None)
     print(f"{method:10s} {histories[method]['test_error'][-1]:5.1f} % of the test images wrong")
@@ -272,31 +300,91 @@ td.plots.learning_curve({method: (histories[method]["epoch"], [found[0]["cosine"
 #   from above.
 # - **The cosine is an instrument, not a result** (notebook 5). The label alone has a better one than the convolution,
 #   and makes a clearly worse network.
-# - **Look at the control first**, again: six of ten wrong with a random lower half, where dice would have nine.
+# - **Look at the control first**, again: six of ten wrong with a random lower half. By chance it would be nine.
 # - **It is a small experiment.** 800 steps, tiny images, one seed. He and others reach 8.75 % with 20 layers, whole
 #   images, 64,000 steps. And a classifier of its own for the lower half does as well (exercise 4).
 #
 # What do the papers say? Miyato and others, with 110 layers and very long training, report 5.15 % for
-# backpropagation, 5.51 for their virtual network, 5.73 for one that is never trained, 5.71 for a local classifier,
-# and 15.6 to 20.5 for the convolutional synthesizers of Jaderberg and others. Which of these differences mean
-# anything? An error p, counted on n images, has a standard error of $\sqrt{p (1 - p) / n}$:
+# backpropagation, 5.76 for a control in which the lower half learns by a backpropagation of its own, 5.51 for their
+# virtual network, 5.73 for one that is never trained, 5.71 for a local classifier, and 15.6 to 20.5 for the
+# convolutional synthesizers of Jaderberg and others. Which of these differences mean anything?
+#
+# **Now you.** A share p of n images is misread. Other test images would give another share. Write its standard
+# error.
+#
+# <details><summary>Hint</summary>
+#
+# One image is wrong (1) or right (0). The variance of such a number is p (1 - p).
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# A mean of n numbers has 1/n of the variance. Take the root.
+# </details>
 
 # %%
+def standard_error(p, n):
+    ### BEGIN SOLUTION
+    return np.sqrt(p * (1 - p) / n)
+    ### END SOLUTION
+
+course.check("11.2", standard_error)
+
 n, p = 10_000, 0.0551
 counted = np.random.default_rng(0).binomial(n, p, 2_000) / n                    # the same network, other test images
-print(f"formula: {100 * np.sqrt(p * (1 - p) / n):.2f} %    spread of 2,000 imagined test sets: {100 * counted.std():.2f} %")
-np.testing.assert_allclose(counted.std(), np.sqrt(p * (1 - p) / n), rtol=0.05)
+print(f"formula: {100 * standard_error(p, n):.2f} %    spread of 2,000 imagined test sets: {100 * counted.std():.2f} %")
+np.testing.assert_allclose(counted.std(), standard_error(p, n), rtol=0.05)
 
 # %% [markdown]
-# The difference of two such numbers has √2 times that, a third of a point. So the virtual network, the untrained
-# one and the local classifier cannot be told apart by single runs; only the convolutional synthesizers stand
-# apart. Our own differences of a point on 5,000 images, with a standard error of 0.7, say nothing either.
+# And the *difference* of two networks? If their errors were independent, it would have √2 times that. But both see
+# the same images, and many images are hard for both. So count in pairs: b images that only the first network
+# misreads, c that only the second does. If both are equally good, each of these b + c images is the toss of a coin,
+# and b - c has a spread of √(b + c). The number $z = (b - c) / \sqrt{b + c}$ is above 2 or below -2 in one of 20
+# cases by chance alone. This is **McNemar's test** (1947).
+#
+# **Now you.** Write z from two arrays of True and False: which images each network misreads.
+#
+# <details><summary>Hint</summary>
+#
+# b - c is the difference of the two numbers of misread images.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# b + c is the number of images on which the two differ: `np.sum(wrong_a != wrong_b)`.
+# </details>
+
+# %%
+def paired_z(wrong_a, wrong_b):
+    ### BEGIN SOLUTION
+    return (wrong_a.sum() - wrong_b.sum()) / np.sqrt(np.sum(wrong_a != wrong_b))
+    ### END SOLUTION
+
+course.check("11.3", paired_z)
+
+wrong = {method: net.predict(data.x_test).argmax(axis=1) != data.y_test for method, net in nets.items()}
+print("                           differ on   error of the difference [%]       z")
+print("                             (b + c)   independent       in pairs")
+for a, b in (("vfbn", "backprop"), ("cdni", "vfbn"), ("label-only", "vfbn"), ("none", "label-only")):
+    n, differ = len(wrong[a]), np.sum(wrong[a] != wrong[b])
+    independent = np.hypot(*(standard_error(wrong[m].mean(), n) for m in (a, b)))
+    print(f"{a:10s} - {b:10s} {differ:12,} {100 * independent:12.2f} {100 * np.sqrt(differ) / n:14.2f} "
+          f"{paired_z(wrong[a], wrong[b]):12.1f}")
+    assert SHORT or np.sqrt(differ) / n < independent
+
+# %% [markdown]
+# Counted in pairs the error is smaller, since the two networks share most of their errors: a difference that "√2
+# times" would call chance may be real. In the paper 5.51 and 5.73 differ by 22 images of 10,000. For a z of 2
+# the two networks must not disagree on more than 121 images; two networks that are trained separately disagree on
+# far more than that. So the virtual network, the untrained one and the local classifier cannot be told apart by
+# single runs; only the convolutional synthesizers stand apart. And all of this counts the *images* only. Another
+# seed gives another network, and that spread comes on top: docs/results has tables with several seeds.
 
 # %% [markdown]
 # ## On your own
 #
 # **1.** Let the lower half of the CIFAR network learn from a classifier of its own:
-# `from tinydni.synthesizers import LocalHead`, `synthesizer=lambda *shape: LocalHead(virtual(shape, rng), 10)`,
+# `synthesizer=lambda *shape: td.variants.LocalHead(virtual(shape, rng), 10)`,
 # `synthesizer_lr=lambda: td.Adam(3e-3)`. Where does it end, and what follows for `vfbn`?
 #
 # <details><summary>Hint</summary>
@@ -305,15 +393,26 @@ np.testing.assert_allclose(counted.std(), np.sqrt(p * (1 - p) / n), rtol=0.05)
 # the messages, does the job here, with a lower cosine. So on this task nobody has shown that the *messages* are
 # what matters. A cut that is further down, or more than one, would make the task harder for it.
 # </details>
+#
+# **2.** How many images must two networks with 5.51 and 5.15 % errors disagree on, of 10,000, so that z is below 2?
+#
+# <details><summary>Hint</summary>
+#
+# b - c = 36, and 36 / √(b + c) < 2 for b + c above 324. The two misread 551 and 515 images. So z is below 2 if they
+# share fewer than (551 + 515 - 324) / 2 = 371 of them.
+# </details>
+#
+# **3.** Train `backprop` twice, with `halves(0)` and `halves(1)`. On how many test images do the two disagree?
+#
+# <details><summary>Hint</summary>
+#
+# Compare with the numbers of the table. Two seeds of one method disagree about as much as two methods do.
+# </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - The ReLU *behind* the sum stands on the shortcut, too: where it is closed, the identity path is closed. He and
-#   others moved it into the branch in a second paper, and trained 1,001 layers.
-# - Let each branch begin small (the last `BatchNorm` with gamma = 0, or small weights): then the network starts
-#   as the identity, whatever its depth. Notebook 9 uses that, and there nearly all of the gradient comes by the
-#   shortcut.
+# - Say how many images a difference rests on, and count in pairs where two networks saw the same ones.
 # - `tinydni train cifar10` trains 20 layers on whole images, with crops and mirrored images; `--method` and
 #   `--cuts` as ever.
 #
@@ -321,9 +420,8 @@ np.testing.assert_allclose(counted.std(), np.sqrt(p * (1 - p) / n), rtol=0.05)
 #
 # - K. He, X. Zhang, S. Ren and J. Sun, *Deep Residual Learning for Image Recognition*, 2016; and *Identity
 #   Mappings in Deep Residual Networks*, 2016.
-# - A. Veit, M. Wilber and S. Belongie, *Residual Networks Behave Like Ensembles of Relatively Shallow Networks*,
-#   2016: the paths.
+# - Q. McNemar, *Note on the sampling error of the difference between correlated proportions or percentages*, 1947.
 # - T. Miyato, D. Okanohara, S. Maeda and M. Koyama, *Synthetic Gradient Methods with Virtual Forward-Backward
 #   Networks*, 2017.
 #
-# Next: **13. Calibrate blood samples.**
+# Next: **12. Compare two clouds.**

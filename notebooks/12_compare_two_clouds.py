@@ -25,7 +25,33 @@ SHORT = course.begin()
 #
 # $$k(a, b) = \sum_s e^{-d^2 / s}, \qquad s \in \{m/2,\; m,\; 2m\}$$
 #
-# (Three widths, so that near *and* somewhat farther points are felt; the largest value is 3.) Now look at the
+# (Three widths, so that near *and* somewhat farther points are felt; the largest value is 3.)
+#
+# **Now you.** Write k for all pairs of x (N, D) and y (M, D): an array (N, M). The squared distances are given.
+#
+# <details><summary>Hint</summary>
+#
+# `np.exp` of an array takes every entry. Add up three such arrays.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# `sum(np.exp(-d2 / s) for s in (m / 2, m, 2 * m))`
+# </details>
+
+# %%
+def squared_distances(x, y):
+    return ((x[:, None] - y[None])**2).sum(axis=2)
+
+def kernel(x, y, m):
+    ### BEGIN SOLUTION
+    return sum(np.exp(-squared_distances(x, y) / s) for s in (m / 2, m, 2 * m))
+    ### END SOLUTION
+
+course.check("12.1", kernel)
+
+# %% [markdown]
+# Now look at the
 # mean nearness of pairs of points: both from x, both from y, or one from each. If x and y come from the same
 # cloud, all three are alike. If not, a point of x is nearer to its own than to the others:
 #
@@ -51,17 +77,30 @@ saved = mmd_by_loops(x, y, m)
 print(f"MMD of x and y {saved:.4f}, of x and x {mmd_by_loops(x, x, m):.4f}")
 
 # %% [markdown]
-# The same with whole arrays: `d2` and `k` have an entry for every pair, shape (N, M).
+# The same with whole arrays.
+#
+# **Now you.** Write L from the three kernels: k_xx of all pairs within x, k_yy within y, k_xy between them.
+#
+# <details><summary>Hint</summary>
+#
+# `k_xx.mean()` is the mean nearness of two points of x.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# Do not forget the root, and the factor 2.
+# </details>
 
 # %%
-def squared_distances(x, y):
-    return ((x[:, None] - y[None])**2).sum(axis=2)
+def mmd_from(k_xx, k_yy, k_xy):
+    ### BEGIN SOLUTION
+    return np.sqrt(k_xx.mean() + k_yy.mean() - 2 * k_xy.mean())
+    ### END SOLUTION
 
-def kernel(x, y, m):
-    return sum(np.exp(-squared_distances(x, y) / s) for s in (m / 2, m, 2 * m))
+course.check("12.2", mmd_from)
 
 def mmd(x, y, m):
-    return np.sqrt(kernel(x, x, m).mean() + kernel(y, y, m).mean() - 2 * kernel(x, y, m).mean())
+    return mmd_from(kernel(x, x, m), kernel(y, y, m), kernel(x, y, m))
 
 np.testing.assert_allclose(mmd(x, y, m), saved, rtol=1e-12)
 
@@ -86,6 +125,18 @@ np.testing.assert_allclose(mmd(x, y, m), saved, rtol=1e-12)
 #
 # Going *against* dx, a point is drawn to the points of y and pushed away by those of x. Where both are
 # equally dense, the forces cancel.
+#
+# **Now you.** `pull(x, y, m)` is the sum in the bracket, divided by the number of pairs. Write dx with it.
+#
+# <details><summary>Hint</summary>
+#
+# You need it twice: for the points of y, and for the points of x itself.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# `2 / mmd(x, y, m)` times a difference of two pulls.
+# </details>
 
 # %%
 def pull(x, y, m):
@@ -94,7 +145,11 @@ def pull(x, y, m):
     return (g[:, :, None] * (x[:, None] - y[None])).sum(axis=1) / (len(x) * len(y))
 
 def mmd_gradient(x, y, m):
+    ### BEGIN SOLUTION
     return 2 / mmd(x, y, m) * (pull(x, y, m) - pull(x, x, m))
+    ### END SOLUTION
+
+course.check("12.3", mmd_gradient)
 
 class ByHand(td.variants.MMD):
     """Our two functions, in the form in which the checker of notebook 2 wants a loss."""
@@ -134,48 +189,88 @@ td.plots.cell_scatter(heaps, start, moved, np.random.default_rng(0), "Points tha
 
 # %% [markdown]
 # The heap divides itself, two thirds to the one and one third to the other, though nobody has told a single
-# point where to go. Now real cells: a thousand cells against a thousand. Two draws from *one* cloud do not
-# give 0 either, because a point is nearest to itself: that is the floor below which nothing can be read.
+# point where to go.
+#
+# ## The floor
+#
+# Do two draws from *one* cloud have the distance 0? Answer first.
+
+# %%
+one, two = rng.standard_normal((2, 500, 2))
+print(f"two draws from one cloud: MMD {mmd(one, two, 0.7):.3f}")
+
+# %% [markdown]
+# Not quite: a point is nearest to itself, k(x, x) = 3, and these pairs stand in the means within x and within y,
+# but not in the mean between them. That is the **floor**, below which nothing can be read. For a fair mean they
+# have to be left out.
+#
+# **Now you.** Write the mean of a square kernel k (N, N) without the pairs of a point with itself.
+#
+# <details><summary>Hint</summary>
+#
+# Those pairs stand on the diagonal: `np.trace(k)` is their sum.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# N (N - 1) pairs are left.
+# </details>
+
+# %%
+def mean_of_others(k):
+    ### BEGIN SOLUTION
+    return (k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))
+    ### END SOLUTION
+
+course.check("12.4", mean_of_others)
+
+draws = rng.standard_normal((40, 2, 100, 2))
+unbiased = [mean_of_others(kernel(a, a, 0.7)) + mean_of_others(kernel(b, b, 0.7)) - 2 * kernel(a, b, 0.7).mean()
+            for a, b in draws]
+print(f"L² without these pairs, 40 times two draws from one cloud: mean {np.mean(unbiased):.4f}, from {min(unbiased):.4f} "
+      f"to {max(unbiased):.4f}, below zero {sum(np.array(unbiased) < 0)} times")
+
+# %% [markdown]
+# Zero on average, to the error of 40 draws. It is often below zero, so that no root can be taken: as a loss the
+# first form is more convenient.
 
 # %% [markdown]
 # ## On your own
 #
-# **1.** The floor comes from pairs of a point with itself. Leave them out of the two means within x and
-# within y. What does L² become on average for two samples of one cloud?
+# **1.** How does the floor depend on the number of points? Draw twice from one cloud, with N = 50, 200 and 800.
 #
 # <details><summary>Hint</summary>
 #
-# k(x, x) is 3. The mean over the N (N - 1) other pairs is `(N * k.mean() - 3) / (N - 1)`. The estimate is then
-# unbiased: 0 on average, sometimes below, so that no root can be taken. The library has it as
-# `tinydni.losses.mmd.mmd_squared`; `discrepancy` returns it as its second number.
+# The pairs of a point with itself have a share of 1/N in the means. So L² falls like 1/N, and L like 1/√N.
 # </details>
 #
-# **2.** On the heaps in the plane, take kernels a thousand times narrower, `td.MMD(0.004)`, then a thousand
-# times wider, `td.MMD(4000)` with steps of 100. Where do the points go?
+# **2.** On the heaps in the plane, take kernels a thousand times narrower, `td.variants.MMD(0.004)`, then a
+# thousand times wider, `td.variants.MMD(4000)` with steps of 100. Where do the points go?
 #
 # <details><summary>Hint</summary>
 #
 # Narrow: to each point only the nearest of its own heap are near at all. They push each other away a little,
 # and the heap stays where it is. Wide: k is nearly `3 - c d²`, whose means depend on the mean points alone.
 # The heap moves as a whole and rests, undivided, when its mean is right, halfway between the targets. That is
-# why m is measured: `kernel_width` takes the distance to the nearest neighbours.
+# why m is measured: `td.variants.kernel_width` takes the distance to the nearest neighbours.
+# </details>
+#
+# **3.** Is the gradient of L zero where L is at its floor? Look at `mmd_gradient(one, two, 0.7)`.
+#
+# <details><summary>Hint</summary>
+#
+# No. Every point is still pulled to where the other draw happens to be denser. A training on a small batch follows
+# that noise, and so each update draws a new thousand of cells in notebook 13.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - For your own files: `tinydni calibrate --reference REF.csv --sample SAMPLE.csv --out OUT.csv`. It draws
-#   the pictures, prints the warnings, and keeps the trained network.
-# - Most of the time of an update is the MMD itself: all pairs of a thousand with a thousand. A loss that is so
-#   expensive leaves little to gain by decoupling the rest.
-# - Report more than the loss that was trained. Here it was F1; elsewhere it is whatever the loss cannot see.
+# - All pairs of a thousand with a thousand are a million: the MMD costs more than the network in notebook 13.
+# - **Assignment A4**, task 5, can be solved now: `tinydni assignment release A4 --out FOLDER`.
 #
 # ## Further reading
 #
 # - A. Gretton and others, *A Kernel Two-Sample Test*, 2012: where MMD comes from.
-# - U. Shaham and others, *Removal of batch effects using distribution-matching residual networks*, 2017.
-# - H. Li and others, *Gating mass cytometry data by deep learning*, 2017, with the data.
-# - L. Haninčík, *Synthetic gradient in residual networks*, 2018: the paper of this notebook. Its own figures
-#   are discussed in docs/results/cytometry.md.
 #
-# Next: **14. Remember longer.**
+# Next: **13. Calibrate blood samples.**

@@ -34,6 +34,27 @@ updates = 30 if SHORT else 500
 # What is done before the network comes, we take from the library: the logarithm of the counts; a small
 # network that fills in markers which the instrument has missed; mean 0 and deviation 1, as in the reference;
 # and a classifier, 8-12-6-3-4, trained on the gated cells of the reference.
+#
+# **Now you.** "Mean 0 and deviation 1, as in the reference": write it for cells x (N, D), with the cells of the
+# reference (M, D). Whose mean is it?
+#
+# <details><summary>Hint</summary>
+#
+# Every marker has its own mean and deviation: `axis=0`.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The reference's, for x too. Else the difference of the two instruments would be gone before it is measured.
+# </details>
+
+# %%
+def standardised(x, reference):
+    ### BEGIN SOLUTION
+    return (x - reference.mean(axis=0)) / reference.std(axis=0)
+    ### END SOLUTION
+
+course.check("13.2", standardised)
 
 # %%
 def made_up_cells(instrument, n_cells=6000):
@@ -72,11 +93,31 @@ for number, cells in samples.items():
 #
 # It is 1 if both counts consist of the right cells only. Cells that the expert has left out do not take part.
 
+#
+# **Now you.** Write F1 of the type k. `are` and `gated` hold a type for each cell.
+#
+# <details><summary>Hint</summary>
+#
+# Count the cells that are k and are gated as k: `np.sum((are == k) & (gated == k))`.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# Twice that, over the two other counts together.
+# </details>
+
 # %%
+def f1_of(are, gated, k):
+    ### BEGIN SOLUTION
+    return 2 * np.sum((are == k) & (gated == k)) / (np.sum(are == k) + np.sum(gated == k))
+    ### END SOLUTION
+
+course.check("13.1", f1_of)
+
 def f1_by_hand(x, labels):
     """F1 of the types 1 to 4."""
     gated_as, are = classifier.gate(pipeline.classifier, x)[labels > 0], labels[labels > 0]
-    return [2 * np.sum((are == k) & (gated_as == k)) / (np.sum(are == k) + np.sum(gated_as == k)) for k in (1, 2, 3, 4)]
+    return [f1_of(are, gated_as, k) for k in (1, 2, 3, 4)]
 
 for number in (15, 11):
     labels = samples[number].labels
@@ -91,9 +132,11 @@ for number in (15, 11):
 # alike. So we need a number for how unlike they are.
 
 # %% [markdown]
-# The heap divides itself, two thirds to the one and one third to the other, though nobody has told a single
-# point where to go. Now real cells: a thousand cells against a thousand. Two draws from *one* cloud do not
-# give 0 either, because a point is nearest to itself: that is the floor below which nothing can be read.
+# ## How far are two clouds apart?
+#
+# That number is the maximum mean discrepancy, MMD, of notebook 12: the nearness of pairs within one cloud against
+# that of pairs from both. We take it between a thousand cells and a thousand. Two draws from *one* cloud do not
+# give 0, because a point is nearest to itself: that is the floor below which nothing can be read.
 
 # %%
 def distance(cells):
@@ -120,9 +163,31 @@ assert SHORT or floor < 0.1 < 0.25 < min(distance(before[15]), distance(before[1
 # activation u, and the x that skips it and is still to be added. Put both side by side and it is one array,
 # [u, x], as at every interface. And one message comes back, the gradient with respect to that array:
 #
-#     u = lower(x)            du = upper.backward(dy)
-#     y = x + upper(u)        dx = dy + lower.backward(du)
+#     u = lower(x)
+#     y = x + upper(u)
 #
+# **Now you.** `du = upper.backward(dy)` is given. Write the message, and dx. `lower` is a function here: from du
+# to the gradient that the lower half passes down.
+#
+# <details><summary>Hint</summary>
+#
+# x is used twice: by the lower half, and by the shortcut, which hands dy on as it is.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The message is [du, dy] side by side. dx is a sum of two.
+# </details>
+
+# %%
+def way_back(dy, du, lower):
+    ### BEGIN SOLUTION
+    return np.hstack([du, dy]), dy + lower(du)
+    ### END SOLUTION
+
+course.check("13.3", way_back)
+
+# %% [markdown]
 # The library has the two halves as layers, `OpenShortcut` and `CloseShortcut`. The cut must not change
 # anything:
 
@@ -133,13 +198,12 @@ upper = td.Sequential(td.BatchNorm(25, dtype=np.float64), td.ReLU(), td.Linear(2
 x, dy = rng.standard_normal((50, 8)), rng.standard_normal((50, 8))
 
 y = x + upper.forward(lower.forward(x))                                 # the block in one piece
-du = upper.backward(dy)
-dx = dy + lower.backward(du)                                            # shortcut + branch
+expected, dx = way_back(dy, upper.backward(dy), lower.backward)
 
 opened, closed = td.variants.OpenShortcut(lower), td.variants.CloseShortcut(25, upper)    # the same layers, with a cut between them
 np.testing.assert_allclose(closed.forward(opened.forward(x)), y)
 message = closed.backward(dy)
-np.testing.assert_allclose(message, np.hstack([du, dy]))
+np.testing.assert_allclose(message, expected)
 np.testing.assert_allclose(opened.backward(message), dx)
 print(f"what crosses the cut: {opened.forward(x).shape}, and back: {message.shape}")
 
@@ -167,7 +231,7 @@ def network(method, seed=0):
 def train(net, source, factor=td.Constant(), updates=updates, seed=0):
     """Moves the cells of the source towards the reference. Returns the MMD of every update, before it."""
     order, history = td.stream(seed, "order"), []
-    for step in range(updates):
+    for step in course.watch("update").over(range(updates)):
         net.scale_learning_rates(factor(step))
         x, y = (cells[order.choice(len(cells), 1000, replace=False, shuffle=False)] for cells in (source, target))
         history.append(float(net.step(x, y)))
@@ -276,7 +340,7 @@ for name in ("dni", PAPER):
 # The MMDs of the two recipes differ in the second decimal. And the cells of one type are *gone*: at the worst
 # seed nearly all of type 1 are gated as type 4. The network has laid one heap upon another.
 #
-# Why does the MMD not cry out? Type 1 is a small type. See what it costs to lose it altogether: take the
+# Why does the MMD not show it? Type 1 is a small type. See what it costs to lose it altogether: take the
 # reference itself, without the cells of that type, and compare it with the reference.
 
 # %%
@@ -287,8 +351,8 @@ print(f"the reference as it is: {floor:.3f}")
 assert not REAL or distance(target[labels != 1]) < 0.15
 
 # %% [markdown]
-# That much is all that the MMD can say about the smallest type, and it drowns in the rest of what is not
-# perfect yet. The loss does not know types, it only knows density.
+# That much is all that the MMD can say about the smallest type. It is less than the rest of what is not perfect
+# yet. The loss does not know types, it only knows density.
 #
 # ## Which part is to blame?
 #
@@ -296,9 +360,30 @@ assert not REAL or distance(target[labels != 1]) < 0.15
 # is a *linear* function of where it is. It can say "everything upwards" or "stretch", but not "this heap to
 # the left, and the one behind it to the right". Measure how much of the true pull is linear. At the start the
 # network is the identity, and the truth is the gradient of the MMD at the cells themselves. We fit it on one
-# half of 6,000 cells and look at the other half, with a linear function and with one of 256 random ReLUs:
+# half of 6,000 cells and look at the other half, with a linear function and with one of 256 random ReLUs.
+#
+# **Now you.** Write the share explained: fit `delta[:half]` from `features[:half]` by least squares, and return R²
+# on the rest.
+#
+# <details><summary>Hint</summary>
+#
+# `np.linalg.lstsq(A, b, rcond=1e-6)[0]` are the weights of the best linear fit.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# R² is one minus the squared error over the sum of squares, both over the second half (notebook 5).
+# </details>
 
 # %%
+def r_squared_on_the_rest(features, delta, half):
+    ### BEGIN SOLUTION
+    weights = np.linalg.lstsq(features[:half], delta[:half], rcond=1e-6)[0]
+    return 1 - np.sum((features @ weights - delta)[half:]**2) / np.sum(delta[half:]**2)
+    ### END SOLUTION
+
+course.check("13.4", r_squared_on_the_rest)
+
 def share_explained(cells, n=6000 if REAL else 2000, rng=np.random.default_rng(0)):
     """R² on unseen cells, of a linear function and of one with a hidden layer."""
     x, y = (some[rng.choice(len(some), n, replace=False)].astype(np.float64) for some in (cells, target))
@@ -307,8 +392,7 @@ def share_explained(cells, n=6000 if REAL else 2000, rng=np.random.default_rng(0
     delta, half = loss.backward() * n, n // 2
     linear = np.hstack([x, np.ones((n, 1))])
     hidden = np.hstack([linear, np.maximum(x @ rng.standard_normal((8, 256)) + 2 * rng.standard_normal(256), 0)])
-    fits = [features @ np.linalg.lstsq(features[:half], delta[:half], rcond=1e-6)[0] for features in (linear, hidden)]
-    return [1 - np.sum((fit - delta)[half:]**2) / np.sum(delta[half:]**2) for fit in fits]
+    return [r_squared_on_the_rest(features, delta, half) for features in (linear, hidden)]
 
 for number in (15, 11):
     linear, hidden = share_explained(before[number])
@@ -338,7 +422,7 @@ assert not REAL or min(worst_types("one dense layer")) > 0.8
 #
 # ## Is there a warning without labels?
 #
-# In use there are no labels, so F1 cannot be computed. But one can look whether *heaps stay heaps*. The
+# When a calibration is used, there are no labels, and F1 cannot be computed. But one can look whether *heaps stay heaps*. The
 # library finds clusters before the calibration and asks two questions: has the spread of a cluster grown or
 # shrunk a lot? And are the cells with much of a marker still those with much of it (an instrument stretches
 # its scales, it does not turn low into high)?
@@ -355,7 +439,7 @@ td.plots.cell_scatter(target, before[11], after[11, PAPER, worst], td.stream(0, 
              ("reference, gated cells", "sample 11 before", "sample 11 after"))
 
 # %% [markdown]
-# And with eyes: two heaps of the reference, at the bottom and at the left, stay grey. Nobody came. The cells
+# It can be seen in the picture: two heaps of the reference, at the bottom and at the left, stay grey. The cells
 # that were there have been moved up and to the right.
 #
 # There is a lesson beyond all recipes. The reference has 6 % of type 1, and samples 15 and 11 have 17 %.
@@ -365,8 +449,8 @@ td.plots.cell_scatter(target, before[11], after[11, PAPER, worst], td.stream(0, 
 # %% [markdown]
 # ## On your own
 #
-# **1.** Drop the shortcut's part of the message: `from tinydni.lab.cytometry.resnet import
-# without_shortcut_gradient`, and put it around `mmd_resnet(...)`. Train `dni` on sample 15. Worse?
+# **1.** Drop the shortcut's part of the message: put `resnet.without_shortcut_gradient` around
+# `resnet.mmd_resnet(...)`. Train `dni` on sample 15. Worse?
 #
 # <details><summary>Hint</summary>
 #

@@ -6,7 +6,7 @@
 # cut, which guesses what the future will ask for, and let the network remember across four windows what no
 # window holds.
 #
-# **What you'll learn.** Backpropagation through time, and what truncation takes from it; the fourth lock; a
+# **What you'll learn.** Backpropagation through time, and what truncation takes from it; a
 # guess that learns from a guess; when it helps, and when not.
 #
 # **What you need.** Notebooks 1 to 3. Two to five minutes. Nothing is downloaded.
@@ -38,8 +38,30 @@ SHORT = course.begin()
 # | --- | --- |
 # | `z = x[t] @ Wx + h[t-1] @ Wh + b` | `dWx += x[t].T @ dz`, &nbsp; `dWh += h[t-1].T @ dz`, &nbsp; `db += dz.sum(axis=0)` |
 # | | `dx[t] = dz @ Wx.T`, &nbsp; `dh = dz @ Wh.T` (what the step before is told) |
-# | `h[t] = tanh(z)` | `dz = (dy[t] + dh) * (1 - h[t]**2)` |
+# | `h[t] = tanh(z)` | `dz = ...` |
 #
+# **Now you.** Write dz of one step. dy comes from the output of this step, dh from the step after it; h is the output
+# of the tanh.
+#
+# <details><summary>Hint</summary>
+#
+# h is used twice: the two gradients are added.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The slope of tanh, made from its output, is 1 - h².
+# </details>
+
+# %%
+def dz_of(dy, dh, h):
+    ### BEGIN SOLUTION
+    return (dy + dh) * (1 - h**2)
+    ### END SOLUTION
+
+course.check("14.1", dz_of)
+
+# %% [markdown]
 # That is **backpropagation through time**. Two arrays stand at the ends. `state` is the h before the first
 # step. `dend` is the gradient with respect to the h after the last one: what the steps that *follow* would
 # ask for. Keep an eye on it.
@@ -65,7 +87,7 @@ class Recurrence:
         self.dWx, self.dWh, self.db = np.zeros_like(self.Wx), np.zeros_like(self.Wh), np.zeros_like(self.b)
         dx, dh = np.empty_like(self.x), dend
         for t in reversed(range(dy.shape[1])):
-            dz = (dy[:, t] + dh) * (1 - self.h[t + 1]**2)
+            dz = dz_of(dy[:, t], dh, self.h[t + 1])
             self.dWx += self.x[:, t].T @ dz
             self.dWh += self.h[t].T @ dz
             self.db += dz.sum(axis=0)
@@ -109,10 +131,33 @@ compare(Recurrence(3, 5, np.random.default_rng(0)), td.RNN(3, 5, np.random.defau
 # | forward, one step | backward |
 # | --- | --- |
 # | `a = x @ Wx + h_before @ Wh + b` | as above, with `da` in the place of `dz` |
-# | `g, i, f, o = tanh, σ, σ, σ` of the four parts of a | `da = [dg * (1 - g²), di * i * (1 - i), df * f * (1 - f), do * o * (1 - o)]` |
-# | `c = f * c_before + i * g` | `df = dc * c_before`, &nbsp; `di = dc * g`, &nbsp; `dg = dc * i`, &nbsp; `dc_before = dc * f` |
-# | `h = o * tanh(c)` | `do = dh * tanh(c)`, &nbsp; `dc += dh * o * (1 - tanh(c)²)` |
+# | `g, i, f, o = tanh, σ, σ, σ` of the four parts of a | `da = ...` |
+# | `c = f * c_before + i * g` | `dc_before = dc * f`, and dg, di, df |
+# | `h = o * tanh(c)` | `dc += dh * o * (1 - tanh(c)²)`, and do |
 #
+# **Now you.** Write da, the four parts side by side in the order g, i, f, o. Given are dh, dc (with the part from h in
+# it already), the gates, the cell before, and tanh(c).
+#
+# <details><summary>Hint</summary>
+#
+# First the gradient of each gate: what it is multiplied with. `dg = dc * i`, `do = dh * tanh_c`, ...
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# Then the slopes: `1 - g**2` for the tanh, `i * (1 - i)` and so on for the sigmoids. `np.hstack` of four arrays.
+# </details>
+
+# %%
+def da_of(dh, dc, g, i, f, o, c_before, tanh_c):
+    ### BEGIN SOLUTION
+    return np.hstack([dc * i * (1 - g**2), dc * g * i * (1 - i), dc * c_before * f * (1 - f),
+                      dh * tanh_c * o * (1 - o)])
+    ### END SOLUTION
+
+course.check("14.2", da_of)
+
+# %% [markdown]
 # What crosses from step to step is [h, c] side by side, and the gradients likewise.
 
 # %%
@@ -145,7 +190,7 @@ class CellByHand(Recurrence):
             (g, i, f, o), tanh_c = self.gates[t], np.tanh(self.c[t + 1])
             dh = dy[:, t] + dh
             dc = dc + dh * o * (1 - tanh_c**2)
-            da = np.hstack([dc * i * (1 - g**2), dc * g * i * (1 - i), dc * self.c[t] * f * (1 - f), dh * tanh_c * o * (1 - o)])
+            da = da_of(dh, dc, g, i, f, o, self.c[t], tanh_c)
             self.dWx += self.x[:, t].T @ da
             self.dWh += self.h[t].T @ da
             self.db += da.sum(axis=0)
@@ -210,16 +255,37 @@ for row, answer in zip(x, target[:, -1]):
 
 # %% [markdown]
 # Every sequence has 12 steps, and the answer is asked for at the last. For backpropagation through time the
-# network has to read to the end, keep *all* steps in memory, and come all the way back: for a stream without
-# an end, a text or the life of a robot, that is impossible. It is the **fourth lock**: nothing can be learnt
-# from a step before the sequence is over.
+# network has to read to the end, keep *all* steps in memory, and come all the way back. For a stream without
+# an end, such as a text, that is impossible. It is one more lock, in time (the papers count three, and have no name
+# for this one): nothing can be learnt from a step before the sequence is over.
 #
 # The common way out is **truncated** backpropagation. Cut the sequence into windows of T steps. The state
 # goes over the boundary, forward; the gradient does not come back over it, `dend = 0`.
+#
+# **Now you.** How many boundaries are there between the windows of a sequence of this length? The last window may be
+# shorter.
+#
+# <details><summary>Hint</summary>
+#
+# Count the windows first. Between two windows lies one boundary.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# Round up: `-(-length // T)`, or `(length - 1) // T` at once.
+# </details>
 
 # %%
+def n_boundaries(length, T):
+    ### BEGIN SOLUTION
+    return (length - 1) // T
+    ### END SOLUTION
+
+course.check("14.3", n_boundaries)
+
 T = 3
 windows = td.cut(x.astype(np.float64), target, asked=[11], size=T)
+assert len(windows) == n_boundaries(12, T) + 1
 for window in windows:
     print(f"x {window.x.shape}, steps that are asked {window.asked}, first {window.first}, last {window.last}")
 
@@ -288,9 +354,32 @@ assert flag["whole"] > 0 and flag["truncated"] == 0
 #
 # Two details. The factor g, the *scale*, is below 1: the errors of M would otherwise go round through all
 # windows and grow. And the context is the symbol to be remembered. In training it is known, as the label is
-# in cDNI; in use no synthesizer is asked, and no label either. That makes the problem easier than with the
-# state alone: we come to that.
+# in cDNI; when the network is used no synthesizer is asked, and no label either. That makes the problem easier
+# than with the state alone: we come to that.
 #
+# **Now you.** Write both, (dend, what M learns): from the guess of M for the state at the end of a window, the
+# `dstate` that the next window sends, and the scale g. Mind the units (notebook 3).
+#
+# <details><summary>Hint</summary>
+#
+# Blocks and messages have gradients of the mean loss, M those of each example: N times as large.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The scale belongs to what M says, not to what it learns.
+# </details>
+
+# %%
+def said_and_learned(guess, dstate, scale):
+    ### BEGIN SOLUTION
+    N = len(guess)
+    return np.float32(scale / N) * guess, N * dstate
+    ### END SOLUTION
+
+course.check("14.4", said_and_learned)
+
+# %% [markdown]
 # Here is the whole of it, one sequence:
 
 # %%
@@ -303,16 +392,18 @@ def train_by_hand(n_sequences, scale=0.3):
     for number in range(n_sequences):
         state, sums = None, {}
         for window in task.windows(number):
-            N, label = len(window.x), window.contexts[:, -1]
+            label = window.contexts[:, -1]
             y, end = block.forward(window.x, state)
             loss, dy = loss_gradient(y, window)
-            dend = None if window.last else np.float32(scale / N) * M.forward(end, label)
+            guess = M.forward(end, label)
+            dend = None if window.last else said_and_learned(guess, guess, scale)[0]
             _, dstate = block.backward(dy, dend)
             for path, layer, name in block.slots():             # dWx ← the sum over the windows so far
                 sums[path] = sums.get(path, 0) + getattr(layer, "d" + name)
                 setattr(layer, "d" + name, sums[path])
             if not window.first:
-                M.learn(state, label, dstate * N, adam_M)       # what M should have said at the last boundary
+                target = said_and_learned(guess, dstate, scale)[1]
+                M.learn(state, label, target, adam_M)           # what M should have said at the last boundary
             state = end
         block.update(adam)                                      # once per sequence, with the sum of its windows
         losses.append(float(loss))
@@ -352,7 +443,7 @@ def train(job, method, seed=0, **options):
     if SHORT:
         options["updates"] = 60
     run = job.run(job.options({"method": method, "seed": seed, **options}))
-    run.training.run()
+    run.training.run([course.watch(method)])
     return run
 
 runs = {(method, seed): train(RECALL, method, seed)
@@ -507,6 +598,7 @@ td.plots.learning_curve({method: (updates, longest[method]) for method in ("trun
 # - `clip_norm` is part of the recipe. A recurrent network meets a cliff now and then; one huge gradient must
 #   not undo a thousand small ones.
 # - Judge by the end *and* the best: runs with guesses have spikes.
+# - **Assignment A4**, tasks 3 and 4, can be solved now: `tinydni assignment release A4 --out FOLDER`.
 # - `tinydni train recall`, `copy`, `repeat-copy`, `text` and `two-rnn` train the others; `--aux` adds a second
 #   head, which foretells the guess at the next boundary.
 #

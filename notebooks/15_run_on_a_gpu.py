@@ -3,7 +3,7 @@
 #
 # **What you'll do.** Run the network of notebook 5 on CuPy, without changing a line of it. Build a stand-in for
 # a GPU that computes with NumPy and keeps account of everything a GPU would be asked to do; and find out with
-# it where the time goes, what it costs to look at a number, and why a small network makes a large GPU yawn.
+# it where the time goes, what it costs to look at a number, and why a small network leaves a large GPU idle.
 #
 # **What you'll learn.** What crosses the border between host and device; that a GPU works through a queue,
 # and what empties it; how to tell whether a program is bound by launches, by memory or by arithmetic.
@@ -50,7 +50,7 @@ print(inspect.getsource(td.Tanh))
 # | --- | --- |
 # | `backend.asarray(xp, array)` | host to device |
 # | `backend.to_numpy(array)` | device to host |
-# | `network.to(xp)` | all weights, statistics and memories of optimizers |
+# | `network.to(xp)` | all weights, statistics and states of optimizers |
 #
 # ## A stand-in
 #
@@ -279,20 +279,62 @@ assert products > 0.8 * sum(amount for _, amount, _ in operations)
 #
 # The figures below are **assumed**, round numbers of the kind that data sheets and forums give for a
 # middle-sized card under Python. They are not measured. Put in those of yours.
+#
+# **Now you.** How long does the device need for one operation of `flop` operations on `size` bytes, if it computes
+# `rate` operations and moves `bandwidth` bytes in a second?
+#
+# <details><summary>Hint</summary>
+#
+# Memory and arithmetic work at the same time.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The longer of the two times: `max`.
+# </details>
+
+# %%
+def duration_of(flop, size, rate, bandwidth):
+    ### BEGIN SOLUTION
+    return max(flop / rate, size / bandwidth)
+    ### END SOLUTION
+
+course.check("15.1", duration_of)
+
+# %% [markdown]
+# **Now you.** And the two clocks: from `host` and `device` to (host, device) after one more operation.
+#
+# <details><summary>Hint</summary>
+#
+# The host goes on by one launch, and does not wait.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The device begins at `max(device, host)`, with the *new* host, and adds the duration.
+# </details>
+
+# %%
+def next_clocks(host, device, launch, duration):
+    ### BEGIN SOLUTION
+    host = host + launch
+    return host, max(device, host) + duration
+    ### END SOLUTION
+
+course.check("15.2", next_clocks)
 
 # %%
 LAUNCH, RATE, BANDWIDTH = 10e-6, 10e12, 500e9           # assumed: [s], [flop/s], [bytes/s]
 
 def durations(operations):
     """What each operation takes on the device [s]."""
-    return [max(flop / RATE, size / BANDWIDTH) for _, flop, size in operations]
+    return [duration_of(flop, size, RATE, BANDWIDTH) for _, flop, size in operations]
 
 def play(operations, launch=LAUNCH, wait_after=()):
     """The time of a step on two clocks [s]; after the operations whose numbers are in `wait_after` the host waits."""
     host = device = 0.0
     for number, duration in enumerate(durations(operations)):
-        host += launch
-        device = max(device, host) + duration
+        host, device = next_clocks(host, device, launch, duration)
         if number in wait_after:
             host = device
     return max(host, device)                            # the loss is read at the end
@@ -307,7 +349,33 @@ assert max(busy, len(operations) * LAUNCH) <= total <= busy + len(operations) * 
 # With these figures the card of ten teraflops would do nothing for most of the step. The network is
 # **launch-bound**: it would take the same time with half the width, or on a card of half the price.
 #
-# What changes that? Not the number of layers, since every layer brings its own launches. But batch and width
+# How large must a product be to hide its launch?
+#
+# **Now you.** A product of (n, w) with (w, w) takes 2 n w² operations. For which w does its arithmetic take as long as
+# one launch?
+#
+# <details><summary>Hint</summary>
+#
+# 2 n w² / rate = launch.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# Solve for w: a root.
+# </details>
+
+# %%
+def width_that_hides_a_launch(n, launch, rate):
+    ### BEGIN SOLUTION
+    return np.sqrt(launch * rate / (2 * n))
+    ### END SOLUTION
+
+course.check("15.3", width_that_hides_a_launch)
+for n in (64, 1024):
+    print(f"batch of {n:,}: from a width of {width_that_hides_a_launch(n, LAUNCH, RATE):,.0f} on")
+
+# %% [markdown]
+# What else helps? Not the number of layers, since every layer brings its own launches. But batch and width
 # do: there are as many launches for 64 examples as for 4,096, and each does more. We count once more, for
 # larger batches and for two widths:
 
@@ -404,14 +472,12 @@ else:
 # know how much memory to take. Our stand-in does not know that; add it to `perform`.
 # </details>
 #
-# **3.** In the model, how long must an operation be on the device to hide its launch? How wide is a square
-# product of batch 64 that takes as long as a launch?
+# **3.** For which w does the *memory* of that product take as long as one launch? For which batches does it decide?
 #
 # <details><summary>Hint</summary>
 #
-# 10 µs. A product of (64, w) with (w, w) has 2 · 64 · w² flop: at 10 Tflop/s w = √(10⁸ / 128) = 880. But look
-# at the memory: the 4 w² bytes of the matrix at 500 GB/s take 10 µs from w = √(5 · 10⁶ / 4) = 1,100 on. Both
-# are near; for batches below 40 it is the memory that decides.
+# The 4 w² bytes of the matrix at 500 GB/s take 10 µs from w = √(5 · 10⁶ / 4) = 1,100 on. For a batch of 64 the
+# arithmetic needs 880. Both are near; for batches below 40 it is the memory that decides.
 # </details>
 #
 # **4.** Make a mistake on purpose: put `np.float64(0.5) *` in front of an array of float32, and
@@ -441,8 +507,7 @@ else:
 #   does not.
 # - Copy the data once, before the training, not batch by batch. If they do not fit, copy the next batch while
 #   the present one is computed.
-# - Workers on several GPUs send their messages through the host in this library; that is honest work for a
-#   network card, and not free.
+# - Workers on several GPUs send their messages through the host in this library. That takes time, too.
 #
 # ## Further reading
 #

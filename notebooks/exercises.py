@@ -1148,7 +1148,7 @@ EXERCISES["14.2"] = Exercise(
         [dc * (i - i * g * g), dc * (g * i - g * i * i), c_before * dc * f - c_before * dc * f**2,
          tanh_c * dh * o * (1 - o)], axis=1))
 
-EXERCISES["14.3"] = Exercise(
+EXERCISES["14.4"] = Exercise(
     right=lambda guess, dstate, scale: (scale / len(guess) * guess, len(guess) * dstate),
     slips={"the guess is of each example's own loss: divide by N before it enters the window.":
            lambda guess, dstate, scale: (scale * guess, len(guess) * dstate),
@@ -1161,7 +1161,7 @@ EXERCISES["14.3"] = Exercise(
     given=of(guess=(5, 4), dstate=(5, 4), scale=0.3),
     otherwise=lambda guess, dstate, scale: (guess * scale / 5, np.multiply(dstate, 5)))
 
-EXERCISES["14.4"] = Exercise(
+EXERCISES["14.3"] = Exercise(
     right=lambda length, T: ceil(length / T) - 1,
     slips={"that is the number of windows. Between two windows lies one boundary.":
            lambda length, T: ceil(length / T),
