@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from building import build
 
 import tinydni as td
 from tinydni.lab import files
@@ -20,7 +21,7 @@ from tinydni.training import percent_bits_wrong, Training
 WORKERS, LAYERS, EPOCHS, BATCH = 3, 6, 2, 16
 ENDS = [2, 3, 6]                        # two modules to worker 0, one to worker 1, three to worker 2
 
-# case: (schedule in one loop, mode, whether inputs are synthetic)
+# case: (algorithm in one loop, mode, whether inputs are synthetic)
 CASES = {"lock-step": (td.update_decoupled, "lock-step", False),
          "lock-step-unlocked": (full_unlock, "lock-step", True),
          "locked": (backprop, "locked", False),
@@ -52,19 +53,19 @@ class Faulty(Layer):
 def network(case):
     """A fresh network, the same for every call. A faulty layer sits at the bottom of worker 1 (of 2, if it diverges)."""
     data, rng, synthesizer_rng = dataset(), td.random.stream(0, "weights"), td.random.stream(0, "synthesizer")
-    schedule, _, unlocked = CASES.get(case, CASES["free"])
+    algorithm, _, unlocked = CASES.get(case, CASES["free"])
     width = 2048 if case.endswith("wide") else 12
     blocks = td.mlp([data.n_in] + [width] * (LAYERS - 1) + [data.n_out], rng)
     if case in FAULTS:
         at = 5 if case == "diverges" else 2
         blocks[at] = td.Sequential(Faulty(case), *blocks[at].layers)
-    options = {} if schedule is backprop else {
-        "synthesizer": lambda n: td.LinearSynthesizer(n, data.n_out), "synthesizer_optimizer": lambda: td.Adam(0.003),
+    options = {} if algorithm is backprop else {
+        "synthesizer": lambda n: td.LinearSynthesizer(n, data.n_out), "synthesizer_lr": lambda: td.Adam(0.003),
         "warm_up": 3}
     if unlocked:
         options |= {"input_synthesizer": lambda n: input_synthesizer(data.n_in, n, synthesizer_rng),
-                    "input_optimizer": lambda: td.Adam(0.003)}
-    return td.build(blocks, td.BinaryCrossEntropy(), lambda: td.Adam(0.01), algorithm=schedule, **options)
+                    "input_lr": lambda: td.Adam(0.003)}
+    return build(blocks, td.BinaryCrossEntropy(), lambda: td.Adam(0.01), algorithm=algorithm, **options)
 
 
 def dataset():

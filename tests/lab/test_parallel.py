@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 import tinydni as td
 from tinydni.lab import files
 from tinydni.lab.cli import main
-from tinydni.lab.workers import Kind, Message, Plan, ProtocolError, WorkerError, simulator
+from tinydni.lab.workers import (
+    Kind, Message, ParallelTraining, Plan, ProtocolError, WorkerError, simulator)
 from tinydni.lab.workers.balance import balanced
 from tinydni.lab.workers.costs import Costs, measure
 from tinydni.lab.workers.message import DTYPES, MAGIC, named, pack, unnamed, unpack
@@ -182,7 +183,7 @@ def test_data_parallel_without_batch_statistics_equals_one_loop_up_to_rounding()
     for size in (2, 3):
         def make_plan(training, size=size):
             return Plan("data-parallel", [3] * size, training.schedule, training.batch_of, cases.BATCH)
-        apart = td.parallel.ParallelTraining(network(), data, 2, cases.BATCH, 0, transport=Threads(size),
+        apart = ParallelTraining(network(), data, 2, cases.BATCH, 0, transport=Threads(size),
                                              make_plan=make_plan, **options)
         apart.run()
         for name, array in one.network.state().items():

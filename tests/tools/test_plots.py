@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from building import build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
@@ -18,7 +19,8 @@ from matplotlib.colors import to_rgb
 import tinydni as td
 from tinydni.plots import (Picture, bit_predictions, check_path, draw_network, gradient_quality, learning_curve,
                            markdown_table, marker_histograms, misread_digits, picture, results_table, save)
-from tinydni.variants.full_unlock import full_unlock
+from tinydni.variants.full_unlock import FullUnlock, full_unlock
+from tinydni.variants.input_synthesizers import input_synthesizer
 from tinydni.variants.stochastic import Stochastic
 from tinydni.plots.diagram import box_text
 from tinydni.plots.learning_curve import apart, number
@@ -39,11 +41,11 @@ def network(algorithm=td.update_decoupled, widths=(5, 4, 4, 3), context=3, reads
     def adam():
         return td.Adam(1e-3)
 
-    with_synthesizers = () if schedule in (td.backprop, td.no_backprop) else (synthesizer, adam)
-    inputs = {} if schedule is not full_unlock else {
-        "input_synthesizer": lambda n: td.input_synthesizer(widths[0], n, np.random.default_rng(0)), "input_optimizer": adam}
-    return td.build(td.mlp(widths, np.random.default_rng(0)), td.SoftmaxCrossEntropy(), adam, *with_synthesizers,
-                       algorithm=schedule, **inputs)
+    with_synthesizers = () if algorithm in (td.backprop, td.no_backprop) else (synthesizer, adam)
+    inputs = {} if algorithm is not full_unlock else {
+        "input_synthesizer": lambda n: input_synthesizer(widths[0], n, np.random.default_rng(0)), "input_lr": adam}
+    return build(td.mlp(widths, np.random.default_rng(0)), td.SoftmaxCrossEntropy(), adam, *with_synthesizers,
+                       algorithm=algorithm, **inputs)
 
 
 def a_curve():
@@ -273,7 +275,7 @@ def test_the_text_of_a_block_stays_in_its_box():
     rng = np.random.default_rng(0)
     residual = [layer for _ in range(4) for layer in (td.Residual(td.Linear(4, 4, rng)), td.ReLU())]
     blocks = [td.Sequential(td.Linear(5, 4, rng), *residual), td.Linear(4, 3, rng)]
-    figure = draw_network(td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(1e-3), algorithm=td.backprop))
+    figure = draw_network(build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(1e-3), algorithm=td.backprop))
     axes = figure.axes[0]
     text = next(text for text in axes.texts if "Residual" in text.get_text())
     box = next(patch for patch in axes.patches if patch.get_gid() == "block 0")
@@ -309,7 +311,7 @@ def test_a_drawing_refuses_what_it_would_show_wrongly():
     with pytest.raises(ValueError, match="module 0 has no synthesizer, so under Stochastic"):
         draw_network(net)
     net = network()
-    net.algorithm = full_unlock
+    net.algorithm = FullUnlock([None] * 3, [None] * 3)
     with pytest.raises(ValueError, match="module 1 has no input synthesizer"):
         draw_network(net)
     net = network()

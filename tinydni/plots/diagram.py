@@ -70,16 +70,16 @@ class Diagram:
 def diagram(network):
     """Returns the Diagram of a tinydni Network after its warm-up.
 
-    It knows backprop, update_decoupled, no_backprop, full_unlock, and Stochastic.
-    Raises ValueError for what it cannot show: another schedule, a loss below the top, a module without a source
-    of gradient or, under full_unlock, of its input.
+    It knows backprop, update_decoupled, no_backprop, FullUnlock, and Stochastic.
+    Raises ValueError for what it cannot show: another algorithm, a loss below the top, a module without a source
+    of gradient or, under FullUnlock, of its input.
     """
     check(network)
     if network.algorithm is backprop:
         return draw_backprop(network.modules)
     if network.algorithm is no_backprop:
         return draw_top_only(network.modules)
-    if network.algorithm is full_unlock:
+    if isinstance(network.algorithm, FullUnlock):
         return draw_full_unlock(network.modules)
     if isinstance(network.algorithm, Stochastic):
         return draw_stochastic(network.modules, network.algorithm.p)
@@ -182,10 +182,10 @@ def box_text(block):
 
 def check(network):
     """Raises ValueError for a network that `diagram` cannot show truthfully."""
-    schedules, stochastic = (backprop, update_decoupled, no_backprop), isinstance(network.algorithm, Stochastic)
+    known, stochastic = (backprop, update_decoupled, no_backprop), isinstance(network.algorithm, Stochastic)
     unlocked = isinstance(network.algorithm, FullUnlock)
-    if not (stochastic or unlocked) and network.algorithm not in schedules:
-        raise ValueError(f"network: the drawing knows the schedules {', '.join(s.__name__ for s in schedules)} "
+    if not (stochastic or unlocked) and network.algorithm not in known:
+        raise ValueError(f"network: the drawing knows the algorithms {', '.join(a.__name__ for a in known)}, "
                          f"FullUnlock and Stochastic; got {network.algorithm!r}.")
     *below, top = network.modules
     if top.loss is None or top.synthesizer is not None:
