@@ -2,7 +2,7 @@
 
 import copy
 
-from tinydni.dni import build
+from building import build
 from tinydni.layer import Layer
 from tinydni.losses import SoftmaxCrossEntropy
 from tinydni.optimizers import SGD
@@ -35,7 +35,7 @@ class Oracle(Synthesizer, Layer):
 
 
 def with_oracles(blocks, optimizer, **options):
-    """The update-decoupled network of the blocks, whose synthesizers know the true gradient; options: of decouple."""
+    """The update-decoupled network of the blocks, whose synthesizers know the true gradient; options: of build."""
     network = build(blocks, SoftmaxCrossEntropy(), optimizer, lambda *shape: Oracle(), lambda: SGD(0), **options)
     for i, module in enumerate(network.modules[:-1]):
         module.synthesizer.above = network.modules[i + 1:]

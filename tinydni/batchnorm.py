@@ -63,8 +63,8 @@ class BatchNorm(Layer):
         if self.training:
             N = x.size // self.n_features
             if N < 2:
-                raise ValueError("BatchNorm: x has one example, whose variance is zero; use 2 or "
-                                 "more in training, and layer.eval() to predict one.")
+                raise ValueError("BatchNorm: x has one example, whose variance is zero; use at "
+                                 "least 2 in training, and layer.eval() to predict one.")
             mean = self.total(batch_sum(self.xp, rows)) / N
             z = rows - self.repeated(mean)
             var = self.total(batch_dot(self.xp, z, z)) / N

@@ -133,7 +133,8 @@ def check_finite(x: Array, name: str) -> None:
     """Raise ValueError if `x` holds NaN or infinity; names the first place."""
     if not np.isfinite(x).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
-        raise ValueError(f"{name} must be finite; got {x[index]} at index {index}.")
+        raise ValueError(f"{name} must be finite; got {x[index]} at index {index}. "
+                         "Remove or repair these entries first.")
 
 
 def check_context(c: Array | None, h: Array, n_context: int, owner: str) -> None:

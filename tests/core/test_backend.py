@@ -388,10 +388,10 @@ OPTIMIZERS = {"sgd": lambda: SGD(0.05, weight_decay=1e-3), "momentum": lambda: M
 
 
 def network(method, loss=None, optimizer="adam", seed=0, dropout=False):
-    schedule, form = METHODS[method]
+    algorithm, form = METHODS[method]
     guess = {} if form is None else dict(synthesizer=synthesizer(form), synthesizer_lr=lambda: SGD(0.01))
     rng = np.random.default_rng(seed)
-    return build(blocks(rng, dropout), loss or SoftmaxCrossEntropy(), OPTIMIZERS[optimizer], algorithm=schedule,
+    return build(blocks(rng, dropout), loss or SoftmaxCrossEntropy(), OPTIMIZERS[optimizer], algorithm=algorithm,
                     input_shape=(2, 3), **guess)
 
 

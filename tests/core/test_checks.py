@@ -74,7 +74,8 @@ WRONG = {
         TypeError, "Linear: x has dtype float64"),
     "whole numbers": (
         lambda: checks.check_features(np.ones((2, 3), np.int64), 3, np.dtype("float32"), "Linear"),
-        TypeError, "Linear: x has dtype int64, but the parameters are float32. Convert the data once, with x.astype('float32')."),
+        TypeError, "Linear: x must be an array of float32 or float64; got ndarray of int64. "
+        "Convert it once, with numpy.asarray(x, dtype='float32')."),
     "another shape": (lambda: checks.check_same_shape(np.ones((2, 3)), np.ones(2), "h", "target", "Turn it."), ValueError,
                       "h has shape (2, 3), but target has shape (2,). Turn it."),
     "labels as floats": (lambda: checks.check_labels(np.ones(3), 5, 3), TypeError,

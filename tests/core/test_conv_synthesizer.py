@@ -5,7 +5,7 @@ import pytest
 
 import tinydni as td
 from tinydni.gradcheck import assert_gradients
-from tinydni.synthesizers.conv import with_maps
+from tinydni.synthesizers import beside
 from tinydni.variants.conv_synthesizer import conv_synthesizer
 
 FORMS = ("linear", "hidden", "resnet")
@@ -34,7 +34,7 @@ def test_the_first_guess_is_no_gradient_and_the_second_is_not(form):
 
 def test_maps_are_the_context_at_every_pixel():
     h, context = np.zeros((2, 3, 4, 1)), np.array([[0.0, 1.0], [1.0, 0.0]])
-    both = with_maps(np, h, context)
+    both = beside(np, h, context)
     assert both.shape == (2, 3, 4, 3)
     assert (both[0, :, :, 1:] == [0, 1]).all() and (both[1, :, :, 1:] == [1, 0]).all()
 

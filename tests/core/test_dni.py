@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from oracle import tell, with_oracles
 
+from tinydni.plots.summary import summary
 from tinydni import backend
 from tinydni.algorithms import backprop, no_backprop
 from tinydni.dni import build, DNI, Network
@@ -26,7 +27,7 @@ from tinydni.optimizers import Adam, Momentum, SGD
 from tinydni.random import stream
 from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer, Synthesizer
 from tinydni.variants.controls import Scaled
-from tinydni.virtual import VirtualNetwork
+from tinydni.variants.virtual_network import VirtualNetwork
 
 D, H, K = 6, 5, 3
 
@@ -46,8 +47,8 @@ SYNTHESIZERS = {
     "cdni, mlp": lambda dtype: lambda n: mlp_synthesizer(n, np.random.default_rng(n), K, hidden=(7,), dtype=dtype),
     "label-only": lambda dtype: lambda n: LinearSynthesizer(n, K, reads_h=False, dtype=dtype),
 }
-SCHEDULES = {"backprop": backprop, "none": no_backprop}
-METHODS = (*SCHEDULES, *SYNTHESIZERS)
+ALGORITHMS = {"backprop": backprop, "none": no_backprop}
+METHODS = (*ALGORITHMS, *SYNTHESIZERS)
 every_method = pytest.mark.parametrize("method", METHODS)
 every_synthesizer = pytest.mark.parametrize("method", SYNTHESIZERS)
 
@@ -56,9 +57,9 @@ def make(method, blocks=None, optimizer=lambda: SGD(0.1), synthesizer_lr=lambda:
          seed=0, dropout=False, **options):
     """A network that is trained by the method."""
     blocks = make_blocks(seed, dropout, dtype) if blocks is None else blocks
-    if method in SCHEDULES:
-        return build(blocks, SoftmaxCrossEntropy(), optimizer, schedule=SCHEDULES[method], **options)
-    return build(blocks, SoftmaxCrossEntropy(), optimizer, SYNTHESIZERS[method](dtype), synthesizer_optimizer,
+    if method in ALGORITHMS:
+        return build(blocks, SoftmaxCrossEntropy(), optimizer, algorithm=ALGORITHMS[method], **options)
+    return build(blocks, SoftmaxCrossEntropy(), optimizer, SYNTHESIZERS[method](dtype), synthesizer_lr,
                     **options)
 
 
@@ -527,7 +528,7 @@ def test_during_warm_up_synthesizers_learn_and_blocks_below_the_top_wait(method)
             assert all(moved(old, synthesizer) for old, synthesizer in zip(fresh, network.synthesizers()))
 
 
-@pytest.mark.parametrize("method", SCHEDULES)
+@pytest.mark.parametrize("method", ALGORITHMS)
 def test_warm_up_without_synthesizers_is_refused(method):
     with pytest.raises(ValueError, match="warm_up"):
         make(method, warm_up=3)
@@ -560,16 +561,16 @@ def test_a_label_only_network_guesses_from_the_label_alone():
 
 
 def test_six_lines_with_the_two_verbs_are_the_decoupled_schedule():
-    by_hand, by_schedule = make("cdni"), make("cdni")
+    by_hand, by_algorithm = make("cdni"), make("cdni")
     for x, target, context in batches(3):
-        by_schedule.step(x, target, context)
+        by_algorithm.step(x, target, context)
         h, below = x, None
         for module in by_hand.modules:
             dx, h = module.forward_and_synthetic_update(h, context, target)
             if below is not None:
                 below.update_synthetic_weights(dx)
             below = module
-    for a, b in zip(by_hand.modules, by_schedule.modules):
+    for a, b in zip(by_hand.modules, by_algorithm.modules):
         assert_equal(a.block.state(), b.block.state())
 
 
@@ -637,7 +638,7 @@ def test_the_kind_of_number_of_a_factor_changes_no_bit(optimizer):
 
 def test_the_summary_shows_blocks_shapes_parameters_and_interfaces():
     network = make("cdni")
-    lines = network.summary((D,)).splitlines()
+    lines = summary(network, (D,)).splitlines()
     blocks = sum(array.size for module in network.modules for array in values(module.block).values())
     assert network.n_parameters() == blocks == D * H + 3 * H + H * 4 + 4 + 4 * 4 + 3 * 4 + 4 * K + K
     assert sum("interface: LinearSynthesizer" in line and "sees h and context" in line for line in lines) == 3
@@ -653,7 +654,7 @@ def test_the_summary_describes_long_layers_in_brief_and_within_its_width():
     virtual = Sequential(Residual(Conv2D(16, 16, rng), ReLU()), Flatten(), Linear(16384, K, rng))
     net = build(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), lambda *shape: Scaled(VirtualNetwork(virtual, K), 2),
                    lambda: SGD(0.1), input_shape=(64, 64, 8))
-    lines = net.summary((64, 64, 8)).splitlines()
+    lines = summary(net, (64, 64, 8)).splitlines()
     assert max(map(len, lines)) <= WIDTH
     assert lines[3].split("  ")[-1].strip() == f"{blocks[0].n_parameters():,}"
     guessed = f"({virtual.n_parameters():,})"
@@ -730,7 +731,7 @@ WRONG = {
         "neither a synthesizer nor a loss"),
     "an optimizer in place of a function": (
         lambda: build(make_blocks(), SoftmaxCrossEntropy(), SGD(0.1), algorithm=backprop),
-        TypeError, "optimizer must be a function"),
+        TypeError, "lr must be a number, or a function"),
     "a synthesizer in place of a function": (
         lambda: build(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1), LinearSynthesizer(2), lambda: SGD(0.1)),
         TypeError, "synthesizer must be a function"),
@@ -738,7 +739,7 @@ WRONG = {
         lambda: build(make_blocks(), SoftmaxCrossEntropy, lambda: SGD(0.1)), TypeError, r"such as SoftmaxCrossEntropy\(\)"),
     "one optimizer for all blocks": (
         lambda: (lambda shared: make("backprop", optimizer=lambda: shared).step(x, target))(Adam(0.1)),
-        RuntimeError, "keeps the memory of another layer; make one optimizer for each"),
+        RuntimeError, "keeps the state of another layer; make one optimizer for each"),
     "no blocks": (lambda: build([], SoftmaxCrossEntropy(), lambda: SGD(0.1)), ValueError, "blocks is empty"),
     "no modules": (lambda: Network([]), ValueError, "modules"),
     "one block in two places": (

@@ -5,13 +5,14 @@ from copy import deepcopy
 import fake_device
 import numpy as np
 import pytest
+from building import build
 from fake_device import count_copies, count_synchronisations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinydni import backend
 from tinydni.algorithms import no_backprop
-from tinydni.dni import build
+
 from tinydni.gradcheck import assert_gradients
 from tinydni.activations import Tanh
 from tinydni.batchnorm import BatchNorm
@@ -24,7 +25,9 @@ from tinydni.optimizers import Adam, SGD
 from tinydni.optimizers import LinearDecay
 from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer
 from tinydni.variants.guess import Guess, GuessSynthesizer
-from tinydni.virtual import VirtualLinear, VirtualMLP, VirtualNetwork
+from tinydni.virtual import VirtualLinear
+from tinydni.variants.virtual_mlp import VirtualMLP
+from tinydni.variants.virtual_network import VirtualNetwork
 
 F64 = np.float64
 profile = settings(max_examples=15, deadline=None, derandomize=True)
@@ -123,7 +126,8 @@ def test_only_the_interface_nearest_the_loss_owns_trains_and_saves_the_guess():
     net, (x, y) = network(rng, layers=4), batch(rng)
     lower, middle, upper = net.synthesizers()
     assert [synthesizer.trains_guess for synthesizer in (lower, middle, upper)] == [False, False, True]
-    assert {path.split(".guess.")[0] for path in net.state() if ".guess." in path} == {"2.synthesizer"}
+    assert {path.split(".guess.")[0] for path in net.state() if ".guess." in path} == {
+        "2.synthesizer", "2.synthesizer.optimizer"}
     guess = upper.guess
     net.step(x, y, x)
     before = copies(guess.state())
@@ -305,8 +309,8 @@ def error_of(method, seed=0, steps=500):
     guess, guesses = Guess(32 if method == "guess from h1" else 12, 4, rng, hidden=32), method.startswith("guess")
     synthesizer = {True: lambda n: GuessSynthesizer(VirtualLinear(n, 4, rng), guess),
                    False: lambda n: mlp_synthesizer(n, rng, hidden=(32,))}[guesses]
-    options = {"schedule": no_backprop} if method == "none" else {
-        "synthesizer": synthesizer, "synthesizer_optimizer": lambda: Adam(0.01 if guesses else 0.003),
+    options = {"algorithm": no_backprop} if method == "none" else {
+        "synthesizer": synthesizer, "synthesizer_lr": lambda: Adam(0.01 if guesses else 0.003),
         "bottom_context": method == "guess from h1"}
     lr = 0.003 if method in ("guess from x", "none") else 0.001                        # each at its best
     net = build(mlp([12, 32, 32, 32, 32, 4], rng), SoftmaxCrossEntropy(), lambda: Adam(lr), **options)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from building import build
 
 import tinydni as td
 from tinydni.variants.direct_feedback import DirectFeedback
@@ -12,7 +13,8 @@ from tinydni.variants.controls import Flattened, LocalHead
 from tinydni.variants.conv_synthesizer import conv_synthesizer
 from tinydni.variants.guess import Guess, GuessSynthesizer
 from tinydni.variants.input_synthesizers import conv_input_synthesizer
-from tinydni.virtual import VirtualLinear, VirtualNetwork
+from tinydni.virtual import VirtualLinear
+from tinydni.variants.virtual_network import VirtualNetwork
 
 K, SHAPE = 3, (8, 8, 1)
 
@@ -29,8 +31,8 @@ def images(rng, n=240):
 def network(rng, synthesizer=None, **options):
     """Two convolutions and a linear output; images (4, 4, 6) and (2, 2, 6) cross its interfaces."""
     if synthesizer:
-        options |= {"synthesizer": synthesizer, "synthesizer_optimizer": lambda: td.Adam(5e-3)}
-    return td.build(td.cnn(SHAPE, K, 3, rng, channels=6, kernel=3), td.SoftmaxCrossEntropy(), lambda: td.Adam(3e-3),
+        options |= {"synthesizer": synthesizer, "synthesizer_lr": lambda: td.Adam(5e-3)}
+    return build(td.cnn(SHAPE, K, 3, rng, channels=6, kernel=3), td.SoftmaxCrossEntropy(), lambda: td.Adam(3e-3),
                        input_shape=SHAPE, **options)
 
 
@@ -141,8 +143,8 @@ def test_direct_feedback_reaches_maps_by_one_column_for_every_pixel():
 def test_direct_feedback_has_no_error_for_several_readers():
     rng = np.random.default_rng(0)
     blocks = [td.Linear(6, 4, rng), [td.Linear(4, K, rng), td.Linear(4, K, rng)]]
-    net = td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.SGD(0.1), algorithm=DirectFeedback(K, [4], seed=0))
-    with pytest.raises(ValueError, match="one error, of one reader"):
+    net = build(blocks, td.SoftmaxCrossEntropy(), lambda: td.SGD(0.1), algorithm=DirectFeedback(K, [4], seed=0))
+    with pytest.raises(ValueError, match="one error, of one head"):
         net.step(rng.standard_normal((5, 6)).astype(np.float32), np.zeros(5, int))
 
 
@@ -166,9 +168,9 @@ def test_a_convolutional_network_learns_in_full_unlock():
     rng = np.random.default_rng(0)
     net = network(rng, lambda *shape: conv_synthesizer(shape[-1], rng, K, kernel=3), algorithm=full_unlock,
                   input_synthesizer=lambda *shape: conv_input_synthesizer(SHAPE, shape, rng, width=8),
-                  input_optimizer=lambda: td.Adam(5e-3))
+                  input_lr=lambda: td.Adam(5e-3))
     assert learned(rng, net, "labels", steps=250) < 10
-    real, synthetic = net.modules[0].h, net.modules[1].input_synthesizer.delta_hat
+    real, synthetic = net.modules[0].h, net.algorithm.synthesizers[1].delta_hat
     assert np.sum((synthetic - real)**2) < 0.5 * np.sum(real**2)
     poisoned = net.modules[1].block.layers[0].W                 # nothing of module 1 reaches module 0 within a step
     poisoned[...] = np.nan

@@ -83,7 +83,7 @@ def test_the_gradient_of_an_example_is_one_nth_of_what_it_is_alone(make, draw):
 def test_cross_entropies_of_huge_logits_are_exact(loss, right, wrong):
     z = np.array([[1e4, -1e4]], np.float32)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
-        assert loss.forward(z, right) == 0 and not loss.backward().any()
+        assert loss.forward(z, right) == 0 and np.abs(loss.backward()).max() < 1e-30
         assert loss.forward(z, wrong) == 20_000 and np.abs(loss.backward()).tolist() == [[1, 1]]
 
 

@@ -1,10 +1,11 @@
-"""Optimizers against the formulas of their papers, their memory, weight decay, clipping and schedules."""
+"""Optimizers against the formulas of their papers, their state, weight decay, clipping and schedules."""
 
 import re
 
 import fake_device
 import numpy as np
 import pytest
+from building import Saved
 from conftest import BACKENDS
 from fake_device import count_launches
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from tinydni import backend
 from tinydni.gpu import kernels
+from tinydni.gpu.kernels import FUSED, fused_rule
 from tinydni.activations import ReLU
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Sequential
@@ -91,7 +93,7 @@ LITERAL = {
     "RMSProp": (RMSProp, by_rmsprop, {"rho": 0.7, "eps": 1e-3}),
     "Adam": (Adam, by_adam, {"b1": 0.9, "b2": 0.999, "eps": 1e-8}),
     "Adam, large eps": (Adam, by_adam, {"b1": 0.5, "b2": 0.9, "eps": 0.1}),
-    "Adam without memory": (Adam, by_adam, {"b1": 0, "b2": 0, "eps": 1e-8}),
+    "Adam without state": (Adam, by_adam, {"b1": 0, "b2": 0, "eps": 1e-8}),
 }
 
 
@@ -137,16 +139,16 @@ def test_parameters_are_written_in_place_and_gradients_are_not(rule):
 
 @every_rule
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_parameters_and_memory_keep_the_dtype_of_the_layer(rule, dtype):
+def test_parameters_and_state_keep_the_dtype_of_the_layer(rule, dtype):
     rng = np.random.default_rng(0)
     net, optimizer = Sequential(Linear(3, 2, rng, dtype=dtype)), rule(0.1, weight_decay=0.1, clip_norm=1.0)
     for factor in (1, np.float64(0.5)):
         optimizer.scale = factor
         net.backward(net.forward(rng.standard_normal((6, 3)).astype(dtype)))
         net.update(optimizer)
-    memory = {name: array for name, array in optimizer.state().items() if "/" in name}
-    assert len(memory) == 2 * len(rule.memory)
-    assert {array.dtype for array in [*memory.values(), net.layers[0].W, net.layers[0].b]} == {np.dtype(dtype)}
+    state = {name: array for name, array in Saved(optimizer, net).state().items() if "/" in name}
+    assert len(state) == 2 * len(rule.state_names)
+    assert {array.dtype for array in [*state.values(), net.layers[0].W, net.layers[0].b]} == {np.dtype(dtype)}
 
 
 @every_rule
@@ -179,13 +181,13 @@ def test_a_rule_goes_down(rule):
 @pytest.mark.parametrize("name", DEVICES)
 def test_a_rule_in_one_launch_is_the_rule(name, rule, dtype):
     xp, optimizer, rng = DEVICES[name], rule(0.1), np.random.default_rng(0)
-    host = [np.abs(rng.standard_normal((3, 4))).astype(dtype) for _ in range(2 + len(optimizer.memory))]
+    host = [np.abs(rng.standard_normal((3, 4))).astype(dtype) for _ in range(2 + len(optimizer.state_names))]
     plain, fused, with_arrays = ([backend.asarray(xp, array.copy()) for array in host] for _ in range(3))
     numbers = optimizer.numbers(3)
     optimizer.rule(xp, *plain, *numbers)
     with count_launches() as launches:
-        optimizer.in_one_launch(xp, *fused, *numbers)
-    optimizer.in_one_launch(xp, *with_arrays, *(xp.asarray(number, dtype) for number in numbers))
+        fused_rule(optimizer)(xp, *fused, *numbers)
+    fused_rule(optimizer)(xp, *with_arrays, *(xp.asarray(number, dtype) for number in numbers))
     if name == "fake":
         assert len(launches) == 1
     for expected, *others in zip(plain, fused, with_arrays):
@@ -196,8 +198,9 @@ def test_a_rule_in_one_launch_is_the_rule(name, rule, dtype):
 
 @every_rule
 def test_the_bodies_of_kernels_have_no_literal_that_would_make_a_float_a_double(rule):
-    assert not re.search(r"\d\.|\.\d|\*\*", rule.fused)
-    assert rule.fused.count(";") == len(rule.memory)              # one assignment for each array
+    body = FUSED[rule][2]
+    assert not re.search(r"\d\.|\.\d|\*\*", body)
+    assert body.count(";") == len(rule.state_names)             # one assignment for each array
 
 
 def test_a_kernel_refuses_two_types():
@@ -211,7 +214,7 @@ def test_a_kernel_refuses_two_types():
 # Memory
 
 @every_rule
-def test_a_saved_memory_continues_bit_for_bit(rule):
+def test_a_saved_state_continues_bit_for_bit(rule):
     rng = np.random.default_rng(0)
     gradients = rng.standard_normal((8, 5), dtype=np.float32)
     whole, optimizer = Point(np.ones(5, np.float32)), rule(0.1)
@@ -219,7 +222,7 @@ def test_a_saved_memory_continues_bit_for_bit(rule):
         whole.dW = gradient
         whole.update(optimizer)
     part, fresh = Point(whole.W.copy()), rule(0.1)
-    fresh.load_state(optimizer.state(), part)
+    Saved(fresh, part).load_state(Saved(optimizer, whole).state())
     for gradient in gradients[4:]:
         for point, own in ((whole, optimizer), (part, fresh)):
             point.dW = gradient
@@ -228,30 +231,31 @@ def test_a_saved_memory_continues_bit_for_bit(rule):
 
 
 @pytest.mark.parametrize("saved, loading", [(SGD, Adam), (Momentum, Adam), (Adam, SGD), (Adam, RMSProp)])
-def test_the_memory_of_another_rule_is_refused(saved, loading):
+def test_the_state_of_another_rule_is_refused(saved, loading):
     point, optimizer, other = Point(np.ones(5)), saved(0.1), loading(0.1)
     point.dW = np.ones(5)
     point.update(optimizer)
-    with pytest.raises(KeyError, match=f"saved memory does not fit {loading.__name__}.*needed is.*steps"):
-        other.load_state(optimizer.state(), point)
+    with pytest.raises(KeyError, match="saved state does not fit.*missing.*unknown"):
+        Saved(other, point).load_state(Saved(optimizer, point).state())
     assert other.steps == 0
 
 
-def test_the_memory_for_another_layer_is_refused():
+def test_the_state_for_another_layer_is_refused():
     rng, optimizer = np.random.default_rng(0), Adam(0.1)
-    trained(rng).update(optimizer)
-    with pytest.raises(KeyError, match="saved memory does not fit Adam"):
-        Adam(0.1).load_state(optimizer.state(), Linear(3, 2, rng))
+    net = trained(rng)
+    net.update(optimizer)
+    with pytest.raises(KeyError, match="saved state does not fit"):
+        Saved(Adam(0.1), Linear(3, 2, rng)).load_state(Saved(optimizer, net).state())
 
 
-def test_memory_belongs_to_one_layer():
+def test_state_belongs_to_one_layer():
     rng, optimizer = np.random.default_rng(0), Adam(0.1)
     trained(rng).update(optimizer)
-    with pytest.raises(RuntimeError, match=r"Adam\(lr=0.1\) keeps the memory of another layer; make one .* for each"):
+    with pytest.raises(RuntimeError, match=r"Adam\(lr=0.1\) keeps the state of another layer; make one .* for each"):
         trained(rng).update(optimizer)
 
 
-def test_plain_descent_has_no_memory_and_may_be_shared():
+def test_plain_descent_has_no_state_and_may_be_shared():
     rng, optimizer = np.random.default_rng(0), SGD(0.1)
     nets = trained(rng), trained(rng)
     before = [net.layers[0].W.copy() for net in nets]

@@ -9,13 +9,14 @@ import tracemalloc
 import fake_device
 import numpy as np
 import pytest
+from building import build
 from fake_device import count_copies, count_float64, count_synchronisations
 
-from tinydni import (Adam, AvgPool, backend, backprop, BatchNorm, BinaryCrossEntropy, build, Conv2D,
+from tinydni import (Adam, AvgPool, backend, backprop, BatchNorm, BinaryCrossEntropy, Conv2D,
                      Embedding, GlobalAvgPool, Linear, LinearSynthesizer, LSTM, MaxPool,
                      MeanSquaredError, mlp, mlp_synthesizer, Momentum, no_backprop, Recurrent, ReLU,
                      Residual, RMSProp, RNN, Sequential, SGD, SoftmaxCrossEntropy, Subsample,
-                     update_decoupled, VirtualLinear, VirtualMLP, VirtualNetwork)
+                     update_decoupled, VirtualLinear)
 from tinydni.variants.bp_lambda import BPLambda
 from tinydni.variants.controls import LocalHead
 from tinydni.variants.conv_synthesizer import conv_synthesizer
@@ -24,6 +25,8 @@ from tinydni.variants.full_unlock import full_unlock
 from tinydni.variants.input_synthesizers import input_synthesizer
 from tinydni.variants.mmd import MMD
 from tinydni.variants.stochastic import Stochastic
+from tinydni.variants.virtual_mlp import VirtualMLP
+from tinydni.variants.virtual_network import VirtualNetwork
 from tinydni.recurrent_dni import Boundary, cut, RecurrentModule, RecurrentNetwork
 from tinydni.variants.auxiliary import AuxiliarySynthesizer
 
@@ -38,10 +41,10 @@ def dense(xp, algorithm=update_decoupled, synthesizer=None, loss=None, optimizer
     context = np.eye(K, dtype=np.float32)[labels]
     if synthesizer:
         options |= {"synthesizer": lambda n: synthesizer(n, rng),
-                    "synthesizer_optimizer": lambda: Adam(1e-3)}
-    net = build(mlp([D, 7, 7, K], rng), loss or SoftmaxCrossEntropy(), optimizer, algorithm=schedule, **options)
+                    "synthesizer_lr": lambda: Adam(1e-3)}
+    net = build(mlp([D, 7, 7, K], rng), loss or SoftmaxCrossEntropy(), optimizer, algorithm=algorithm, **options)
     net.to(xp)
-    reads = schedule not in (backprop, no_backprop) and any("context" in s.sees for s in net.synthesizers())
+    reads = algorithm not in (backprop, no_backprop) and any("context" in s.sees for s in net.synthesizers())
     arrays = [backend.asarray(xp, a) for a in (x, labels if target is None else target(context), context)]
     return net, lambda: net.step(*arrays[:2], arrays[2] if reads else None)
 
@@ -52,7 +55,7 @@ def bits(context):
 
 def unlock(xp):
     inputs = {"input_synthesizer": lambda n: input_synthesizer(D, n, np.random.default_rng(1), hidden=(5,)),
-              "input_optimizer": lambda: Adam(1e-3)}
+              "input_lr": lambda: Adam(1e-3)}
     return dense(xp, full_unlock, lambda n, rng: LinearSynthesizer(n, K), **inputs)
 
 
@@ -68,8 +71,8 @@ def images(xp, synthesizer=None, optimizer=lambda: Momentum(0.01, weight_decay=1
                                   shortcut=Subsample(4, 6)), ReLU(), AvgPool(2)),
               Sequential(GlobalAvgPool(), Linear(6, K, rng))]
     labels = rng.integers(K, size=N)
-    guess = {"schedule": backprop} if synthesizer is None else {
-        "synthesizer": lambda *shape: synthesizer(shape[-1], rng), "synthesizer_optimizer": lambda: Adam(1e-3)}
+    guess = {"algorithm": backprop} if synthesizer is None else {
+        "synthesizer": lambda *shape: synthesizer(shape[-1], rng), "synthesizer_lr": lambda: Adam(1e-3)}
     net = build(blocks, SoftmaxCrossEntropy(), optimizer, input_shape=(8, 8, 3), **guess).to(xp)
     x, target = (backend.asarray(xp, a) for a in (rng.standard_normal((N, 8, 8, 3), np.float32), labels))
     context = backend.asarray(xp, np.eye(K, dtype=np.float32)[labels]) if synthesizer else None

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tinydni as td
+from tinydni.plots.summary import summary
 from tinydni.gradcheck import GradientError, assert_gradients
 
 
@@ -26,12 +27,12 @@ x, target, context = make_data(generator())
 
 
 def make(n_context=3, algorithm=td.update_decoupled, seed=0, **options):
-    """A network of three blocks that guesses its gradients, or the same blocks under another schedule."""
+    """A network of three blocks that guesses its gradients, or the same blocks under another algorithm."""
     blocks = td.mlp([6, 8, 8, 3], td.random.stream(seed, "weights"))
-    if schedule is td.update_decoupled:
+    if algorithm is td.update_decoupled:
         options |= {"synthesizer": lambda n: td.LinearSynthesizer(n, n_context),
-                    "synthesizer_optimizer": lambda: td.Adam(0.02)}
-    return td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.02), algorithm=schedule, **options)
+                    "synthesizer_lr": lambda: td.Adam(0.02)}
+    return td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.02), algorithm=algorithm, **options)
 
 
 def weights(module):
@@ -75,8 +76,8 @@ def test_update_goes_down_the_gradient():
 
 def test_twins_start_from_the_same_weights():
     blocks = td.mlp([6, 8, 3], generator())
-    first, second = (td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.SGD(0.1), algorithm=schedule)
-                     for schedule in (td.backprop, td.no_backprop))
+    first, second = (td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.SGD(0.1), algorithm=algorithm)
+                     for algorithm in (td.backprop, td.no_backprop))
     first.step(x, target)
     for block, module in zip(blocks, second.modules):
         for name, array in block.state().items():
@@ -169,4 +170,4 @@ def test_wrong_input_is_named():
 
 
 def test_the_summary_shows_the_interfaces():
-    assert make().summary((6,)).count("interface: LinearSynthesizer(8 + 3 context -> 8)") == 2
+    assert td.plots.summary(make(), (6,)).count("interface: LinearSynthesizer(8 + 3 context -> 8)") == 2

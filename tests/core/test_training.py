@@ -15,7 +15,7 @@ def make_training(seed=0, epochs=3, lr=0.01, bits=3, **options):
     rng = td.random.stream(seed, "weights")
     hidden = lambda width: [td.BatchNorm(width), td.ReLU(), td.Dropout(0.1, td.random.stream(seed, "dropout", width))]
     network = td.build(td.mlp([data.n_in, 16, 12, data.n_out], rng, hidden), td.BinaryCrossEntropy(),
-                          optimizer=lambda: td.Adam(lr), synthesizer=lambda n: td.LinearSynthesizer(n, data.n_out),
+                          lr=lambda: td.Adam(lr), synthesizer=lambda n: td.LinearSynthesizer(n, data.n_out),
                           synthesizer_lr=lambda: td.Adam(0.003))
     return Training(network, data, epochs, batch_size=8, seed=seed, schedule=td.LinearDecay(epochs * 6),
                     error=percent_bits_wrong, context=data.context(), **options)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinydni import backend
-from tinydni.dni import build, DNI
+import tinydni as td
+from tinydni.dni import DNI
 from tinydni.gradcheck import assert_gradients
 from tinydni.activations import ReLU, Sigmoid, Softplus, Tanh
 from tinydni.batchnorm import BatchNorm
@@ -22,7 +23,9 @@ from tinydni.models import mlp
 from tinydni.optimizers import Adam, SGD
 from tinydni.synthesizers import LinearSynthesizer
 from tinydni.variants.controls import Frozen
-from tinydni.virtual import VirtualLinear, VirtualMLP, VirtualNetwork
+from tinydni.virtual import VirtualLinear
+from tinydni.variants.virtual_mlp import VirtualMLP
+from tinydni.variants.virtual_network import VirtualNetwork
 
 F64 = np.float64
 shapes = st.fixed_dictionaries({"N": st.integers(4, 9), "H": st.integers(2, 6), "K": st.integers(2, 5),
@@ -242,7 +245,7 @@ def train(form, steps=300, lr=1e-3, synthesizer_lr=3e-3):
     """A network with two interfaces, and the batch cosines at the upper one over the last 50 steps."""
     rng = np.random.default_rng(3)
     x, y, context = clusters(rng)
-    net = build(mlp([12, 32, 32, 4], rng), SoftmaxCrossEntropy(), optimizer=lambda: Adam(lr),
+    net = td.build(mlp([12, 32, 32, 4], rng), SoftmaxCrossEntropy(), lambda: Adam(lr),
                    synthesizer=lambda n: form(n, rng), synthesizer_lr=lambda: Adam(synthesizer_lr))
     cosines, upper = [], net.modules[-2].synthesizer
     for step in range(steps):
@@ -282,7 +285,7 @@ def test_untrained_synthesizers_stay_as_they_started_and_the_blocks_learn_from_t
     assert not learned
     assert np.abs(last["0.block.0.W"] - first["0.block.0.W"]).max() > 0.01
     assert net.synthesizers()[0].loss() > 0
-    assert "Frozen(Virtual" in net.summary((12,))
+    assert "Frozen(Virtual" in td.plots.summary(net, (12,))
 
 
 # Masks, statistics, corners --------------------------------------------------------------------------------------

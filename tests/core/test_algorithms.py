@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from building import build
 
 import tinydni as td
 from tinydni.algorithms import backprop, update_decoupled
@@ -22,15 +23,15 @@ from tinydni.training import percent_bits_wrong, Training
 D, H, K, N = 6, 8, 3, 16
 
 
-def make(schedule, seed=0, layers=4, local=False, **options):
+def make(algorithm, seed=0, layers=4, local=False, **options):
     blocks = td.mlp([D] + [H] * (layers - 1) + [K], stream(seed, "weights"))
     rng, input_rng = stream(seed, "synthesizer"), stream(seed, "synthesizer", 1)
     guess = (lambda n: LocalHead(td.Linear(n, K, rng), K)) if local else (lambda n: LinearSynthesizer(n, K))
-    if schedule is full_unlock:
+    if algorithm is full_unlock:
         options |= {"input_synthesizer": lambda n: input_synthesizer(D, n, input_rng, hidden=(12,)),
-                    "input_optimizer": lambda: td.Adam(0.01)}
-    return td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.01), guess, lambda: td.Adam(0.01),
-                       algorithm=schedule, **options)
+                    "input_lr": lambda: td.Adam(0.01)}
+    return build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.01), guess, lambda: td.Adam(0.01),
+                       algorithm=algorithm, **options)
 
 
 def batches(n, seed=0):
@@ -106,7 +107,7 @@ def test_bp_lambda_1_is_backprop():
 
 def test_bp_lambda_0_has_the_gradients_of_update_decoupled():
     one, other = train(make(update_decoupled), 5), train(make(update_decoupled), 5)
-    one.schedule, other.schedule = BPLambda(0.0), update_decoupled
+    one.algorithm, other.algorithm = BPLambda(0.0), update_decoupled
     train(one, 1, seed=9), train(other, 1, seed=9)
     for a, b in zip(one.modules, other.modules):
         for (path, _, gradient), (_, _, expected) in zip(a.block.named_parameters(), b.block.named_parameters()):
@@ -152,19 +153,19 @@ def test_under_full_unlock_inputs_are_learned_and_use_is_the_ordinary_network():
     for _ in range(300):
         network.step(x, y, context)
         h = network.modules[0].h
-        losses.append(float(network.modules[1].input_synthesizer.loss()) / (0.5 * np.vdot(h, h) / N))
+        losses.append(float(network.algorithm.synthesizers[1].loss()) / (0.5 * np.vdot(h, h) / N))
     assert np.mean(losses[:3]) > 0.3 and np.mean(losses[-20:]) < 0.3       # share of h that is not yet guessed
     prediction = network.predict(x)
-    for module in network.modules:
-        for _, parameter, _ in (module.input_synthesizer.named_parameters() if module.input_synthesizer else ()):
+    for synthesizer in network.algorithm.synthesizers[1:]:
+        for _, parameter, _ in synthesizer.named_parameters():
             parameter[...] = np.nan
     np.testing.assert_array_equal(network.predict(x), prediction)
 
 
 def test_direct_feedback_sends_the_true_error_by_fixed_ways():
-    schedule = DirectFeedback(K, [H, H, H], seed=0)
-    network = make(schedule)
-    ways = [B.copy() for B in schedule.B]
+    algorithm = DirectFeedback(K, [H, H, H], seed=0)
+    network = make(algorithm)
+    ways = [B.copy() for B in algorithm.B]
     (x, y, context), = batches(1)
     sent = []
     for module in network.modules:
@@ -172,7 +173,7 @@ def test_direct_feedback_sends_the_true_error_by_fixed_ways():
     network.step(x, y)
     for dh, B in zip(sent, ways):
         np.testing.assert_array_equal(dh, sent[-1] @ B)
-    assert same(dict(enumerate(ways)), dict(enumerate(schedule.B)))
+    assert same(dict(enumerate(ways)), dict(enumerate(algorithm.B)))
     twin = make(backprop)
     twin.step(x, y)
     np.testing.assert_array_equal(network.modules[-1].block.layers[0].dW, twin.modules[-1].block.layers[0].dW)
@@ -203,15 +204,15 @@ def with_bottom_context(algorithm=update_decoupled, sizes=(D, H, H, H, K), **opt
         made.append(LinearSynthesizer(n_h, n_h if made else 0))
         return made[-1]
 
-    return td.build(td.mlp(sizes, stream(0, "weights")), options.pop("loss", td.SoftmaxCrossEntropy()),
-                       lambda: td.Adam(0.01), synthesizer, lambda: td.Adam(0.01), algorithm=schedule, bottom_context=True,
+    return build(td.mlp(sizes, stream(0, "weights")), options.pop("loss", td.SoftmaxCrossEntropy()),
+                       lambda: td.Adam(0.01), synthesizer, lambda: td.Adam(0.01), algorithm=algorithm, bottom_context=True,
                        **options)
 
 
-@pytest.mark.parametrize("schedule", [update_decoupled, Stochastic(0.6, 4, 0), BPLambda(0.3)],
+@pytest.mark.parametrize("algorithm", [update_decoupled, Stochastic(0.6, 4, 0), BPLambda(0.3)],
                          ids=["decoupled", "stochastic", "lambda"])
-def test_every_schedule_hands_the_output_of_the_bottom_module_to_those_above(schedule):
-    network = with_bottom_context(schedule)
+def test_every_algorithm_hands_the_output_of_the_bottom_module_to_those_above(algorithm):
+    network = with_bottom_context(algorithm)
     bottom, *others = network.modules[:-1]
     seen = []
     for module in (bottom, *others):
@@ -268,5 +269,5 @@ def test_workers_in_step_hand_it_up_with_the_numbers_of_one_loop(ends):
 
 
 def test_under_full_unlock_there_is_no_bottom_output_to_wait_for():
-    with pytest.raises(ValueError, match="under full unlock no module waits for it"):
+    with pytest.raises(ValueError, match="under full unlock no module waits for the bottom one"):
         with_bottom_context(full_unlock)
