@@ -58,11 +58,12 @@ td.plots.draw_network(locked)
 # %% [markdown]
 # ## One step, in time
 #
-# The film shows three blocks that work on the same batch. Above, backpropagation: each block waits for the
-# gradient. Below, what this notebook builds: each block updates at once, and messages go one block down. It is
-# drawn from two recorded runs, `python docs/make_film.py`.
+# The film shows three blocks that get one batch after the other. At the left, backpropagation: each block waits
+# for the gradient. At the right, what this notebook builds: each block learns at once, and messages go one block
+# down. It is drawn from two recorded runs (`python notebooks/make_film.py`): an act begins when the arrays that it
+# needs are there. Every act takes one tick, though in truth a guess costs a little more.
 #
-# ![Two rows of three blocks. In the upper row a forward pass goes up block by block, then the gradient comes down block by block, and each block updates only then. In the lower row each block runs, guesses, updates, and sends a message to the block below, whose synthesizer learns from it.](../docs/figures/one-step.gif)
+# ![Three blocks, twice. At the left the output of block 1 goes up to block 2 and to block 3, then the true gradient comes down block by block, and each block learns only then; meanwhile the others wait. At the right each block runs, guesses and learns as soon as an output reaches it, and sends a message to the block below; soon all three are busy all the time.](one_step.gif)
 #
 # ## The idea
 #

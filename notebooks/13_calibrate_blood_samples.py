@@ -15,8 +15,8 @@ import course
 import numpy as np
 
 import tinydni as td
-from tinydni.lab.cytometry import (classifier, discrepancy, fit, methods, pipeline as pipelines, populations,
-                                   resnet, synthesizer, transform)
+from tinydni.lab.cytometry import (classifier, discrepancy, fit, pipeline as pipelines, populations,
+                                   resnet, resnet_methods, synthesizer, transform)
 
 SHORT = course.begin()
 
@@ -239,7 +239,7 @@ def train(net, source, factor=td.Constant(), updates=updates, seed=0):
     return history
 
 np.testing.assert_allclose(train(network("backprop"), before[15], updates=10),
-                           fit.fit(before[15], target, pipeline.m, methods.METHODS["backprop"], seed=0, updates=10)[1], rtol=1e-5)
+                           fit.fit(before[15], target, pipeline.m, resnet_methods.METHODS["backprop"], seed=0, updates=10)[1], rtol=1e-5)
 print("ten updates give the same numbers as `fit`, which `tinydni train cytometry` calls")
 
 # %%

@@ -88,15 +88,15 @@ class Exercise:
     def problem(self, answer, given):
         """Say what is wrong with an answer; "" if it is right."""
         if answer is ...:
-            return "not written yet. Put your line in place of the three dots."
+            return "not written yet. Put your line in the place of the three dots."
         if callable(answer):
             given = self.given(np.random.default_rng(0))
             try:
                 with np.errstate(all="ignore"):
                     answer = self.run(answer, given)
             except Exception as error:
-                if "ellipsis" in str(error).lower():
-                    return "not written yet. Put your lines in place of the three dots."
+                if isinstance(error, NotImplementedError) or "ellipsis" in str(error).lower():
+                    return "not written yet. Put your lines in the place that is marked."
                 return f"it stops with {type(error).__name__}: {error}"
             given = self.given(np.random.default_rng(0))        # unchanged, whatever was done to it
         with np.errstate(all="ignore"):
@@ -149,7 +149,7 @@ def difference_of(v, e):
     if v is None:
         return "it is None. Does the function return something?"
     if v is ...:
-        return "not written yet. Put your lines in place of the three dots."
+        return "not written yet. Put your lines in the place of the three dots."
     if v.dtype.kind not in "fiub":
         return f"numbers are wanted; got an array of {v.dtype}."
     if v.shape != e.shape:
