@@ -6,29 +6,33 @@ import json
 import numpy as np
 import pytest
 
-from tinydni.lab import cli
-from tinydni.datasets import DataError, cytometry
+import tinydni as td
+
 from tinydni.algorithms import backprop
-from tinydni.dni import build
-from tinydni.lab.cytometry import reproduce, train
+from tinydni.containers import Sequential
+from tinydni.datasets import DataError, cytometry
+from tinydni.gradcheck import assert_gradients
+from tinydni.lab.cytometry import cytometry_table, train_cytometry
 from tinydni.lab.cytometry.classifier import f1_scores, gate, train_classifier
-from tinydni.lab.cytometry.denoising import denoiser, nearly_complete
+from tinydni.lab.cytometry.cytometry_table import step_times
 from tinydni.lab.cytometry.discrepancy import discrepancy
 from tinydni.lab.cytometry.fit import fit, running_mean, updates_until
-from tinydni.lab.cytometry.methods import CONTROLS, METHODS, build
+from tinydni.lab.cytometry.pipeline import denoiser, nearly_complete
 from tinydni.lab.cytometry.populations import order_kept, suspicions, warnings
-from tinydni.lab.cytometry.resnet import mmd_resnet, reestimate_statistics, without_shortcut_gradient
-from tinydni.lab.cytometry.synthesizer import StandardisedSynthesizer
-from tinydni.lab.cytometry.timing import step_times
-from tinydni.gradcheck import assert_gradients
-from tinydni.containers import Sequential
+from tinydni.lab.cytometry.resnet import (
+    mmd_resnet,
+    reestimate_statistics,
+    standardised_synthesizer,
+    without_shortcut_gradient,
+)
+from tinydni.lab.cytometry.resnet_methods import CONTROLS, METHODS, build
+from tinydni.lab.jobs.arguments import OptionError
 from tinydni.layer import Layer
-from tinydni.variants.mmd import MMD
-from tinydni.variants.mmd import kernel_width
-from tinydni.optimizers import RMSProp, SGD
+from tinydni.optimizers import SGD, RMSProp
 from tinydni.random import stream
 from tinydni.synthesizers import Synthesizer
 from tinydni.training import DivergedError
+from tinydni.variants.mmd import MMD, kernel_width
 
 CENTRES = np.array([[2.0, 0, 0, 1, 2, 0], [-1, 2, 0, 0, -1, 1], [0, -2, 1, -1, 0, 2], [-1, 0, -2, 2, 1, -1]])
 
@@ -83,16 +87,17 @@ class Oracle(Synthesizer, Layer):
             dh = block.backward(dh)
         return dh * len(dh)
 
-    def learn(self, h, context, target, optimizer):
+    def learn(self, h, context, target, lr):
         pass
 
 
 def test_with_an_oracle_dni_is_backprop_bit_for_bit():
     source, target = cells(1, 64, shift=0.6)[0], cells(2, 64)[0]
     blocks = mmd_resnet(6, np.random.default_rng(0))
-    options = dict(optimizer=lambda: RMSProp(1e-3, 0.99, weight_decay=0.02), input_shape=(6,))
-    locked = build(blocks, MMD(1.0), algorithm=backprop, **options)
-    decoupled = build(blocks, MMD(1.0), synthesizer=lambda n: Oracle(), synthesizer_lr=lambda: SGD(0), **options)
+    options = dict(lr=lambda: RMSProp(1e-3, 0.99, weight_decay=0.02), input_shape=(6,))
+    locked = td.build(blocks, MMD(1.0), algorithm=backprop, **options)
+    decoupled = td.build(blocks, MMD(1.0), synthesizer=lambda n: Oracle(),
+                         synthesizer_lr=lambda: SGD(0), **options)
     for i, module in enumerate(decoupled.modules[:-1]):
         module.synthesizer.above = [other.block for other in decoupled.modules[i + 1:]]
         module.synthesizer.loss, module.synthesizer.target = decoupled.modules[-1].loss, target
@@ -133,7 +138,7 @@ def test_statistics_become_those_of_the_whole_sample():
 @pytest.mark.parametrize("hidden", [(), (5,)])
 def test_the_synthesizer(hidden):
     rng = np.random.default_rng(0)
-    synthesizer = StandardisedSynthesizer(4, rng, hidden, eps=1e-12, dtype=np.float64)
+    synthesizer = standardised_synthesizer(4, rng, hidden, eps=1e-12, dtype=np.float64)
     h = rng.standard_normal((50, 4)) * [1e-1, 1, 10, 100] + [0, 5, -3, 200]
     assert not synthesizer.forward(h).any()             # the first guess is "no gradient"
     z = (h - h.mean(axis=0)) / h.std(axis=0)
@@ -301,7 +306,7 @@ def command(module, *arguments):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_train_writes_figures_and_json(folder, method, capsys):
-    assert command(train, "--quick", "--quiet", "--method", method, "--json", "c.json", "--figure", "c.png") == 0
+    assert command(train_cytometry, "--quick", "--quiet", "--method", method, "--json", "c.json", "--figure", "c.png") == 0
     result = json.loads((folder / "c.json").read_text())
     assert {"experiment", "method", "options", "seed", "backend", "seconds", "history", "iterations", "mmd_before",
             "mmd_after", "mmd_unbiased_before", "mmd_unbiased_after", "f1_weighted_before", "f1_weighted_after",
@@ -313,16 +318,16 @@ def test_train_writes_figures_and_json(folder, method, capsys):
 
 
 def test_wrong_use_is_refused(folder):
-    with pytest.raises(cli.EXPECTED, match="no synthesizer"):
-        command(train, "--quick", "--method", "backprop", "--synthesizer", "mlp")
-    with pytest.raises(cli.EXPECTED, match="from 1 to 16"):
-        command(train, "--source", 20)
+    with pytest.raises(OptionError, match="no synthesizer"):
+        command(train_cytometry, "--quick", "--method", "backprop", "--synthesizer", "mlp")
+    with pytest.raises(OptionError, match="from 1 to 16"):
+        command(train_cytometry, "--source", 20)
     with pytest.raises(FileNotFoundError, match="does not exist"):
-        command(train, "--json", "nowhere/c.json")
+        command(train_cytometry, "--json", "nowhere/c.json")
 
 
 def test_the_table_is_made_and_finished_runs_are_kept(folder, capsys):
-    assert command(reproduce, "--quick", "--out", "t") == 0
+    assert command(cytometry_table, "--quick", "--out", "t") == 0
     report = json.loads((folder / "t-quick" / "cytometry.json").read_text())
     assert {"table", "rows", "settings", "differences", "seconds"} <= report.keys()
     assert {"row", "column", "mean", "std", "seeds", "paper"} <= report["rows"][0].keys()
@@ -332,5 +337,5 @@ def test_the_table_is_made_and_finished_runs_are_kept(folder, capsys):
     kept = sorted((folder / "t-quick" / "runs").iterdir())
     assert len(kept) == len(METHODS) + len(CONTROLS)
     times = [path.stat().st_mtime_ns for path in kept]
-    assert command(reproduce, "--quick", "--out", "t") == 0
+    assert command(cytometry_table, "--quick", "--out", "t") == 0
     assert times == [path.stat().st_mtime_ns for path in kept]

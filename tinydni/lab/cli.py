@@ -17,7 +17,7 @@ from tinydni.classroom.assignment import AssignmentError
 from tinydni.lab.jobs import addition, cifar10, copy_task, digits, mnist, recall, repeat_copy, text, two_rnn
 from tinydni.lab.jobs.arguments import OptionError
 from tinydni.lab.cytometry import calibrate
-from tinydni.lab.cytometry import train as cytometry
+from tinydni.lab.cytometry import train_cytometry as cytometry
 from tinydni.lab.tables import everything
 from tinydni.gradcheck import check_command as check
 

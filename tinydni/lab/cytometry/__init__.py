@@ -1,1 +1,1 @@
-"""Moving one blood sample's cells onto another's distribution with a residual network: MMD-ResNet and its pipeline."""
+"""Moving one blood sample's cells onto another's distribution with a residual network."""

@@ -2,21 +2,24 @@
 
 import numpy as np
 
+from tinydni.lab.cytometry.fit import draw
 from tinydni.variants.mmd import MMD, mmd_squared
 
-N_CELLS, N_DRAWS = 1000, 10
 
+def discrepancy(x: np.ndarray, y: np.ndarray, m: float, rng: np.random.Generator,
+                n_cells: int = 1000, n_draws: int = 10) -> tuple[float, float]:
+    """Return the mean MMD between `n_cells` cells of x and as many of y, over `n_draws` draws.
 
-def discrepancy(x, y, m, rng, n_cells=N_CELLS, n_draws=N_DRAWS):
-    """The mean MMD between `n_cells` cells of x and as many of y, over `n_draws` draws of both.
+    x (N, D), y (M, D) : standardised cells    m : as in MMD
 
-    x (N, D), y (M, D): standardised cells    m: as in MMD
-    Returns (biased, unbiased): the square root of the biased estimate, whose floor is about 0.08 for 1,000 cells of
-    one distribution, and the unbiased estimate of the square, whose floor is 0.
+    Returns
+    -------
+    biased : the root of the biased estimate; about 0.08 for 1,000 cells of one distribution
+    unbiased : the unbiased estimate of the square; 0 for one distribution
     """
     loss, biased, unbiased = MMD(m), [], []
     for _ in range(n_draws):
-        a, b = (cells[rng.choice(len(cells), min(n_cells, len(cells)), replace=False, shuffle=False)] for cells in (x, y))
+        a, b = draw(x, n_cells, rng), draw(y, n_cells, rng)
         biased.append(float(loss.forward(a, b)))
         unbiased.append(mmd_squared(a, b, m))
     return float(np.mean(biased)), float(np.mean(unbiased))

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from tinydni.lab.jobs.arguments import whole
-from tinydni.lab.cytometry import reproduce as cytometry
+from tinydni.lab.cytometry import cytometry_table as cytometry
 from tinydni.lab.tables import (bp_lambda, cifar10, controls, mnist_cnn, mnist_fcn, no_label, recurrent, unlock, updates,
                                         vfbn)
 
