@@ -29,4 +29,4 @@ def test_a_call_reaches_the_library_as_it_was(name, numbers):
 
 def test_a_failure_of_the_library_is_an_error():
     with pytest.raises(RuntimeError, match="cuBLAS failed with status 13"):
-        cublas.check(13)
+        cublas.check_status(13)
