@@ -1,14 +1,22 @@
 """An assignment: the instructor's file with its tasks and solutions, and the checks beside it."""
 
+from __future__ import annotations
+
 import ast
 import importlib.util
+import inspect
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
+from types import CodeType, ModuleType, SimpleNamespace
+from typing import Any
 
 from tinydni.classroom import cells, stubs
+from tinydni.classroom.variants import variants
 
 FOLDER = Path(__file__).parent / "assignments"
+POINTS = re.compile(r"\((\d) points?\)$")           # at the end of a check's first line
 
 
 class AssignmentError(ValueError):
@@ -22,6 +30,8 @@ class Task:
     name: "A1.2"    title    points
     target: the function or class that is written    statement: its docstring
     section: the cells    checks: the functions check_A1_2_...
+    parts: [(points, the checks that must all pass for them)]
+    given: the names of earlier tasks whose reference a solution may use
     """
 
     name: str
@@ -30,98 +40,177 @@ class Task:
     target: str
     statement: str
     section: cells.Section
-    checks: list
+    checks: list[Callable]
+    parts: list[tuple[int, list[Callable]]]
+    given: list[str]
 
 
 class Assignment:
-    """NAME.py and checks.py of a folder, see the README beside this file.
+    """NAME.py, checks.py and slips.txt of a folder, see the README beside this file.
 
     name: "A1"    title: of its first cell    story: the text under it
-    prelude: the code before the first task    tasks, in order    ending: the sections after the last task
+    prelude: the code before the first task    tasks, in order
+    ending: the sections after the last task
     reference: what the file defines, solutions and given helpers, as attributes
     Raises AssignmentError where the format is broken; the sentence names the task.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path):
         self.folder, self.name = Path(folder), Path(folder).name
         self.source = (self.folder / f"{self.name}.py").read_text(encoding="utf-8")
         self.checks_source = (self.folder / "checks.py").read_text(encoding="utf-8")
         self.checks = load_module(self.folder / "checks.py", f"checks_of_{self.name}")
+        self.slips = read_slips(self.folder / "slips.txt")
         first, *rest = cells.sections(cells.read_percent(self.source))
         heading, _, self.story = first.text().partition("\n")
         self.title = heading.removeprefix(f"# {self.name} ").strip()
         self.prelude = first
-        self.tasks = [self.task(section) for section in rest if cells.TASK.match(f"## {section.heading}")]
-        self.ending = [section for section in rest if not cells.TASK.match(f"## {section.heading}")]
+        self.tasks: list[Task] = []
+        self.ending = []
+        for section in rest:
+            if cells.TASK.match(f"## {section.heading}"):
+                self.tasks.append(self.task(section))
+            else:
+                self.ending.append(section)
         if not self.tasks:
             raise AssignmentError(f"{self.name}.py has no task; a heading looks like "
                                   f'"# ## {self.name}.1 Title (2 points)".')
         self.reference = self.load_reference()
+        self.failed: dict[Any, Any] = {}            # how variants fail, see examine.py
+        self.made: dict[str, list[tuple[str, CodeType]]] = {}
 
-    def task(self, section):
-        name, title, points = cells.TASK.match(f"## {section.heading}").groups()
+    def task(self, section: cells.Section) -> Task:
+        """Return the task of a section."""
+        name, title, points = cells.TASK.match(f"## {section.heading}").groups()  # type: ignore
         targets = stubs.targets(section.code())
         if len(targets) != 1:
-            raise AssignmentError(f"{name} must hold one function or class with {stubs.BEGIN!r}; "
-                                  f"it has {', '.join(targets) or 'none'}.")
+            raise AssignmentError(
+                f"{name} must hold one function or class with {stubs.BEGIN!r}; "
+                f"it has {', '.join(targets) or 'none'}.")
         (target, node), = targets.items()
-        if not ast.get_docstring(node):
-            raise AssignmentError(f"{name}: {target} has no docstring; it is the statement of the task.")
+        statement = ast.get_docstring(node)
+        if not statement:
+            raise AssignmentError(f"{name}: {target} has no docstring; "
+                                  "it is the statement of the task.")
         start = f"check_{name.replace('.', '_')}_"
         checks = [value for key, value in vars(self.checks).items() if key.startswith(start)]
         if not checks:
             raise AssignmentError(f"checks.py of {self.name} has no function {start}...")
-        return Task(name, title, int(points), target, ast.get_docstring(node), section, checks)
+        given = getattr(self.checks, "GIVEN", {}).get(name, [each.name for each in self.tasks])
+        return Task(name, title, int(points), target, statement, section, checks,
+                    parts(name, int(points), checks), given)
 
-    def load_reference(self):
-        names = {"__name__": f"reference_of_{self.name}"}
+    def load_reference(self) -> SimpleNamespace:
+        """Run the file, and return what it defines."""
+        self.globals: dict[str, Any] = {"__name__": f"reference_of_{self.name}"}
         for section in (self.prelude, *(task.section for task in self.tasks)):
-            exec(compile(section.code(), str(self.folder / f"{self.name}.py"), "exec"), names)
-        return SimpleNamespace(**{name: value for name, value in names.items()
-                                  if getattr(value, "__module__", None) == names["__name__"]})
+            exec(compile(section.code(), str(self.folder / f"{self.name}.py"), "exec"),
+                 self.globals)
+        return SimpleNamespace(**{name: value for name, value in self.globals.items()
+                                  if getattr(value, "__module__", "") == self.globals["__name__"]})
 
-    def given(self, task):
-        """What the solution of a task finds there: the helpers of the prelude, and the reference of earlier tasks."""
-        later = {t.target for t in self.tasks[self.tasks.index(task):]}
-        return SimpleNamespace(**{name: value for name, value in vars(self.reference).items() if name not in later})
+    def setup(self, task: Task) -> dict[str, Any]:
+        """Return what a room needs for a task: sources of what is given, and names."""
+        earlier = [each for each in self.earlier(task) if each.name in task.given]
+        later = {each.target for each in self.tasks if each not in earlier}
+        return {"target": task.target, "released": self.prelude.code(),
+                "given": [part.code() for part in (self.prelude, *(t.section for t in earlier))],
+                "names": [name for name in vars(self.reference) if name not in later],
+                "earlier": {each.name: each.target for each in earlier}}
+
+    def given(self, task: Task) -> dict[str, Any]:
+        """Return the references that a solution of a task finds in a notebook, by their names."""
+        return {name: getattr(self.reference, name) for name in self.setup(task)["names"]}
+
+    def variants(self, task: Task) -> list[tuple[str, CodeType]]:
+        """Return (words, code) of the mistakes that are known for a task."""
+        if task.name not in self.made:
+            slips = [(right, wrong, words) for name, words, right, wrong in self.slips
+                     if name == task.name]
+            self.made[task.name] = variants(task.section.code(), slips)
+        return self.made[task.name]
+
+    def variant(self, task: Task, number: int) -> SimpleNamespace | Exception:
+        """Return the names of the reference, with one mistake in a task."""
+        names = dict(self.globals)
+        try:
+            exec(self.variants(task)[number][1], names)
+            return SimpleNamespace(**{**vars(self.reference), task.target: names[task.target]})
+        except Exception as error:                  # a mistake with which nothing can be loaded
+            return error
 
     @property
-    def points(self):
+    def points(self) -> int:
+        """All points."""
         return sum(task.points for task in self.tasks)
 
-    def find(self, name):
-        """The task called `name`. Raises AssignmentError, with the names there are."""
+    def find(self, name: str) -> Task:
+        """Return the task called `name`. Raise AssignmentError, with the names there are."""
         for task in self.tasks:
             if task.name == name:
                 return task
-        raise AssignmentError(f"{self.name} has no task {name}; it has {', '.join(task.name for task in self.tasks)}.")
+        raise AssignmentError(f"{self.name} has no task {name}; "
+                              f"it has {', '.join(task.name for task in self.tasks)}.")
 
-    def earlier(self, task):
-        """The tasks before one."""
+    def earlier(self, task: Task) -> list[Task]:
+        """Return the tasks before one."""
         return self.tasks[:self.tasks.index(task)]
 
 
-def load_module(path, name):
-    """Runs a file as a module of its own."""
+def read_slips(path: Path) -> list[tuple[str, str, str, str]]:
+    """Return (task, words, what stands in the solution, what is written) of every mistake."""
+    found = []
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    for block in text.split("\n\n")[1:]:
+        head, *lines = block.strip("\n").split("\n")
+        right, wrong = ("\n".join(line[2:] for line in lines if line[0] == mark)
+                        for mark in "-+")
+        task, _, words = head.partition(" ")
+        found.append((task, words, right, wrong))
+    return found
+
+
+def parts(name: str, points: int, checks: list[Callable]) -> list[tuple[int, list[Callable]]]:
+    """Return the parts of a task's points.
+
+    A check whose first line ends with "(1 point)" begins a part; the checks after it belong to it.
+    Without any such line all checks are one part.
+    """
+    found: list[tuple[int, list[Callable]]] = []
+    for check in checks:
+        worth = POINTS.search((inspect.getdoc(check) or "").partition("\n")[0])
+        if worth or not found:
+            found.append((int(worth[1]) if worth else points, []))
+        found[-1][1].append(check)
+    if sum(worth for worth, _ in found) != points:
+        raise AssignmentError(f"{name} has {points} points; its checks give "
+                              f"{sum(worth for worth, _ in found)}.")
+    return found
+
+
+def load_module(path: Path, name: str) -> ModuleType:
+    """Run a file as a module of its own."""
     spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise AssignmentError(f"{path} is no Python file.")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def names():
-    """The names of all assignments, in order."""
+def names() -> list[str]:
+    """Return the names of all assignments, in order."""
     return sorted(path.name for path in FOLDER.iterdir() if (path / "checks.py").is_file())
 
 
-def load(name):
-    """The assignment called `name`. Raises AssignmentError where there is none."""
+def load(name: str) -> Assignment:
+    """Return the assignment called `name`. Raise AssignmentError where there is none."""
     if name not in names():
         raise AssignmentError(f"there is no assignment {name}; there are {', '.join(names())}.")
     return Assignment(FOLDER / name)
 
 
-def load_task(name):
-    """(assignment, task) of a task such as "A1.2"."""
+def load_task(name: str) -> tuple[Assignment, Task]:
+    """Return (assignment, task) of a task such as "A1.2"."""
     assignment = load(name.partition(".")[0])
     return assignment, assignment.find(name)

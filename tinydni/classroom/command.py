@@ -1,7 +1,11 @@
 """The commands `tinydni assignment list | release | check | grade`."""
 
+from __future__ import annotations
+
 import argparse
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from tinydni.classroom import assignment as assignments
 from tinydni.classroom import nbgrader_form, progress, release
@@ -11,11 +15,12 @@ class List:
     """Names the assignments and their tasks."""
 
     @staticmethod
-    def add_arguments(parser):
-        pass
+    def add_arguments(parser: Any) -> None:
+        """Add nothing."""
 
     @staticmethod
-    def main(arguments):
+    def main(arguments: Any) -> int:
+        """Print a line for each."""
         for name in assignments.names():
             found = assignments.load(name)
             print(f"{name} {found.title} ({found.points} points)")
@@ -28,16 +33,20 @@ class Release:
     """Writes what students get."""
 
     @staticmethod
-    def add_arguments(parser):
-        parser.add_argument("assignment", metavar="NAME", help="such as A1; see tinydni assignment list")
+    def add_arguments(parser: Any) -> None:
+        """Add the options."""
+        parser.add_argument("assignment", metavar="NAME",
+                            help="such as A1; see tinydni assignment list")
         parser.add_argument("--out", required=True, metavar="FOLDER", help="a new folder")
         parser.add_argument("--format", choices=["files", "nbgrader"], default="files",
-                            help="files to edit and check (default), or a course folder for nbgrader")
+                            help="files to edit and check (default), or a course for nbgrader")
 
     @staticmethod
-    def main(arguments):
+    def main(arguments: Any) -> int:
+        """Write the files and print their names."""
         found = assignments.load(arguments.assignment)
-        write = nbgrader_form.write_course if arguments.format == "nbgrader" else release.write_files
+        nbgrader = arguments.format == "nbgrader"
+        write = nbgrader_form.write_course if nbgrader else release.write_files
         for path in write(found, arguments.out):
             print(path)
         return 0
@@ -47,11 +56,13 @@ class Check:
     """Checks tasks in the student's folder."""
 
     @staticmethod
-    def add_arguments(parser):
+    def add_arguments(parser: Any) -> None:
+        """Add the options."""
         parser.add_argument("task", metavar="TASK", help="such as A1.2, or A1 for all of its tasks")
 
     @staticmethod
-    def main(arguments):
+    def main(arguments: Any) -> int:
+        """Print what is wrong."""
         return 0 if progress.check(arguments.task) else 1
 
 
@@ -59,55 +70,128 @@ class Grade:
     """Grades a folder of submissions."""
 
     @staticmethod
-    def add_arguments(parser):
-        from tinydni.classroom.process import CPU, MEMORY, WALL
-        parser.add_argument("assignment", metavar="NAME", help="such as A1")
-        parser.add_argument("submissions", metavar="SUBMISSIONS",
-                            help="a folder that holds a folder or a zip per student")
-        parser.add_argument("--out", required=True, metavar="FILE.csv", help="the table of grades")
-        parser.add_argument("--secret", metavar="FILE",
-                            help="a text that only you know, from which all values are drawn (default: FILE.secret "
-                            "beside the table, made when it is not there)")
-        parser.add_argument("--report", metavar="FOLDER", help="write a page per student and a summary here")
-        parser.add_argument("--gradescope", metavar="FILE.json",
-                            help="write the result of the one submission for Gradescope")
-        parser.add_argument("--ignore-checks", action="store_true",
-                            help="do not compare the students' checks.py with what was released")
-        parser.add_argument("--jobs", type=whole, default=2, metavar="N", help="submissions at a time (default 2)")
-        parser.add_argument("--cpu", type=whole, default=CPU, metavar="S",
-                            help=f"seconds of computing per task (default {CPU})")
-        parser.add_argument("--wall", type=whole, default=WALL, metavar="S",
-                            help=f"seconds by the clock per task (default {WALL})")
-        parser.add_argument("--memory", type=whole, default=MEMORY, metavar="MIB",
-                            help=f"memory per task (default {MEMORY} MiB)")
+    def add_arguments(parser: Any) -> None:
+        """Add the options."""
+        from tinydni.classroom.sandbox import CHOICES, IMAGE
+        from tinydni.classroom.solution import CPU, MEMORY, WALL
+        add = parser.add_argument
+        add("assignment", metavar="NAME", help="such as A1")
+        add("submissions", metavar="SUBMISSIONS",
+            help="a folder that holds a folder, a zip or a file per student")
+        add("--out", required=True, metavar="FILE.csv", help="the table of grades")
+        add("--secret", metavar="FILE",
+            help="a text that only you know, from which all values are drawn (default: "
+            "FILE.secret beside the table, made when it is not there)")
+        add("--isolation", choices=CHOICES, help="what keeps the students' code in (default: "
+            "bubblewrap, or else a container); none keeps nothing")
+        add("--image", default=IMAGE, help=f"of the container (default {IMAGE})")
+        add("--report", metavar="FOLDER", help="write a page per student and a summary here")
+        add("--anonymous", action="store_true", help="codes stand for the names on the pages")
+        add("--similar", action="store_true", help="list pairs that are the same up to names")
+        add("--roster", metavar="FILE.csv",
+            help="all students: an export of Canvas or Moodle, or a table with names")
+        add("--remarks", metavar="FILE.csv",
+            help="your remarks and changed points: columns student, task, points, remark")
+        add("--deadline", type=moment, metavar="TIME", help="such as 2026-01-31T23:59")
+        add("--late", type=float, default=0, metavar="PERCENT",
+            help="of the points, for each day after the deadline that has begun (default 0)")
+        add("--canvas", metavar="FILE.csv", help="write what Canvas imports")
+        add("--moodle", metavar="FILE.csv", help="write what Moodle imports")
+        add("--gradescope", metavar="FILE.json",
+            help="write the result of the one submission for Gradescope")
+        add("--jobs", type=whole, default=2, metavar="N", help="submissions at a time (default 2)")
+        add("--cpu", type=whole, default=CPU, metavar="S",
+            help=f"seconds of computing per task (default {CPU})")
+        add("--wall", type=whole, default=WALL, metavar="S",
+            help=f"seconds by the clock per task (default {WALL})")
+        add("--memory", type=whole, default=MEMORY, metavar="MIB",
+            help=f"memory per task (default {MEMORY} MiB)")
 
     @staticmethod
-    def main(arguments):
-        from tinydni.classroom import grade, gradescope, pages
+    def main(arguments: Any) -> int:
+        """Grade, and write what is asked for. Return 1 where a submission was not graded."""
+        from tinydni.classroom import grade, pages, results, sandbox
+        out = Path(arguments.out)
+        if out.suffix != ".csv":
+            raise assignments.AssignmentError(f"--out must end in .csv; got {out}.")
         found = assignments.load(arguments.assignment)
-        if Path(arguments.out).suffix != ".csv":
-            raise assignments.AssignmentError(f"--out must end in .csv; got {arguments.out}.")
+        roster = results.read_table(arguments.roster) if arguments.roster else []
+        remarks = results.read_table(arguments.remarks) if arguments.remarks else []
+        isolation = sandbox.choose(arguments.isolation, arguments.image)
+        print(f"Isolation: {isolation.meaning}.")
         secret = (grade.secret_of(arguments.secret) if arguments.secret
-                  else grade.own_secret(Path(arguments.out).with_suffix(".secret")))
-        graded = grade.grade(found, arguments.submissions, arguments.out, secret, arguments.jobs,
-                             not arguments.ignore_checks,
-                             cpu=arguments.cpu, wall=arguments.wall, memory=arguments.memory)
-        print(f"wrote {arguments.out}")
+                  else grade.own_secret(out.with_suffix(".secret")))
+        graded = grade.grade(found, arguments.submissions, out.with_suffix(".json"), secret,
+                             isolation, arguments.jobs, cpu=arguments.cpu, wall=arguments.wall,
+                             memory=arguments.memory)
+        if arguments.deadline:
+            for handed, result in graded:
+                results.add_lateness(result, handed.time, arguments.deadline, arguments.late)
+        all_results = results.add_roster([result for _, result in graded], roster)
+        results.add_remarks(all_results, remarks, found)
+        results.write_table(found, all_results, out)
+        print(f"wrote {out}")
+        write_others(arguments, found, graded, all_results, roster, secret)
         if arguments.report:
-            pages.write_pages(found, graded, arguments.report)
+            pairs = similar_pairs(found, graded) if arguments.similar else None
+            pages.write_pages(found, all_results, arguments.report, isolation.meaning, pairs,
+                              secret, arguments.anonymous)
             print(f"wrote {Path(arguments.report) / 'index.html'}")
-        if arguments.gradescope:
-            if len(graded) != 1:
-                raise assignments.AssignmentError(f"--gradescope takes one submission at a time; got {len(graded)}.")
-            gradescope.write_results(next(iter(graded.values())), arguments.gradescope)
-        return 0
+        return 1 if any(result.problem for _, result in graded) else 0
 
 
-def whole(text):
-    """A whole number of at least 1."""
+def write_others(arguments: Any, found: Any, graded: list, all_results: list, roster: list,
+                 secret: str) -> None:
+    """Write the tables for other systems."""
+    from tinydni.classroom import results
+    if arguments.canvas:
+        results.write_canvas(found, all_results, Path(arguments.canvas), roster)
+    if arguments.moodle:
+        results.write_moodle(found, all_results, Path(arguments.moodle))
+    if arguments.gradescope:
+        if len(graded) != 1:
+            raise assignments.AssignmentError("--gradescope takes one submission at a time; "
+                                              f"got {len(graded)}.")
+        results.write_gradescope(all_results[0], arguments.gradescope)
+    if arguments.anonymous:
+        path = Path(arguments.out).with_suffix(".codes.csv")
+        results.write_rows(path, [["code", "student"], *([each.code(secret), each.student]
+                                                         for each in all_results)])
+        print(f"wrote {path}, which says whose code is whose")
+
+
+def similar_pairs(found: Any, graded: list) -> list[tuple[float, str, str]]:
+    """Return the pairs of submissions that are the same up to names, and print them."""
+    from tinydni.classroom.collect import Unclear, solution_file
+    from tinydni.classroom.similar import similar
+    from tinydni.classroom.submission import Submission
+    texts = {}
+    for handed, _ in graded:
+        try:
+            file, _ = solution_file(handed, found)
+            texts[handed.student] = Submission(file.name, file.read(), found)
+        except Unclear:
+            pass
+    pairs = similar(texts, found)
+    for share, one, other in pairs:
+        print(f"similar: {one} and {other}, {100 * share:.0f} %")
+    return pairs
+
+
+def whole(text: str) -> int:
+    """Return a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"it must be a whole number of at least 1; got {text!r}")
     return int(text)
+
+
+def moment(text: str) -> datetime:
+    """Return a date with or without a time, in the zone of this machine unless it names one."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"it must be a time such as 2026-01-31T23:59; got {text!r}") from None
 
 
 COMMANDS = (("list", "name the assignments and their tasks", List),

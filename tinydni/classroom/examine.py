@@ -1,19 +1,31 @@
-"""The examination of one task: all its checks, on the values of a secret."""
+"""The examination of one task: all its checks, on values that a secret draws."""
+
+from __future__ import annotations
 
 import inspect
+import re
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
-from tinydni.classroom.draw import PUBLIC, Draw
-from tinydni.classroom.judge import Wrong
-from tinydni.classroom.process import SolutionError
-from tinydni.classroom.remote import Solution
+import numpy as np
 
-ROUNDS = 3      # of every check in grading, each with other values
+from tinydni.classroom.assignment import Assignment, Task
+from tinydni.classroom.solution import Solution, SolutionError
+from tinydni.classroom.submission import Submission, SubmissionError
+from tinydni.classroom.trial import PUBLIC, Trial, Wrong
+
+ROUNDS = 3      # of every check, each with other values and fresh objects
+Failures = dict[int, Exception]
 
 
 @dataclass
 class Finding:
-    """A check that failed. check: what it asks    message: what is wrong    reason: the same without drawn values"""
+    """A check that failed.
+
+    check: what it asks    message: what is wrong    reason: the same without drawn values
+    """
 
     check: str
     message: str
@@ -22,67 +34,146 @@ class Finding:
 
 @dataclass
 class Outcome:
-    """What the examination of a task found. points: of `most`    findings: the checks that failed    notes"""
+    """What the examination of a task found.
+
+    points: of `most`    findings: the checks that failed    notes: what else is to be said
+    """
 
     task: str
     title: str
     points: int
     most: int
-    findings: list = field(default_factory=list)
-    notes: list = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
+        """Whether all of its points are there."""
         return self.points == self.most
 
 
-def run_checks(assignment, task, student, secret=PUBLIC, rounds=1):
-    """The checks of a task that fail, as a list of Findings.
-
-    student: what has the names of the task and of the earlier ones
-    """
-    findings = []
-    for check in task.checks:
-        for number in range(rounds):
-            try:
-                check(student, assignment.reference, Draw(secret, check.__name__, number))
-            except (Wrong, SolutionError) as error:
-                if error.told() not in (finding.reason for finding in findings):
-                    findings.append(Finding(meaning(check), str(error), error.told()))
-                break
-            except Exception as error:          # such as an attribute that the solution never set
-                if not findings:                # if another check has found something, this follows from it
-                    findings.append(Finding(meaning(check), *stopped(error)))
-                break
-    return findings
-
-
-def stopped(error):
-    """What an exception in a check means: the sentence with the error's own text, and without."""
-    if isinstance(error, NotImplementedError):
-        return f"{error}.", f"{error}."
-    if "read-only" in str(error):
-        return ("It writes into an array that it was given. The array belongs to the caller: make a new one.",) * 2
-    said = f"the check stopped with {type(error).__name__}"
-    return f"{said}: {error}", f"{said}."
-
-
-def meaning(check):
-    """What a check asks, in the words of its docstring."""
-    return inspect.getdoc(check).splitlines()[0].rstrip(".") if check.__doc__ else check.__name__
-
-
-def examine(assignment, task, submission, secret=PUBLIC, rounds=1, show=False, **limits):
-    """Examines one task of a submission in a process of its own. Returns an Outcome."""
+def examine(assignment: Assignment, task: Task, submission: Submission,
+            room: AbstractContextManager, secret: str = PUBLIC) -> Outcome:
+    """Examine one task of a submission in a room, which is used up."""
     outcome = Outcome(task.name, task.title, 0, task.points)
     try:
         section = submission.section(task)
-        with Solution(assignment, task, submission.prelude, section, file=submission.file, show=show,
-                      **limits) as solution:
-            outcome.findings = run_checks(assignment, task, solution.student(), secret, rounds)
-            solution.finish()
-    except SolutionError as error:
-        outcome.findings.insert(0, Finding(task.name, str(error), error.told()))
-    outcome.notes = submission.notes(task)
-    outcome.points = 0 if outcome.findings else task.points
+    except SubmissionError as error:
+        outcome.findings = [Finding(task.name, f"{error}.", f"{error}.")]
+        return outcome
+    with room as asked:
+        limits = getattr(asked, "limits", {})
+        solution = Solution(asked.ask, submission.file, submission.lines,
+                            limits.get("memory", 0))
+        setup = assignment.setup(task)
+        try:
+            solution.request({**setup, "do": "furnish", "file": submission.file, "limits": limits,
+                              "prelude": submission.prelude, "section": section}, task.name)
+            failures, ended = run_checks(assignment, task, solution.names, secret)
+        except SolutionError as error:
+            failures, ended = {}, error
+    judge(assignment, task, outcome, failures, ended, secret)
+    outcome.notes = submission.notes(task) + solution.remarks()
     return outcome
+
+
+def judge(assignment: Assignment, task: Task, outcome: Outcome, failures: dict[str, Failures],
+          ended: SolutionError | None, secret: str) -> None:
+    """Put the findings and the points of a task into its outcome."""
+    if ended:
+        outcome.findings = [Finding(task.name, str(ended), f"{ended.what}.")]
+        return
+    for check in task.checks:
+        if check.__name__ in failures:
+            found = finding(assignment, task, check, failures[check.__name__], secret)
+            if found.reason not in (each.reason for each in outcome.findings):
+                outcome.findings.append(found)
+    outcome.points = sum(points for points, checks in task.parts
+                         if not any(check.__name__ in failures for check in checks))
+
+
+def run_checks(assignment: Assignment, task: Task, student: Any, secret: str
+               ) -> tuple[dict[str, Failures], SolutionError | None]:
+    """Run every check in every round, in an order that the secret draws.
+
+    Return {check: {round: what failed}}, and why nothing more could be asked, or None.
+    """
+    plan = [(check, number) for check in task.checks for number in range(ROUNDS)]
+    order = Trial(secret, f"order of {task.name}").rng.permutation(len(plan))
+    failures: dict[str, Failures] = {}
+    for check, number in (plan[k] for k in order):
+        error = failure(assignment, check, student, secret, number)
+        if isinstance(error, SolutionError) and error.ended:
+            return failures, error
+        if error:
+            failures.setdefault(check.__name__, {})[number] = error
+    return failures, None
+
+
+def failure(assignment: Assignment, check: Any, student: Any, secret: str,
+            number: int) -> Exception | None:
+    """Run a check once. Return what failed, or None."""
+    try:
+        with np.errstate(all="ignore"):
+            check(student, assignment.reference, Trial(secret, check.__name__, number))
+    except Exception as error:          # of a shape that a check did not expect, for one
+        return error
+    return None
+
+
+def finding(assignment: Assignment, task: Task, check: Any, failures: Failures,
+            secret: str) -> Finding:
+    """Put a failed check into words: the first failure, with what explains all of them."""
+    error = failures[min(failures)]
+    name = meaning(check)
+    if isinstance(error, Wrong):
+        words = explained(assignment, task, check, failures, secret)
+        error.hint = f"Looks like this: {words}." if words else common_guess(failures) or error.hint
+        return Finding(name, error.told(error.values), error.told())
+    if isinstance(error, SolutionError):
+        return Finding(name, str(error), f"{error.what}.")
+    said = f"what the solution returned does not fit ({type(error).__name__})"
+    return Finding(name, f"{said}: {error}.", f"{said}.")
+
+
+def explained(assignment: Assignment, task: Task, check: Any, failures: Failures,
+              secret: str) -> str | None:
+    """Return the words of the first variant that fails as the solution does, in every round."""
+    by_hand = sum(slip[0] == task.name for slip in assignment.slips)
+    for number, (words, _) in enumerate(assignment.variants(task)):
+        if all(same_failure(failures.get(each), of_variant(assignment, task, number, check,
+                                                           secret, each), number < by_hand)
+               for each in range(ROUNDS)):
+            return words
+    return None
+
+
+def same_failure(one: Exception | None, other: Exception | None, zero: bool) -> bool:
+    """Whether both fail alike, or neither does. Zeros, which much may give, tell only if `zero`."""
+    if isinstance(one, Wrong) and isinstance(other, Wrong):
+        return one.alike(other) and isinstance(one.got, np.ndarray) and bool(zero or one.got.any())
+    return one is None and other is None
+
+
+def of_variant(assignment: Assignment, task: Task, number: int, check: Any, secret: str,
+               round: int) -> Exception | None:
+    """Return how a variant of the reference fails in a round; it is kept for the next solution."""
+    key = (task.name, number, check.__name__, secret, round)
+    if key not in assignment.failed:
+        student = assignment.variant(task, number)
+        assignment.failed[key] = (failure(assignment, check, student, secret, round)
+                                  if isinstance(student, SimpleNamespace) else student)
+    return assignment.failed[key]
+
+
+def common_guess(failures: Failures) -> str | None:
+    """Return what may explain the value of every round, if one thing does."""
+    found = [error.guesses for error in failures.values() if isinstance(error, Wrong)]
+    common = set.intersection(*found) if len(found) == len(failures) else set()
+    return min(common, key=lambda words: (len(words), words)) if common else None
+
+
+def meaning(check: Any) -> str:
+    """Return what a check asks, in the words of its docstring."""
+    first = (inspect.getdoc(check) or check.__name__).splitlines()[0]
+    return re.sub(r"\s*\(\d points?\)$", "", first).rstrip(".")

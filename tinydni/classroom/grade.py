@@ -1,60 +1,119 @@
-"""Grading a folder of submissions: the same submission always gets the same grade, and a stopped run goes on."""
+"""Grading a folder of submissions: none stops the others, and the same one gets the same grade."""
 
-import csv
+from __future__ import annotations
+
 import hashlib
 import json
 import secrets
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tinydni import __version__
+from tinydni.classroom.assignment import Assignment, AssignmentError
+from tinydni.classroom.collect import Handed, Unclear, all_in, solution_file
+from tinydni.classroom.examine import Finding, Outcome, examine
+from tinydni.classroom.results import Result
+from tinydni.classroom.sandbox import Isolation
+from tinydni.classroom.solution import Outside
+from tinydni.classroom.submission import Submission
 from tinydni.lab import files
-from tinydni.classroom.assignment import AssignmentError
-from tinydni.classroom.examine import ROUNDS, Finding, Outcome, examine
-from tinydni.classroom.process import SolutionError
-from tinydni.classroom.submission import Submission, all_in, loose_in, opened
-
-CHECKS = "the visible checks"       # the name of a finding about them
 
 
-def grade(assignment, folder, out, secret, jobs=2, same_checks=True, say=print, **limits):
-    """Grades every submission of a folder and writes the table `out`. Returns {student: [Outcome, ...]}.
+def grade(assignment: Assignment, folder: str | Path, keeper: Path, secret: str,
+          isolation: Isolation, jobs: int = 2, say: Callable = print, **limits: int
+          ) -> list[tuple[Handed, Result]]:
+    """Grade every submission of a folder. Return each with its result.
 
-    secret: a text, from which all values are drawn    jobs: how many submissions at a time
-    same_checks: whether a task whose visible check was edited or deleted has no points
-    limits: cpu, wall [s], memory [MiB] for each task, see process.py
-
-    The outcomes are kept beside the table, in the same name with .json. A submission that has not changed since is not
-    examined again, unless the assignment or the secret changed.
+    Parameters
+    ----------
+    keeper : the JSON file that keeps the outcomes; what has not changed is not examined again
+    secret : a text, from which all values are drawn
+    jobs : how many submissions at a time
+    limits : cpu, wall (seconds) and memory (MiB) for each task
     """
-    out, students = files.check_folder(out), all_in(folder)
-    keeper = out.with_suffix(".json")
-    loose = [name for name in loose_in(folder) if name not in (out.name, keeper.name)]
-    if loose:
-        say(f"Not graded, since a submission is a folder or a zip named after its student: {', '.join(loose)}.")
-    terms = "\n".join(map(str, (__version__, secret, assignment.source, assignment.checks_source, same_checks,
+    students, left = all_in(folder, assignment)
+    if left:
+        say("Not graded, since a name does not say whose it is or what it is: "
+            f"{', '.join(left[:10])}.")
+    terms = "\n".join(map(str, (__version__, secret, assignment.source, assignment.checks_source,
                                 sorted(limits.items()))))
-    keys, kept = {student: fingerprint(terms, path) for student, path in students.items()}, read(keeper)
-    done = {student: kept[student] for student in students if kept.get(student, {}).get("key") == keys[student]}
-    if done:
-        say(f"{len(done)} of {len(students)} were graded before and have not changed.")
+    kept, done = read(keeper), {}
 
-    def work(student):
-        return student, grade_one(assignment, students[student], secret, same_checks, limits)
+    def work(handed: Handed) -> tuple[Handed, dict[str, Any], bool]:
+        old = kept.get(handed.student, {})
+        new = graded(assignment, handed, secret, isolation, terms, old, limits)
+        return handed, new, new is not old
 
-    for student, found in in_threads(work, [student for student in students if student not in done], jobs):
-        done[student] = {"key": keys[student], "outcomes": [asdict(outcome) for outcome in found]}
-        files.write_json(keeper, done)
-        say(f"{student}: {points(found)} of {assignment.points}")
-    found = {student: outcomes(done[student]) for student in students}
-    warn(found, say)
-    write_table(assignment, found, out)
-    return found
+    for handed, new, fresh in in_threads(work, students, jobs):
+        done[handed.student] = new
+        if fresh:
+            files.write_json(keeper, {**kept, **done})
+            say(news(handed, new, assignment))
+    reused = sum(done[handed.student] is kept.get(handed.student) for handed in students)
+    if reused:
+        say(f"{reused} of {len(students)} were graded before and have not changed.")
+    files.write_json(keeper, {**kept, **done})
+    return [(handed, result_of(handed, done[handed.student])) for handed in students]
 
 
-def in_threads(work, items, jobs):
-    """Yields work(item) for every item, in the order in which they are done. What has not begun at an error is left."""
+def graded(assignment: Assignment, handed: Handed, secret: str, isolation: Isolation, terms: str,
+           old: dict[str, Any], limits: dict[str, int]) -> dict[str, Any]:
+    """Return what is kept about one submission: the old record, where nothing has changed."""
+    record: dict[str, Any] = {"key": "", "problem": "", "file": "", "outcomes": []}
+    try:
+        file, record["file"] = solution_file(handed, assignment)
+        data = file.read()
+        digest = hashlib.sha256(f"{terms}\n{file.name}\n".encode() + data)
+        record["key"] = digest.hexdigest()
+        if old.get("key") == record["key"]:
+            return old
+        submission = Submission(file.name, data, assignment)
+        for task in assignment.tasks:
+            outcome = examine(assignment, task, submission, Outside(isolation, **limits), secret)
+            record["outcomes"].append(asdict(outcome))
+    except Unclear as error:
+        record["problem"] = str(error)
+    except Exception as error:              # whatever it is, the others are graded
+        record["problem"] = f"the grader stopped with {type(error).__name__}"
+        record["outcomes"] = []
+    if old:
+        record["before"] = old_points(old)
+    return record
+
+
+def old_points(record: dict[str, Any]) -> int | None:
+    """Return the points of a record, or None where it was not graded."""
+    found = [outcome["points"] for outcome in record.get("outcomes", ())]
+    return sum(found) if found else None
+
+
+def news(handed: Handed, record: dict[str, Any], assignment: Assignment) -> str:
+    """Return a line about a submission that was graded just now."""
+    if record["problem"]:
+        return f"{handed.student}: NOT GRADED: {record['problem']}."
+    before = record.get("before")
+    now = old_points(record)
+    changed = f", was {before}" if before not in (None, now) else ""
+    note = f" ({record['file']})" if record["file"] else ""
+    return f"{handed.student}: {now} of {assignment.points}{changed}{note}"
+
+
+def result_of(handed: Handed, record: dict[str, Any]) -> Result:
+    """Return the result that a record keeps."""
+    outcomes = [Outcome(**{**raw, "findings": [Finding(**finding) for finding in raw["findings"]]})
+                for raw in record["outcomes"]]
+    result = Result(handed.student, handed.identity, record["problem"], record["file"], outcomes,
+                    record.get("before"))
+    if handed.late:
+        result.remarks.append("Canvas says it is late")
+    return result
+
+
+def in_threads(work: Callable, items: list, jobs: int) -> Iterator:
+    """Yield work(item), in the order in which they are done; leave the rest at an error."""
     pool = ThreadPoolExecutor(jobs)
     try:
         for future in as_completed([pool.submit(work, item) for item in items]):
@@ -63,90 +122,35 @@ def in_threads(work, items, jobs):
         pool.shutdown(cancel_futures=True)
 
 
-def warn(found, say):
-    """Says so if most of the class seems to have edited its checks: then it was rather the instructor who did."""
-    others = sum(any(finding.check == CHECKS for outcome in outcomes_ for finding in outcome.findings)
-                 for outcomes_ in found.values())
-    if others > 1 and others > len(found) / 2:
-        say(f"{others} of {len(found)} submissions hold another checks.py than this version of tinydni. If you updated "
-            "it after the release, grade with --ignore-checks.")
-
-
-def grade_one(assignment, path, secret, same_checks, limits):
-    """The outcomes of all tasks of one submission."""
+def read(keeper: Path) -> dict[str, Any]:
+    """Return what an earlier run kept."""
     try:
-        with opened(path) as folder:
-            submission = Submission(folder, assignment)
-            return [grade_task(assignment, task, submission, secret, same_checks, limits) for task in assignment.tasks]
-    except SolutionError as error:
-        return [Outcome(task.name, task.title, 0, task.points, [Finding("the file", str(error), error.told())])
-                for task in assignment.tasks]
-
-
-def grade_task(assignment, task, submission, secret, same_checks, limits):
-    outcome = examine(assignment, task, submission, secret, ROUNDS, **limits)
-    edited = None if submission.problem or not same_checks else submission.edited(task)
-    if edited:
-        outcome.points = 0
-        outcome.findings.append(Finding(CHECKS, f"{edited}.", f"{edited}."))
-    return outcome
-
-
-def points(found):
-    return sum(outcome.points for outcome in found)
-
-
-def fingerprint(terms, path):
-    """A text that changes with the submission, the assignment or the secret."""
-    digest = hashlib.sha256(terms.encode())
-    for file in [path] if path.is_file() else sorted(path.rglob("*")):
-        if file.is_file() and file.suffix in (".py", ".ipynb", ".zip"):
-            digest.update(f"\n{file.name}\n".encode() + file.read_bytes())
-    return digest.hexdigest()
-
-
-def read(keeper):
-    """What an earlier run kept."""
-    try:
-        return json.loads(keeper.read_text(encoding="utf-8"))
+        kept = json.loads(keeper.read_text(encoding="utf-8"))
+        return kept if isinstance(kept, dict) else {}
     except (OSError, ValueError):
         return {}
 
 
-def outcomes(kept):
-    """The outcomes of one student, from what was kept."""
-    return [Outcome(**{**raw, "findings": [Finding(**finding) for finding in raw["findings"]]})
-            for raw in kept["outcomes"]]
+def secret_of(path: str | Path) -> str:
+    """Return the text of the instructor's secret.
 
-
-def write_table(assignment, found, out):
-    """Writes one row per student: the points of each task, their sum, and in words what was lost."""
-    with files.whole_file(out) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        rows = csv.writer(stream)
-        rows.writerow(["student", *(task.name for task in assignment.tasks), "points", "of", "remarks"])
-        for student, outcomes_ in found.items():
-            rows.writerow([student, *(outcome.points for outcome in outcomes_), points(outcomes_), assignment.points,
-                           "; ".join(remarks(outcomes_))])
-
-
-def remarks(found):
-    """What was lost and why, one text per task, and which references were used."""
-    lost = [f"{outcome.task}: {outcome.findings[0].reason.splitlines()[0].rstrip('.')}" for outcome in found
-            if outcome.findings]
-    return lost + [f"{outcome.task} {note}" for outcome in found for note in outcome.notes]
-
-
-def secret_of(path):
-    """The text of the instructor's secret. Raises FileNotFoundError, or AssignmentError for an empty file."""
-    text = Path(path).read_text(encoding="utf-8").strip()
+    Raises FileNotFoundError, or AssignmentError for an empty file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path} with the secret; nothing is graded. A "
+                                "relative path is looked up in the folder of each notebook: give "
+                                "the whole path.")
+    text = path.read_text(encoding="utf-8").strip()
     if not text:
-        raise AssignmentError(f"{path} is empty; a secret is any text, such as a line of random letters.")
+        raise AssignmentError(f"{path} is empty; a secret is any text, such as a line of random "
+                              "letters.")
     return text
 
 
-def own_secret(path):
-    """The secret that lies at `path`; a new one is made where there is none yet."""
-    path = Path(path)
+def own_secret(path: Path) -> str:
+    """Return the secret that lies at `path`; a new one is made where there is none yet."""
     if not path.exists():
         files.write_text(path, secrets.token_hex(32) + "\n")
+        path.chmod(0o600)
     return secret_of(path)

@@ -1,24 +1,39 @@
 """The pages of a graded assignment: one per student, and a summary for the instructor."""
 
+from __future__ import annotations
+
 import re
+from collections import Counter
 from html import escape
 from pathlib import Path
 from statistics import mean
 
+from tinydni.classroom.assignment import Assignment, Task
+from tinydni.classroom.examine import Outcome
+from tinydni.classroom.results import Result, number
 from tinydni.lab import files
-from tinydni.classroom.grade import points
-from tinydni.plots.picture import Picture, save
-from tinydni.plots.style import BLUE, plain_axes
 
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em; color: #1b1f27 }}
+body {{ font: 16px/1.5 sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em;
+  color: #1b1f27; background: #fff }}
+h1 {{ font-size: 1.5em; line-height: 1.25 }} h2 {{ font-size: 1.1em; margin: 1.6em 0 .3em }}
+.sum {{ font-size: 1.25em }} .wide {{ overflow-x: auto }} ul {{ padding-left: 1.2em }}
 table {{ border-collapse: collapse }}
-th, td {{ text-align: left; padding: .2em 1em .2em 0; border-bottom: 1px solid #dfe3e8 }}
-td.n, th.n {{ text-align: right }} .lost {{ color: #c94f00 }} img {{ max-width: 100% }}
+th, td {{ text-align: left; vertical-align: top; padding: .3em 1em .3em 0;
+  border-bottom: 1px solid #dfe3e8 }}
+td.n, th.n {{ text-align: right; white-space: nowrap }}
+.lost {{ color: #a84300 }} .note {{ color: #5a6472; font-size: .9em }}
+code {{ background: #f2f4f7; padding: 0 .2em; overflow-wrap: anywhere }}
+.bar {{ display: inline-block; height: .9em; background: #2f6fb0; vertical-align: baseline;
+  print-color-adjust: exact; -webkit-print-color-adjust: exact }}
+@media print {{ body {{ max-width: none; margin: 0; font-size: 11pt }} tr, li {{
+  break-inside: avoid }} h2 {{ break-after: avoid }} }}
 </style>
 <h1>{title}</h1>
 {body}
@@ -26,75 +41,144 @@ td.n, th.n {{ text-align: right }} .lost {{ color: #c94f00 }} img {{ max-width: 
 """
 
 
-def write_pages(assignment, found, folder):
-    """Writes index.html, histogram.png and a page per student into a folder, which is made if it does not exist.
+def write_pages(assignment: Assignment, found: list[Result], folder: str | Path, isolation: str,
+                pairs: list[tuple[float, str, str]] | None = None, secret: str = "",
+                anonymous: bool = False) -> None:
+    """Write index.html and a page per student into a folder, which is made if it does not exist.
 
-    found: {student: [Outcome, ...]}
+    pairs: those that `similar` found    anonymous: codes of the secret stand for the names
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for student, outcomes in found.items():
-        files.write_text(folder / f"{file_name(student)}.html", student_page(assignment, student, outcomes))
-    save(histogram(assignment, found), folder / "histogram.png")
-    files.write_text(folder / "index.html", summary_page(assignment, found))
+    names = {id(each): each.code(secret) if anonymous else each.student for each in found}
+    codes = {each.student: names[id(each)] for each in found}
+    for each in found:
+        name = names[id(each)]
+        page = student_page(assignment, each, name, isolation)
+        files.write_text(folder / f"{file_name(name)}.html", page)
+    shown = [(share, codes.get(one, one), codes.get(other, other))
+             for share, one, other in pairs or ()]
+    page = summary_page(assignment, found, names, isolation, shown, pairs is not None)
+    files.write_text(folder / "index.html", page)
 
 
-def file_name(student):
-    """The name of a student as that of a file; two students never share one, since folders are named after them."""
-    return "page-" + re.sub(r"[^\w.@+-]", lambda match: f"%{ord(match[0]):x}", student)
+def file_name(student: str) -> str:
+    """Return the name of a student as that of a file; two students never share one."""
+    text = re.sub(r"[^\w.@+-]", lambda match: f"%{ord(match[0]):x}", student)
+    return "page-" + text[:120]
 
 
-def student_page(assignment, student, outcomes):
-    """What was lost and why. The drawn values are not shown."""
-    rows = "\n".join(f'<tr><td>{escape(o.task)}<td>{escape(o.title)}<td class=n>{o.points} of {o.most}'
-                     f'<td>{escape("; ".join(o.notes))}' for o in outcomes)
-    body = [f"<p><strong>{points(outcomes)} of {assignment.points} points.</strong></p>",
-            f"<table><tr><th>task<th><th class=n>points<th>remarks\n{rows}\n</table>"]
-    body += [lost(outcome) for outcome in outcomes if outcome.findings]
-    body.append("<p>Every check ran on values that nobody has seen before; they are not shown. The same checks, with "
-                f"other values: <code>tinydni assignment check {escape(assignment.name)}</code> in your folder.</p>")
-    return PAGE.format(title=escape(f"{assignment.name} {assignment.title}: {student}"), body="\n".join(body))
+def words(text: str) -> str:
+    """Return a sentence for a page: `pieces of code` are shown as such."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
-def lost(outcome):
-    """What a task asks that its solution does not do."""
-    items = "\n".join(f"<li>{escape(finding.check)}: <span class=lost>{escape(finding.reason)}</span>"
-                      for finding in outcome.findings)
-    return f"<h2>{escape(outcome.task)} {escape(outcome.title)}</h2>\n<ul>\n{items}\n</ul>"
+def student_page(assignment: Assignment, result: Result, name: str, isolation: str) -> str:
+    """Return what was lost and why. The drawn values are not shown."""
+    title = escape(f"{assignment.name} {assignment.title}: {name}")
+    if not result.outcomes:
+        why = "Nothing was handed in." if result.absent else (
+            f"Not graded: {words(result.problem)}. Your instructor knows.")
+        body = [f"<p class=sum>{why}</p>"]
+    else:
+        body = [f"<p class=sum><strong>{number(result.total)} of {assignment.points} points"
+                "</strong></p>", "<div class=wide><table><tr><th>task<th><th class=n>points"]
+        body += [f"<tr><td>{escape(o.task)}<td>{escape(o.title)}<td class=n>{number(o.points)} of "
+                 f"{o.most}" for o in result.outcomes]
+        body.append("</table></div>")
+    extra = [*result.remarks]
+    if result.lost:
+        extra.append(f"{result.days} days after the deadline: {result.lost:g} points less")
+    if extra:
+        body.append("<h2>Remarks</h2><ul>" + "".join(f"<li>{words(each)}" for each in extra)
+                    + "</ul>")
+    body += [lost(outcome) for outcome in result.outcomes if outcome.findings or outcome.notes]
+    if result.outcomes:
+        read = f" {escape(result.file)}." if result.file else ""
+        body.append(
+            "<p class=note>Every check ran on values that nobody has seen before; they are not "
+            "shown. The same checks, with other values: <code>tinydni assignment check "
+            f"{escape(assignment.name)}</code> in your folder.{read}<br>Isolation: "
+            f"{escape(isolation)}.</p>")
+    return PAGE.format(title=title, body="\n".join(body))
 
 
-def summary_page(assignment, found):
-    """All students, the share of each task, and the histogram."""
-    n = len(found)
-    shares = "\n".join(f"<tr><td>{escape(task.name)}<td>{escape(task.title)}<td class=n>"
-                       f"{sum(outcomes[i].passed for outcomes in found.values())} of {n}"
-                       for i, task in enumerate(assignment.tasks))
-    rows = "\n".join(f'<tr><td><a href="{escape(file_name(student).replace("%", "%25"))}.html">{escape(student)}</a>'
-                     + "".join(f"<td class=n>{outcome.points}" for outcome in outcomes)
-                     + f"<td class=n><strong>{points(outcomes)}</strong>" for student, outcomes in found.items())
+def lost(outcome: Outcome) -> str:
+    """Return what a task asks that its solution does not do."""
+    items = [f"<li>{words(each.check)}: <span class=lost>{words(each.reason)}</span>"
+             for each in outcome.findings] + [f"<li class=note>{words(note)}"
+                                              for note in outcome.notes]
+    return (f"<h2>{escape(outcome.task)} {escape(outcome.title)}</h2>\n<ul>\n"
+            + "\n".join(items) + "\n</ul>")
+
+
+def summary_page(assignment: Assignment, found: list[Result], names: dict[int, str],
+                 isolation: str, pairs: list[tuple[float, str, str]], compared: bool) -> str:
+    """Return all students, what was lost in each task and by whom, and the distribution."""
+    graded = [each for each in found if each.outcomes]
+    average = ""
+    if graded:
+        points = mean(each.total for each in graded)
+        average = f", on average {points:.1f} of {assignment.points} points"
+    body = [f"<p>{len(graded)} graded of {len(found)}{average}. Isolation: {escape(isolation)}.</p>"]
+    undone = [each for each in found if each.problem and not each.absent]
+    if undone:
+        body.append("<h2>Not graded</h2><ul>" + "".join(
+            f"<li>{escape(names[id(each)])}: <span class=lost>{words(each.problem)}</span>"
+            for each in undone) + "</ul>")
+    body += ["<h2>Points</h2>", histogram(assignment, graded)]
+    body += ["<h2>Tasks</h2>", *(statistics(task, number_, graded, names)
+                                 for number_, task in enumerate(assignment.tasks))]
+    if compared:
+        items = "".join(f"<li>{escape(one)} and {escape(other)}: {100 * share:.0f} %"
+                        for share, one, other in pairs)
+        body.append("<h2>Similar up to names and layout</h2>" + (
+            f"<ul>{items}</ul><p class=note>A reason to look, not a proof: short tasks have few "
+            "right solutions.</p>" if items else "<p>No pair.</p>"))
     heads = "".join(f"<th class=n>{escape(task.name)}" for task in assignment.tasks)
-    body = f"""<p>{n} submissions, on average {mean(map(points, found.values())):.1f} of {assignment.points} points.</p>
-<img src="histogram.png" alt="{escape(histogram(assignment, found).alt)}">
-<table><tr><th>task<th><th class=n>solved by
-{shares}
-</table>
-<p></p>
-<table><tr><th>student{heads}<th class=n>points
-{rows}
-</table>"""
-    return PAGE.format(title=escape(f"{assignment.name} {assignment.title}: grades"), body=body)
+    rows = "\n".join(row(each, names[id(each)], assignment) for each in found)
+    body.append(f"<h2>Students</h2><div class=wide><table><tr><th>student{heads}<th class=n>points"
+                f"<th>\n{rows}\n</table></div>")
+    return PAGE.format(title=escape(f"{assignment.name} {assignment.title}: grades"),
+                       body="\n".join(body))
 
 
-def histogram(assignment, found):
-    """How many students have how many points, as a Picture."""
-    counts = [0] * (assignment.points + 1)
-    for outcomes in found.values():
-        counts[points(outcomes)] += 1
-    said = ", ".join(f"{count} with {n}" for n, count in enumerate(counts) if count)
-    picture = Picture(6, 3, f"Bars: the number of students by points of {assignment.name}. {said}.")
-    axes = picture.add_axes((0.1, 0.2, 0.87, 0.65))
-    axes.bar(range(len(counts)), counts, color=BLUE, width=0.8)
-    axes.set_xticks(range(0, len(counts), max(1, len(counts) // 12)))
-    axes.yaxis.get_major_locator().set_params(integer=True)
-    plain_axes(axes, f"{assignment.name}: {len(found)} submissions", "points", "students")
-    return picture
+def row(result: Result, name: str, assignment: Assignment) -> str:
+    """Return the row of a student in the summary."""
+    link = escape(file_name(name).replace("%", "%25"))
+    points = "".join(f"<td class=n>{number(outcome.points)}" for outcome in result.outcomes)
+    points = points or "<td>" * len(assignment.tasks)
+    total = number(result.total) if result.graded else ""
+    changed = "" if result.before in (None, result.total) else f"was {number(result.before)}"
+    late = f"{result.days} days late" if result.days else ""
+    said = "; ".join(filter(None, (changed, late, "nothing handed in" if result.absent else "")))
+    return (f'<tr><td><a href="{link}.html">{escape(name)}</a>{points}'
+            f"<td class=n><strong>{total}</strong><td class=note>{said}")
+
+
+def statistics(task: Task, place: int, graded: list[Result], names: dict[int, str]) -> str:
+    """Return how many solved a task, which slip cost others their points, and who they are."""
+    outcomes = [(names[id(each)], each.outcomes[place]) for each in graded]
+    solved = sum(outcome.passed for _, outcome in outcomes)
+    partly = sum(0 < outcome.points < outcome.most for _, outcome in outcomes)
+    slips = Counter(each.reason for _, outcome in outcomes for each in outcome.findings[:1])
+    items = []
+    for reason, count in slips.most_common(8):
+        who = [name for name, outcome in outcomes
+               if outcome.findings and outcome.findings[0].reason == reason]
+        more = f" and {count - 5} more" if count > 5 else ""
+        items.append(f"<li>{count} × <span class=lost>{words(reason)}</span> "
+                     f"<span class=note>{escape(', '.join(who[:5]))}{more}</span>")
+    return (f"<p><strong>{escape(task.name)} {escape(task.title)}</strong>: solved by {solved} of "
+            f"{len(graded)}{f', in part by {partly}' if partly else ''}</p>"
+            + (f"<ul>{''.join(items)}</ul>" if items else ""))
+
+
+def histogram(assignment: Assignment, graded: list[Result]) -> str:
+    """Return how many students have how many points, as bars."""
+    counts = Counter(int(each.total) for each in graded)
+    most = max(counts.values(), default=1)
+    rows = "".join(f"<tr><td class=n>{n}<td><span class=bar style='width: "
+                   f"{18 * counts[n] / most:.2f}em'></span> {counts[n] or ''}"
+                   for n in range(assignment.points, -1, -1))
+    return f"<table><tr><th class=n>points<th>students{rows}</table>"

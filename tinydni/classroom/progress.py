@@ -1,56 +1,67 @@
-"""Checking one's own folder: what is wrong with a task, and how many points there are so far."""
+"""Checking one's own folder: what is wrong with a task, and how many points there are so far.
+
+It runs in the process that asks, so that it works where no other can be started.
+"""
+
+from __future__ import annotations
 
 import hashlib
 import json
 import textwrap
 from pathlib import Path
 
-from tinydni.lab import files
 from tinydni.classroom import assignment as assignments
-from tinydni.classroom.examine import examine
-from tinydni.classroom.process import SolutionError
-from tinydni.classroom.submission import Submission
+from tinydni.classroom.assignment import Assignment, Task
+from tinydni.classroom.collect import Handed, Unclear, solution_file
+from tinydni.classroom.examine import Outcome, examine
+from tinydni.classroom.solution import Inside
+from tinydni.classroom.submission import Submission, SubmissionError
+from tinydni.lab import files
 
 FILE = "progress.json"
 
 
-def check(name, folder="."):
-    """Checks a task ("A1.2"), or all tasks of an assignment ("A1"), of the folder, and prints what it found.
+def check(name: str, folder: str | Path = ".") -> bool:
+    """Check a task ("A1.2"), or all of an assignment ("A1"), of the folder, and print the findings.
 
-    Returns whether all of them pass. The points so far are kept in progress.json; a task that was edited since counts
-    again once it is checked again.
+    Returns whether all of them pass. The points so far are kept in progress.json; a task that was
+    edited since counts again once it is checked again.
     """
     found = assignments.load(name.partition(".")[0])
     tasks = [found.find(name)] if "." in name else found.tasks
-    submission = Submission(folder, found)
-    if submission.problem:
-        raise FileNotFoundError(f"{submission.problem} Run this in the folder of {found.name}, or release one: "
-                                f"tinydni assignment release {found.name} --out FOLDER.")
-    outcomes = [examine(found, task, submission, show=True) for task in tasks]
-    for task, outcome in zip(tasks, outcomes):
-        print(told(outcome))
-        edited = submission.edited(task)
-        if edited:
-            print(f"  Note: {edited}. In grading {task.name} then has no points; release again to have the file back.")
-    print(so_far(found, submission, outcomes, Path(folder)))
+    folder = Path(folder)
+    try:
+        file, note = solution_file(Handed("you", "", False, [folder]), found)
+        submission = Submission(file.name, file.read(), found)
+    except Unclear as error:
+        raise FileNotFoundError(f"{error}. Run this in the folder of {found.name}, or release one: "
+                                f"tinydni assignment release {found.name} --out FOLDER.") from None
+    if note:
+        print(f"{note}.")
+    outcomes = []
+    for task in tasks:
+        outcomes.append(examine(found, task, submission, Inside()))
+        print(told(outcomes[-1]))
+    print(so_far(found, submission, outcomes, folder))
     return all(outcome.passed for outcome in outcomes)
 
 
-def told(outcome):
-    """What was found about one task."""
+def told(outcome: Outcome) -> str:
+    """Return what was found about one task."""
+    points = f"{outcome.points} of {outcome.most} points."
+    notes = [f"  Note: {note}." for note in outcome.notes]
     if outcome.passed:
-        return f"{outcome.task} {outcome.title}: right, {outcome.points} of {outcome.most} points."
-    lines = [f"{outcome.task} {outcome.title}: 0 of {outcome.most} points."]
+        return "\n".join([f"{outcome.task} {outcome.title}: right, {points}", *notes])
+    lines = [f"{outcome.task} {outcome.title}: {points}"]
     for finding in outcome.findings:
         lines.append(f"  {finding.check}:")
-        for line in finding.message.splitlines():       # sentences are wrapped, the rows of a table are not
-            lines += [f"    {line}"] if line.startswith(" ") else textwrap.wrap(line, 110, initial_indent="    ",
-                                                                                subsequent_indent="    ")
-    return "\n".join(lines)
+        lines += textwrap.wrap(finding.message, 96, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines + notes)
 
 
-def so_far(assignment, submission, outcomes, folder):
-    """The points of the tasks that pass as they stand, as a sentence; takes the new outcomes into progress.json."""
+def so_far(assignment: Assignment, submission: Submission, outcomes: list[Outcome],
+           folder: Path) -> str:
+    """Return the points of the tasks as they stand, as a sentence; keep the new outcomes."""
     path = folder / FILE
     try:
         kept = json.loads(path.read_text())
@@ -59,15 +70,15 @@ def so_far(assignment, submission, outcomes, folder):
     for outcome in outcomes:
         kept[outcome.task] = [version(submission, assignment.find(outcome.task)), outcome.points]
     files.write_json(path, kept)
-    passed = [task for task in assignment.tasks
-              if kept.get(task.name, [None, 0])[0] == version(submission, task) and kept[task.name][1]]
-    return f"So far: {sum(task.points for task in passed)} of {assignment.points} points."
+    points = sum(kept[task.name][1] for task in assignment.tasks
+                 if kept.get(task.name, [None, 0])[0] == version(submission, task))
+    return f"So far: {points} of {assignment.points} points."
 
 
-def version(submission, task):
-    """A text that changes when the source of a task does."""
+def version(submission: Submission, task: Task) -> str:
+    """Return a text that changes when the source of a task does."""
     try:
         source = submission.prelude + submission.section(task)
-    except SolutionError:
+    except SubmissionError:
         return ""
     return hashlib.sha256(source.encode()).hexdigest()[:16]

@@ -1,26 +1,31 @@
 """From a solution to the stub that is handed out."""
 
+from __future__ import annotations
+
 import ast
 import textwrap
 
 BEGIN, INSTEAD, END = "### BEGIN SOLUTION", "### INSTEAD", "### END SOLUTION"
 
 
-def targets(source):
-    """The functions and classes of the first level that hold a solution: {name: syntax tree}."""
+def targets(source: str) -> dict[str, ast.FunctionDef | ast.ClassDef]:
+    """Return the functions and classes of the first level that hold a solution, by their names."""
     lines = source.splitlines()
-    return {node.name: node for node in ast.parse(source).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    return {node.name: node for node in ast.parse(source).body
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef))
             and any(BEGIN in line for line in lines[node.lineno - 1:node.end_lineno])}
 
 
-def stub(source, task):
-    """A cell with every solution taken out.
+def stub(source: str, task: str) -> str:
+    """Return a cell with every solution taken out.
 
-    What stands between BEGIN and END becomes  raise NotImplementedError("A1.2: ..."), with the name of the method; or,
-    if the solution has a line INSTEAD, the commented lines after it.
+    What stands between BEGIN and END becomes  raise NotImplementedError("A1.2: ..."), with the name
+    of the method; or, if the solution has a line INSTEAD, the commented lines after it.
     Raises ValueError where BEGIN and END do not pair up.
     """
-    kept, region, owner = [], None, ""
+    kept: list[str] = []
+    region: list[str] | None = None
+    owner = indent = ""
     for line in source.splitlines():
         word = line.strip()
         if word.startswith("def "):
@@ -41,9 +46,10 @@ def stub(source, task):
     return "\n".join(kept)
 
 
-def replacement(region, message):
-    """The lines that take the place of a solution."""
+def replacement(region: list[str], message: str) -> list[str]:
+    """Return the lines that take the place of a solution."""
     lines = textwrap.dedent("\n".join(region)).splitlines()
     if INSTEAD not in lines:
         return [f'raise NotImplementedError("{message} is not written yet")']
-    return [line.removeprefix("# ") if line != "#" else "" for line in lines[lines.index(INSTEAD) + 1:]]
+    return ["" if line == "#" else line.removeprefix("# ")
+            for line in lines[lines.index(INSTEAD) + 1:]]

@@ -1,96 +1,200 @@
-"""The process in which one solution runs. It computes what it is asked for and knows nothing of what is expected.
+"""The room in which a solution runs: it computes what it is asked and knows no expected value.
 
-Started as a file, so that tinydni is not loaded here. Requests come over standard input, answers go over standard
-output; what the solution prints goes to standard error.
+In grading, this file is started alone in a sandbox that holds Python, NumPy and nothing else. For
+`tinydni assignment check` its Room is used in the student's own process, without any sandbox.
 """
 
+from __future__ import annotations
+
+import __future__
+import ast
+import builtins
+import json
 import os
+import struct
 import sys
 import types
+from typing import Any
 
-import codec        # these two lie beside this file
-import fence
+import numpy as np
+
+DEEPEST, LONGEST = 2, 16            # nested sequences, and the items of one, that are answered
+HERE = {"numpy", "tinydni", *sys.stdlib_module_names}
 
 
-class Missing(Exception):
-    """The function or class that a task asks for is not there."""
+class Absent:
+    """In place of a module that is not there, such as matplotlib: all that it does is idle."""
+
+    _root: str
+
+    def __init__(self, root: str):
+        self.__dict__["_root"] = root
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__all__":
+            raise AttributeError(name)
+        return Absent(self._root)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        pass
+
+    def __call__(self, *arguments: Any, **_: Any) -> Any:
+        alone = len(arguments) == 1 and callable(arguments[0])
+        return arguments[0] if alone else Absent(self._root)        # a decorator, or a call
+
+    def __enter__(self) -> Absent:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        pass
+
+    def __mro_entries__(self, bases: Any) -> tuple:
+        return ()
+
+
+class ReferenceUsed(Exception):
+    """The solution of a task asks for the reference of this task or a later one."""
 
 
 class Room:
-    """The names that a solution sees, and those of the reference for what it was given."""
+    """The names that a solution sees, and the objects that it has made."""
 
-    def __init__(self):
-        self.fence, self.file, self.lines = fence.Fence(), "", {}
+    def __init__(self) -> None:
+        self.things: list[Any] = []
+        self.arrays: dict[int, np.ndarray] = {}
+        self.notes: set[str] = set()
+        self.first: BaseException | None = None
+        self.file = ""
 
-    def furnish(self, setup):
-        """Loads the reference of earlier tasks, closes the fence, and loads the solution."""
+    # what the solution is
+
+    def furnish(self, setup: dict[str, Any]) -> None:
+        """Load what is given, then the student's first cell, then the task.
+
+        Every statement is run by itself. One that fails costs nothing that does not depend on it.
+        """
         self.file, self.target = setup["file"], setup["target"]
-        fence.set_limits(setup["cpu"], setup["memory"])
-        self.reference = self.run_reference(setup)
-        self.targets = {task: self.reference[target] for task, target in setup["earlier"]}
-        given = {name: self.reference[name] for _, name in setup["earlier"]}
-        self.fence.closed = True
-        self.own = {"__name__": "solution"}
-        self.run(setup["prelude"], strict=False)
-        self.own.update(given)
-        self.run(setup["section"], strict=True)
+        given: dict[str, Any] = {"__name__": "given", "use_reference": self.use_reference}
+        given["__builtins__"] = self.builtins()
+        for source in setup["given"]:
+            exec(compile(source, "given", "exec"), given)
+        self.given = {name: given[name] for name in setup["names"]}
+        self.targets = {task: given[name] for task, name in setup["earlier"].items()}
+        self.own: dict[str, Any] = {"__name__": "solution", "__builtins__": self.builtins()}
+        try:
+            self.run(setup["prelude"])
+        except Exception:
+            self.notes.add("prelude")
+            self.run(setup["released"])
+        self.first = None
+        self.own.update({name: given[name] for name in setup["earlier"].values()})
+        self.run(setup["section"])
 
-    def run_reference(self, setup):
-        names = {"__name__": "reference"}
-        stand_in = types.SimpleNamespace(use_reference=self.use_reference)
-        sys.modules["tinydni.classroom"] = sys.modules["tinydni"] = stand_in
-        for source in setup["reference"]:
-            exec(compile(source, "reference", "exec"), names)
-        del sys.modules["tinydni.classroom"], sys.modules["tinydni"]
-        return names
+    def adopt(self, namespace: dict[str, Any], target: str, given: dict[str, Any]) -> None:
+        """Take over what a notebook has defined."""
+        self.own, self.target, self.given = namespace, target, given
 
-    def run(self, source, strict):
-        self.lines.update(enumerate(source.splitlines(), start=1))
-        self.own["__builtins__"] = self.fence.builtins(self.use_reference, strict)
-        exec(compile(source, self.file, "exec"), self.own)
+    def run(self, source: str) -> None:
+        flags = 0
+        for node in ast.parse(source, self.file).body:
+            if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+                for alias in node.names:
+                    flags |= getattr(__future__, alias.name).compiler_flag
+            module = ast.Module([node], [])
+            try:
+                exec(compile(module, self.file, "exec", flags, dont_inherit=True), self.own)
+            except (Exception, SystemExit) as error:
+                self.first = self.first or error
 
-    def use_reference(self, task):
+    def builtins(self) -> dict[str, Any]:
+        def load(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (),
+                 level: int = 0) -> Any:
+            root = name.partition(".")[0]
+            if root == "tinydni" and name.startswith("tinydni.classroom"):
+                part = types.SimpleNamespace(use_reference=self.use_reference, check=idle,
+                                             assert_task=idle)
+                return part if fromlist else types.SimpleNamespace(classroom=part)
+            if root in HERE - {"tinydni"} or level:
+                return builtins.__import__(name, globals, locals, fromlist, level)
+            self.notes.add(f"import {root}")
+            return Absent(root)
+
+        return {**vars(builtins), "__import__": load}
+
+    def use_reference(self, task: str) -> Any:
         if task not in self.targets:
-            self.fence.refuse(f'it uses the reference for {task}')
+            self.notes.add("reference")
+            raise ReferenceUsed(task)
         return self.targets[task]
 
-    # the border
+    # what it is asked
 
-    def class_of(self, value):
-        for origin, names in (("given", self.reference), ("own", self.own)):
-            if isinstance(names.get(type(value).__name__), type) and type(value) is names[type(value).__name__]:
-                return [origin, type(value).__name__]
-        raise codec.Unsendable(f"a {type(value).__name__}; keep numbers, arrays, lists and your own classes")
+    def answer(self, header: dict[str, Any], buffers: list) -> tuple[dict[str, Any], list]:
+        """Carry out one request. Return the answer's header and its buffers."""
+        try:
+            found = self.carry_out(header, iter(buffers))
+            answers: list[bytes] = []
+            value = self.encoded(found, answers)
+            return {"v": value, "notes": sorted(self.notes)[:20]}, answers
+        except (Exception, SystemExit) as error:
+            return {**self.told(error), "notes": sorted(self.notes)[:20]}, []
 
-    def make(self, class_of):
-        origin, name = class_of
-        return object.__new__((self.reference if origin == "given" else self.own)[name])
+    def carry_out(self, header: dict[str, Any], buffers: Any) -> Any:
+        do = header["do"]
+        if do == "furnish":
+            set_limits(**header["limits"])
+            return self.furnish(header)
+        if do == "probe":
+            import importlib.util
+            return [importlib.util.find_spec("tinydni") is None, True]
+        if do == "name":
+            name = header["name"]
+            if name != self.target:
+                return self.given[name]
+            if name not in self.own:
+                raise self.first or NameError(name)
+            return self.own[name]
+        thing = self.things[header["of"]]
+        if do == "get":
+            return getattr(thing, header["name"])
+        if do == "set":
+            return setattr(thing, header["name"], self.decoded(header["value"], buffers))
+        arguments = [self.decoded(part, buffers) for part in header["arguments"]]
+        named = {key: self.decoded(part, buffers) for key, part in header["named"].items()}
+        return thing(*arguments, **named)
 
-    def answer(self, header, buffers):
-        """Carries out one request: the answer's header and buffers."""
-        if header["do"] == "furnish":
-            self.furnish(header)
-            return {}, []
-        if header["do"] == "finish":
-            return {"patched": self.fence.patched(), "deeds": self.fence.deeds}, []
-        given = codec.Decoder(header["nodes"], buffers, self.make)
-        arguments = [given.value(ref) for ref in header["arguments"]]
-        keywords = {name: given.value(ref) for name, ref in header["keywords"].items()}
-        if header["do"] == "call":
-            if self.target not in self.own:
-                raise Missing(self.target)
-            function = self.own[self.target]
-            if isinstance(function, fence.Absent):
-                function()
-        else:
-            function = getattr(arguments.pop(0), header["do"])
-        result = function(*arguments, **keywords)
-        encoder = codec.Encoder(self.class_of, given)
-        ref = encoder.ref(result)
-        return {"result": ref, "nodes": encoder.nodes}, encoder.buffers
+    def decoded(self, part: dict[str, Any], buffers: Any) -> Any:
+        if "n" in part:
+            return part["n"]
+        if "h" in part:
+            return self.things[part["h"]]
+        if "s" in part:
+            return tuple(self.decoded(each, buffers) for each in part["s"])
+        if part["a"] not in self.arrays:            # the same array again is the same one here, too
+            array = np.frombuffer(next(buffers), part["dtype"]).reshape(part["shape"]).copy()
+            array.setflags(write=part["writable"])
+            self.arrays[part["a"]] = array
+        return self.arrays[part["a"]]
 
-    def told(self, error):
-        """An exception of the solution, for the other process."""
+    def encoded(self, value: Any, buffers: list, depth: int = 0) -> dict[str, Any]:
+        if value is None or type(value) is float or (
+                type(value) in (bool, int) and abs(value) < 2 ** 63):
+            return {"n": value}
+        if isinstance(value, (np.ndarray, np.generic)):
+            array = np.array(value, order="C", subok=False)
+            if array.dtype.kind in "biuf" and array.dtype.itemsize <= 8:
+                buffers.append(array.tobytes())
+                return {"a": array.dtype.newbyteorder("=").str, "shape": array.shape}
+            return {"t": "complex" if array.dtype.kind == "c" else "object"}
+        if isinstance(value, (tuple, list)) and len(value) <= LONGEST and depth < DEEPEST:
+            return {"s": [self.encoded(each, buffers, depth + 1) for each in value]}
+        if isinstance(value, Absent):
+            return {"t": "absent"}
+        self.things.append(value)
+        return {"h": len(self.things) - 1}
+
+    def told(self, error: BaseException) -> dict[str, Any]:
+        """Describe an exception of the solution: its type, its line, and its text."""
         line, trace = None, error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == self.file:
@@ -98,27 +202,75 @@ class Room:
             trace = trace.tb_next
         if isinstance(error, SyntaxError):
             line = error.lineno
-        return {"error": type(error).__name__, "message": str(error)[:500], "line": line,
-                "text": self.lines.get(line, "").strip()[:200]}
+        try:
+            text = str(error)[:300]
+        except Exception:
+            text = ""
+        return {"e": type(error).__name__, "line": line, "text": text}
 
 
-def main():
+def idle(*_: Any) -> None:
+    """In place of a check cell of a notebook."""
+
+
+def set_limits(cpu: int = 0, memory: int = 0, files: int = 0) -> None:
+    """Limit this process: seconds of computing, MiB of memory, no files. Zeros: no limits."""
+    if not cpu:
+        return
+    try:
+        import resource
+    except ImportError:                             # Windows: only the clock of the other side runs
+        return
+    for name, most in (("CPU", cpu), ("AS", memory * 2 ** 20), ("FSIZE", files), ("CORE", 0),
+                       ("NPROC", 0), ("NOFILE", 64), ("MEMLOCK", 0), ("MSGQUEUE", 0)):
+        kind = getattr(resource, f"RLIMIT_{name}", None)
+        try:
+            if kind is not None:
+                resource.setrlimit(kind, (most, most))
+        except (ValueError, OSError):               # a system that does not know this one
+            pass
+
+
+def send(stream: Any, header: dict[str, Any], buffers: list) -> None:
+    """Write the length of the header, the header with the lengths of the buffers, the buffers."""
+    text = json.dumps({**header, "b": [len(each) for each in buffers]}).encode()
+    stream.write(struct.pack("<I", len(text)) + text)
+    for each in buffers:
+        stream.write(each)
+    stream.flush()
+
+
+def receive(stream: Any, most_text: int = 2 ** 26, most: int = 2 ** 28) -> tuple[dict, list]:
+    """Read what `send` wrote. Raise EOFError at the end, ValueError where it is something else."""
+    def exactly(n: int) -> bytes:
+        found = stream.read(n)
+        if len(found) < n:
+            raise EOFError
+        return found
+
+    length, = struct.unpack("<I", exactly(4))
+    if length > most_text:
+        raise ValueError("too long")
+    header = json.loads(exactly(length))
+    sizes = header.pop("b")
+    if not all(type(n) is int and n >= 0 for n in sizes) or sum(sizes) > most:
+        raise ValueError("too long")
+    return header, [exactly(n) for n in sizes]
+
+
+def main() -> None:
+    """Answer requests from standard input until nobody asks any more."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)
+    os.dup2(2, 1)                                   # what the solution prints goes nowhere
     room = Room()
     while True:
-        request = codec.read(requests)
         try:
-            header, buffers = room.answer(*request)
-        except BaseException as error:      # sys.exit() in a solution, too
-            header, buffers = room.told(error), []
-        codec.write(answers, header, buffers)
+            request = receive(requests)
+        except EOFError:
+            os._exit(0)
+        send(answers, *room.answer(*request))
 
 
 if __name__ == "__main__":
-    sys.path.pop(0)
-    try:
-        main()
-    except EOFError:                    # nobody asks any more
-        os._exit(0)
+    main()

@@ -1,0 +1,320 @@
+"""What was handed in: whose it is, and which of its files is the solution.
+
+The names of Canvas and Moodle are understood, and folders, zips and tars by the same rules. Nothing
+is unpacked to the disk, no link is followed, and every size is bounded.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from tinydni.classroom.assignment import Assignment
+
+MOST_FILES, DEEPEST = 5000, 12
+MOST_BYTES, MOST_ARCHIVE = 8 * 2 ** 20, 100 * 2 ** 20
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+SKIPPED = {"site-packages", "dist-packages", "node_modules", "__MACOSX", "__pycache__", "venv",
+           "env", "Lib"}
+CANVAS = re.compile(r"(?P<name>[^_]+)(?P<late>_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+)$")
+MOODLE = re.compile(r"(?P<name>[^_]+)_(?P<id>\d+)_assignsubmission_\w+?_(?P<file>.*)$")
+
+
+class Unclear(Exception):
+    """A submission cannot be read, or it is not clear what of it counts: the instructor decides."""
+
+
+@dataclass
+class Handed:
+    """One student's submission.
+
+    student: the name    identity: the number that Canvas or Moodle gives, or ""
+    late: whether its name says so    paths: where it lies    system: "canvas", "moodle" or ""
+    """
+
+    student: str
+    identity: str = ""
+    late: bool = False
+    paths: list[Path] = field(default_factory=list)
+    system: str = ""
+
+    @property
+    def time(self) -> float:
+        """When the newest of its files was last changed, in seconds."""
+        return max(path.lstat().st_mtime for path in self.paths)
+
+
+@dataclass
+class File:
+    """A file of a submission. path: inside of it    read: returns its bytes, or raises Unclear."""
+
+    path: PurePosixPath
+    read: Callable[[], bytes]
+
+    @property
+    def name(self) -> str:
+        """Its name, in letters that can be printed."""
+        return printable(self.path.name)
+
+
+def all_in(folder: str | Path, assignment: Assignment) -> tuple[list[Handed], list[str]]:
+    """Return the submissions of a folder, and the names in it that belong to nobody.
+
+    Raises FileNotFoundError where there is no such folder, or nothing in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}; it should hold a folder, a zip or "
+                                "a file for each student.")
+    found: dict[tuple[str, str], Handed] = {}
+    left = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "__")):
+            continue
+        handed = whose(path, assignment)
+        if handed is None or path.is_symlink():
+            left.append(printable(path.name))
+        else:
+            key = handed.student, handed.identity
+            found.setdefault(key, handed).paths.append(path)
+            found[key].late |= handed.late
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no submission of {assignment.name}; there should "
+                                "be a folder, a zip or a file for each student.")
+    students = [handed.student for handed in found.values()]
+    for handed in found.values():                       # two students of the same name
+        if students.count(handed.student) > 1:
+            handed.student += f" ({handed.identity or printable(handed.paths[0].name)})"
+    return list(found.values()), left
+
+
+def whose(path: Path, assignment: Assignment) -> Handed | None:
+    """Return whose a folder or file is, by its name, or None."""
+    name, end = printable(path.name), ending(path.name)
+    for system, pattern in (("moodle", MOODLE), ("canvas", CANVAS)):
+        match = pattern.match(name)
+        if match and (end or path.is_dir()):
+            late = bool(match.groupdict().get("late"))
+            return Handed(match["name"], match["id"], late, [], system)
+    if path.is_dir():
+        return Handed(name)
+    stem = name[:len(name) - len(end)]
+    stem = re.sub(rf"(?i)(^|[ _-]+){assignment.name}(\W.*)?$", "", stem)
+    return Handed(stem) if end and stem else None
+
+
+def ending(name: str) -> str:
+    """Return the ending of a file that may be a submission, such as ".tar.gz", or ""."""
+    return next((end for end in (".py", ".ipynb", *ARCHIVES) if name.lower().endswith(end)), "")
+
+
+def solution_file(handed: Handed, assignment: Assignment) -> tuple[File, str]:
+    """Return the file that holds the solutions, and what is to be said about the choice, or "".
+
+    The names A1.py and A1.ipynb come before names with A1 in them, these before others; what lies
+    less deep comes first. Raises Unclear where that does not decide.
+    """
+    loose = all(path.is_file() and ending(path.name) in (".py", ".ipynb") for path in handed.paths)
+    if len(handed.paths) > 1 and not (handed.system or loose):
+        names = " and ".join(printable(path.name) for path in handed.paths)
+        raise Unclear(f"{names} both belong to {handed.student}; keep one of them")
+    files = [each for path in handed.paths for each in files_of(path)]
+    sources = [each for each in files if ending(each.path.name) in (".py", ".ipynb")]
+    found, note = pick(sources, assignment)
+    if found is None:
+        for archive in [each for each in files if ending(each.path.name) in ARCHIVES][:3]:
+            found, note = pick(list(in_archive(archive.name, archive.read())), assignment)
+            if found:
+                break
+    if found is None:
+        names = ", ".join(each.name for each in files[:4])
+        raise Unclear(f"there is no file with the tasks of {assignment.name}"
+                      + (f"; it holds {names}" if names else "; it is empty"))
+    return found, note
+
+
+def pick(files: list[File], assignment: Assignment) -> tuple[File | None, str]:
+    """Return the file of those that counts, or None, and a note."""
+    heads = re.compile(rf"## ?{assignment.name}\.\d")
+    targets = re.compile("|".join(rf"\b(?:def|class) {task.target}\b" for task in assignment.tasks))
+    group: dict[tuple[int, int], list[tuple[File, str]]] = {}
+    problem = None
+    for file in files[:MOST_FILES]:
+        if ending(file.path.name) not in (".py", ".ipynb") or file.path.name == "checks.py":
+            continue
+        key = rank(file, assignment), len(file.path.parts)
+        if key[0] == 2 and len(files) > 200:            # a project with many files of its own
+            continue
+        try:
+            text = file.read()[:MOST_BYTES].decode("utf-8", "replace")
+        except Unclear as error:
+            problem = problem or (error if key[0] < 2 else None)
+            continue
+        if heads.search(text) or len(set(targets.findall(text))) * 2 > len(assignment.tasks):
+            group.setdefault(key, []).append((file, text))
+    if not group:
+        if problem:
+            raise problem
+        return None, ""
+    first = group[min(group)]
+    first = [each for each in first if targets.search(each[1])] or first[:1]
+    others = [each.name for key in sorted(group) for each, _ in group[key] if key[0] < 2]
+    taken = newest(first, assignment)
+    others.remove(taken.name) if taken.name in others else None
+    said = f"{taken.name} was read, not {', '.join(others[:3])}" if others else ""
+    return taken, said
+
+
+def rank(file: File, assignment: Assignment) -> int:
+    """Return how well a name fits: 0 as released, 1 with the assignment in it, 2 any other."""
+    stem = file.path.name[:-len(ending(file.path.name))].lower()
+    name = assignment.name.lower()
+    if stem == name:
+        return 0
+    return 1 if re.search(rf"(?<![a-z0-9]){name}(?![a-z0-9])", stem) else 2
+
+
+def newest(found: list[tuple[File, str]], assignment: Assignment) -> File:
+    """Return the one of several that counts: of A1-1.py and A1-2.py the last one.
+
+    Raises Unclear where they say different things and no number decides.
+    """
+    stub = [each for each in found if "is not written yet" not in each[1]]
+    written = stub if len({text for _, text in stub}) == 1 else found
+    if len({text for _, text in written}) == 1:
+        return written[0][0]
+    numbered = {}
+    for file, _ in written:
+        stem = file.path.name[:-len(ending(file.path.name))]
+        match = re.search(r"(?:-(\d+)| ?\((\d+)\))$", stem)
+        numbered[int(match[1] or match[2]) if match else 0, ending(file.path.name)] = file
+    kinds = {kind for _, kind in numbered}
+    if len(numbered) < len(written) or len(kinds) > 1:
+        names = " and ".join(file.name for file, _ in written[:3])
+        raise Unclear(f"{names} hold different solutions; keep one of them")
+    return numbered[max(numbered)]
+
+
+# The files of a submission ------------------------------------------------------------------------
+
+def files_of(path: Path) -> Iterator[File]:
+    """Yield the files of a folder or an archive, or the file itself."""
+    if path.is_dir():
+        yield from in_folder(path)
+    elif ending(path.name) in ARCHIVES:
+        yield from in_archive(printable(path.name), read(path, MOST_ARCHIVE))
+    else:
+        yield File(PurePosixPath(path.name), lambda: read(path, MOST_BYTES))
+
+
+def in_folder(folder: Path) -> Iterator[File]:
+    """Yield the files under a folder, the less deep ones first."""
+    waiting, seen = [(folder, 0)], 0
+    while waiting:
+        place, depth = waiting.pop(0)
+        try:
+            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        except OSError as error:
+            if place == folder:
+                raise Unclear(f"{printable(folder.name)} cannot be read") from error
+            continue
+        for entry in entries:
+            seen += 1
+            if seen > MOST_FILES:
+                return
+            path = Path(entry.path)
+            if entry.is_dir(follow_symlinks=False):
+                if depth < DEEPEST and not skipped(entry.name):
+                    waiting.append((path, depth + 1))
+            elif ending(entry.name) and entry.is_file(follow_symlinks=False):
+                inner = PurePosixPath(path.relative_to(folder).as_posix())
+                most = MOST_ARCHIVE if ending(entry.name) in ARCHIVES else MOST_BYTES
+                yield File(inner, lambda path=path, most=most: read(path, most))  # type: ignore
+
+
+def in_archive(name: str, data: bytes) -> Iterator[File]:
+    """Yield the files in a zip or a tar, the less deep ones first."""
+    try:
+        found = list(in_zip(data) if zipfile.is_zipfile(io.BytesIO(data)) else in_tar(data))
+    except Unclear as error:
+        raise Unclear(f"{name} {error}") from error
+    except Exception as error:                  # damaged archives raise what they like
+        raise Unclear(f"{name} cannot be unpacked") from error
+    yield from sorted(found, key=lambda file: len(file.path.parts))
+
+
+def in_zip(data: bytes) -> Iterator[File]:
+    """Yield the files in a zip."""
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    for number, member in enumerate(archive.infolist()):
+        path = PurePosixPath(member.filename.replace("\\", "/"))
+        if number > 10 * MOST_FILES:
+            raise Unclear(f"holds more than {10 * MOST_FILES} files")
+        if ending(path.name) and not member.is_dir() and not any(map(skipped, path.parts)):
+            yield File(path, lambda member=member: unzipped(archive, member))  # type: ignore
+
+
+def unzipped(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return the bytes of a member. Raise Unclear where that fails."""
+    try:
+        with archive.open(member) as stream:
+            return bounded(stream.read(MOST_BYTES + 1), member.filename)
+    except (Unclear, MemoryError):
+        raise
+    except Exception as error:
+        raise Unclear(f"{printable(member.filename)} cannot be unpacked") from error
+
+
+def in_tar(data: bytes) -> Iterator[File]:
+    """Yield the files in a tar, read one after the other."""
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r|*") as archive:
+        for number, member in enumerate(archive):
+            path = PurePosixPath(member.name)
+            if number > MOST_FILES or archive.offset > MOST_ARCHIVE or member.size > MOST_ARCHIVE:
+                raise Unclear("holds too much")
+            if member.isreg() and ending(path.name) and not any(map(skipped, path.parts)):
+                stream = archive.extractfile(member)
+                content = stream.read(MOST_BYTES + 1) if stream else b""
+                yield File(path, lambda content=content, path=path:  # type: ignore
+                           bounded(content, path.name))
+
+
+def skipped(part: str) -> bool:
+    """Whether a folder or file of this name holds nothing that a student wrote."""
+    return part in SKIPPED or part.startswith(".") and part != ".."
+
+
+def read(path: Path, most: int) -> bytes:
+    """Return the bytes of a regular file. Raise Unclear where it is none, too large, or closed."""
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)
+                     | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(fd, "rb") as stream:
+            about = os.fstat(fd)
+            if not stat.S_ISREG(about.st_mode):
+                raise Unclear(f"{printable(path.name)} is no file")
+            if about.st_size > most:
+                raise Unclear(f"{printable(path.name)} has more than {most // 2 ** 20} MiB")
+            return bounded(stream.read(most + 1), path.name, most)
+    except OSError as error:
+        raise Unclear(f"{printable(path.name)} cannot be read") from error
+
+
+def bounded(data: bytes, name: str, most: int = MOST_BYTES) -> bytes:
+    """Return the bytes. Raise Unclear where they are too many."""
+    if len(data) > most:
+        raise Unclear(f"{printable(PurePosixPath(name).name)} has more than {most // 2 ** 20} MiB")
+    return data
+
+
+def printable(name: str) -> str:
+    """Return a name in letters that can be written into a page or a table."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(letter if letter.isprintable() else "�" for letter in text)

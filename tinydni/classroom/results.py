@@ -1,0 +1,222 @@
+"""The result of one submission, and the tables that are made of all: CSV, Canvas, Moodle."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tinydni.classroom.assignment import Assignment, AssignmentError
+from tinydni.classroom.examine import Outcome
+from tinydni.lab import files
+
+NAME = ("Student", "Full name", "student", "Name", "name")
+IDENTITY = ("ID", "Identifier", "id", "user_id", "ID number")
+
+
+@dataclass
+class Result:
+    """One student's result.
+
+    identity: the number that Canvas or Moodle gives    problem: why it is not graded, or ""
+    file: what was read    outcomes: one per task    before: the points of an earlier run, or None
+    days: by how many days it was late    lost: the points that this costs
+    remarks: what the instructor adds    total: the points that count
+    """
+
+    student: str
+    identity: str = ""
+    problem: str = ""
+    file: str = ""
+    outcomes: list[Outcome] = field(default_factory=list)
+    before: float | None = None
+    days: int = 0
+    lost: float = 0.0
+    remarks: list[str] = field(default_factory=list)
+    fixed: float | None = None          # a total that the instructor has set
+    absent: bool = False
+
+    @property
+    def total(self) -> float:
+        """The points that count."""
+        if self.fixed is not None:
+            return self.fixed
+        return max(0, sum(outcome.points for outcome in self.outcomes) - self.lost)
+
+    @property
+    def graded(self) -> bool:
+        """Whether there are points: of a submission, of nothing, or the instructor's."""
+        return bool(self.outcomes) or self.absent or self.fixed is not None
+
+    def code(self, secret: str) -> str:
+        """Return a name that tells nobody whose it is."""
+        text = f"{secret}\n{self.student}\n{self.identity}"
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def words(self) -> list[str]:
+        """Return what is to be said about it, one text each."""
+        found = [f"NOT GRADED: {self.problem}"] if self.problem and not self.absent else []
+        found += ["handed in nothing"] if self.absent else []
+        found += [self.file] if self.file else []
+        for outcome in self.outcomes:
+            if outcome.findings:
+                found.append(f"{outcome.task}: {outcome.findings[0].reason.rstrip('.')}")
+            found += [f"{outcome.task} {note}" for note in outcome.notes]
+        if self.lost:
+            found.append(f"{self.days} days late: -{self.lost:g}")
+        return found + self.remarks
+
+
+# What the instructor adds -------------------------------------------------------------------------
+
+def read_table(path: str | Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file. Raise AssignmentError where it has no header."""
+    with open(path, newline="", encoding="utf-8-sig") as stream:
+        text = stream.read()
+    delimiter = ";" if text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",") \
+        else ","
+    rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
+    if not rows:
+        raise AssignmentError(f"{path} has no rows; its first line must name the columns.")
+    return [{str(key): value or "" for key, value in row.items()} for row in rows]
+
+
+def add_roster(found: list[Result], rows: list[dict[str, str]]) -> list[Result]:
+    """Return the results in the order of a roster, those who handed in nothing among them."""
+    left, ordered = list(found), []
+    for row in rows:
+        name, identity = of_row(row)
+        if not name or "points possible" in name.lower():
+            continue
+        match = next((each for each in left if identity and each.identity == identity), None)
+        match = match or next((each for each in left if not (identity and each.identity)
+                               and plain(each.student) == plain(name)), None)
+        if match:
+            left.remove(match)
+        else:
+            match = Result(name, identity, "handed in nothing", absent=True)
+        ordered.append(match)
+    return ordered + left
+
+
+def of_row(row: dict[str, str]) -> tuple[str, str]:
+    """Return the name and the number of a student in a roster of Canvas, Moodle, or one's own."""
+    name = next((row[key] for key in NAME if row.get(key)), "")
+    if not name:
+        name = " ".join(filter(None, (row.get("First name"), row.get("Last name"))))
+    name = name or next(iter(row.values()), "")
+    identity = next((row[key] for key in IDENTITY if row.get(key)), "")
+    return name.strip(), re.sub(r"^\D+", "", identity)
+
+
+def plain(name: str) -> tuple[str, ...]:
+    """Return a name in a form in which "Doe, Jane" is "jane doe"."""
+    return tuple(sorted(re.findall(r"\w+", name.lower())))
+
+
+def add_remarks(found: list[Result], rows: list[dict[str, str]], assignment: Assignment) -> None:
+    """Add remarks and changed points: columns student, task (or nothing), points, remark."""
+    for row in rows:
+        student, task = row.get("student", "").strip(), row.get("task", "").strip()
+        matches = [each for each in found if student in (each.student, each.identity)]
+        if len(matches) != 1:
+            raise AssignmentError(f"the remarks name {student!r}, who is "
+                                  f"{'not there' if not matches else 'there more than once'}.")
+        result, points, remark = matches[0], row.get("points", "").strip(), row.get("remark", "")
+        try:
+            value = float(points) if points else None
+        except ValueError:
+            raise AssignmentError(f"the remarks give {student} {points!r} points.") from None
+        if task:
+            title = assignment.find(task).name
+            outcome = next((each for each in result.outcomes if each.task == title), None)
+            if outcome and value is not None:
+                outcome.points = value if value % 1 else int(value)     # type: ignore
+        elif value is not None:
+            result.fixed = value
+        if remark or points:
+            what = f"{task}: " if task else ""
+            result.remarks.append(f"{what}{remark or 'changed'}"
+                                  + (f" ({points} points)" if points else ""))
+
+
+def add_lateness(result: Result, time: float, deadline: datetime, percent: float) -> None:
+    """Take off `percent` of a late submission's points for each day that has begun."""
+    result.days = max(0, math.ceil((time - deadline.timestamp()) / 86400))
+    points = sum(outcome.points for outcome in result.outcomes)
+    result.lost = round(min(1, percent / 100 * result.days) * points, 2)
+
+
+# The tables ---------------------------------------------------------------------------------------
+
+def write_rows(path: Path, rows: list[list[Any]]) -> None:
+    """Write a CSV file whole or not at all."""
+    with files.whole_file(path) as temporary, \
+            open(temporary, "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([[safe(value) for value in row] for row in rows])
+
+
+def safe(value: Any) -> Any:
+    """Return a value that no spreadsheet takes for a formula."""
+    text = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t")
+    return f"'{value}" if text else value
+
+
+def write_table(assignment: Assignment, found: list[Result], out: Path) -> None:
+    """Write one row per student: the points of each task, their sum, and in words what was lost."""
+    rows: list[list[Any]] = [["student", "id", *(task.name for task in assignment.tasks), "points",
+                              "of", "before", "remarks"]]
+    for result in found:
+        points: list[Any] = [outcome.points for outcome in result.outcomes]
+        points = points or [""] * len(assignment.tasks)
+        before = "" if result.before in (None, result.total) else number(result.before)
+        rows.append([result.student, result.identity, *points,
+                     number(result.total) if result.graded else "", assignment.points, before,
+                     "; ".join(result.words())])
+    write_rows(out, rows)
+
+
+def write_canvas(assignment: Assignment, found: list[Result], path: Path,
+                 roster: list[dict[str, str]]) -> None:
+    """Write what Canvas imports as grades. roster: its own export, for the columns of students."""
+    columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
+    by_id = {row.get("ID", ""): row for row in roster}
+    column = next((key for row in roster for key in row
+                   if re.match(rf"{assignment.name}\b", key)), assignment.name)
+    rows: list[list[Any]] = [[*columns, column]]
+    for result in found:
+        own = by_id.get(result.identity, {"Student": result.student, "ID": result.identity})
+        rows.append([*(own.get(key, "") for key in columns),
+                     number(result.total) if result.graded else ""])
+    write_rows(path, rows)
+
+
+def write_moodle(assignment: Assignment, found: list[Result], path: Path) -> None:
+    """Write a grading worksheet, as Moodle takes it back."""
+    rows: list[list[Any]] = [["Identifier", "Full name", "Grade", "Maximum Grade",
+                              "Feedback comments"]]
+    for result in found:
+        rows.append([f"Participant {result.identity}" if result.identity else "", result.student,
+                     number(result.total) if result.graded else "", assignment.points,
+                     "; ".join(result.words())])
+    write_rows(path, rows)
+
+
+def write_gradescope(result: Result, path: str | Path) -> None:
+    """Write the result of one submission as Gradescope reads it: one test per task."""
+    tests = [{"name": f"{outcome.task} {outcome.title}", "score": outcome.points,
+              "max_score": outcome.most, "visibility": "visible", "output": "\n".join(
+                  [*(f"{each.check}: {each.reason}" for each in outcome.findings),
+                   *outcome.notes]) or "right"} for outcome in result.outcomes]
+    output = {"tests": tests} if tests else {"score": 0, "output": result.problem}
+    files.write_json(path, output)
+
+
+def number(value: float | None) -> float | int | str:
+    """Return a number without needless zeros."""
+    return "" if value is None else int(value) if value == int(value) else round(value, 2)
