@@ -35,15 +35,18 @@ VERSION, NAMES = make_cupy_names.read()
 SCALARS = (bool, int, float, complex, np.generic)
 
 # Functions that need no array. Those in SHAPED read their arguments on the host: a device array there is an error.
-SHAPED = {"arange", "empty", "eye", "identity", "indices", "linspace", "logspace", "ones", "tri", "zeros"}
-FREE = SHAPED | {"broadcast_shapes", "can_cast", "diag_indices", "full", "isscalar", "issubdtype", "min_scalar_type",
-                 "promote_types", "result_type", "tril_indices", "triu_indices"}
+SHAPED = {"arange", "empty", "eye", "identity", "indices", "linspace", "logspace", "ones", "tri",
+          "zeros"}
+FREE = SHAPED | {"broadcast_shapes", "can_cast", "diag_indices", "full", "isscalar", "issubdtype",
+                 "min_scalar_type", "promote_types", "result_type", "tril_indices", "triu_indices"}
 
 # Functions that read a value inside CuPy, because a check or the shape of their result depends on it.
-WAITING = {"argwhere", "average", "bincount", "choose", "compress", "delete", "extract", "flatnonzero", "histogram",
-           "intersect1d", "linalg.cond", "mask_indices", "nonzero", "percentile", "place", "quantile",
-           "ravel_multi_index", "setdiff1d", "setxor1d", "trim_zeros", "union1d", "unique", "unique_all",
-           "unique_counts", "unique_inverse", "unique_values"}
+WAITING = {"argwhere", "average", "bincount", "choose", "compress", "delete", "extract",
+           "flatnonzero", "histogram",
+           "intersect1d", "linalg.cond", "mask_indices", "nonzero", "percentile", "place",
+           "quantile",
+           "ravel_multi_index", "setdiff1d", "setxor1d", "trim_zeros", "union1d", "unique",
+           "unique_all", "unique_counts", "unique_inverse", "unique_values"}
 
 # Functions whose answer is a plain number in NumPy, and an array on the device in CuPy.
 ANSWERING = {"allclose", "array_equal", "array_equiv", "count_nonzero"}
@@ -99,7 +102,8 @@ def note(kind, what):
     """Tells all who listen what happened, and in which line."""
     if _listeners[kind]:
         frame = sys._getframe(1)
-        while frame.f_back and (frame.f_code.co_filename == __file__ or "numpy" in frame.f_globals["__name__"]):
+        while frame.f_back and (frame.f_code.co_filename == __file__
+                                or "numpy" in frame.f_globals["__name__"]):
             frame = frame.f_back
         place = "/".join(Path(frame.f_code.co_filename).parts[-2:])
         for events in _listeners[kind]:
@@ -126,7 +130,8 @@ def made(result, args):
         return [array for part in result for array in made(part, args)]
     if not isinstance(result, (np.ndarray, np.generic)):
         return []
-    return [] if any(isinstance(a, np.ndarray) and np.may_share_memory(result, a) for a in args) else [result]
+    return [] if any(isinstance(a, np.ndarray) and np.may_share_memory(result, a)
+                     for a in args) else [result]
 
 
 # Across the border -----------------------------------------------------------------------------------------------
@@ -177,7 +182,8 @@ def check_keywords(name, keywords):
     """Raises TypeError for a keyword that CuPy's function does not have."""
     for keyword in keywords:
         if NAMES[name] is not None and keyword not in NAMES[name]:
-            raise TypeError(f"{name}() of CuPy {VERSION} has no keyword {keyword!r}; it has {', '.join(NAMES[name])}")
+            raise TypeError(
+                f"{name}() of CuPy {VERSION} has no keyword {keyword!r}; it has {', '.join(NAMES[name])}")
 
 
 def call(name, function, args, keywords):
@@ -186,7 +192,8 @@ def call(name, function, args, keywords):
     arguments = device_arrays([args, keywords])
     if name in WAITING or name == "where" and len(args) == 1:
         note("synchronisation", name)
-    writes = device_arrays(keywords.get("out")) or device_arrays(args[:1] if name in WRITING else ())
+    writes = device_arrays(keywords.get("out")) or device_arrays(args[:1] if name in WRITING
+                                                                 else ())
     result = perform(function, *inside(args), writes=[array._array for array in writes],
                      **{key: inside(value) for key, value in keywords.items()})
     return outside(np.asarray(result) if name in ANSWERING else result, arguments)
@@ -210,7 +217,8 @@ class DeviceArray:
         if name.startswith("_"):        # NumPy must not find __array_interface__ and the like
             raise AttributeError(name)
         full = f"ndarray.{name}"
-        if full not in NAMES or not hasattr(np.ndarray, name) or name in ("data", "flat", "dump", "dumps", "tofile"):
+        if full not in NAMES or not hasattr(np.ndarray, name) or name in ("data", "flat", "dump",
+                                                                          "dumps", "tofile"):
             raise AttributeError(f"an array of CuPy {VERSION} has no {name!r}" if full not in NAMES
                                  else f"the fake device does not model {name!r}")
         if NAMES[full] is None:
@@ -294,7 +302,8 @@ class DeviceArray:
         if not isinstance(array, np.ndarray):
             raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
         if (self.dtype, self.shape) != (array.dtype, array.shape):
-            raise ValueError(f"{array.dtype} {array.shape} cannot be set to {self.dtype} {self.shape}")
+            raise ValueError(
+                f"{array.dtype} {array.shape} cannot be set to {self.dtype} {self.shape}")
         note("copy", "set()")
         self._array[...] = array
 
@@ -305,7 +314,8 @@ class DeviceArray:
         return outside(perform(np.ndarray.__getitem__, self._array, index))
 
     def __setitem__(self, index, value):
-        if isinstance(index, slice) and index == slice(None) and isinstance(value, np.ndarray) and value.ndim:
+        if isinstance(index, slice) and index == slice(None) and isinstance(
+            value, np.ndarray) and value.ndim:
             return self.set(value)
         if isinstance(value, np.ndarray):
             raise ValueError("non-scalar numpy.ndarray cannot be used for fill")
@@ -345,7 +355,8 @@ def assign(array, index, value):
         there = array[index]
         wanted = np.broadcast_to(value.astype(there.dtype), there.shape)
         if not np.array_equal(there, wanted, equal_nan=there.dtype.kind in "fc"):
-            raise RuntimeError("an index names one place twice, and different values are written there: on a "
+            raise RuntimeError(
+                "an index names one place twice, and different values are written there: on a "
                                "device any of them may stay")
 
 
@@ -354,7 +365,8 @@ def index_inside(index):
     index = index if isinstance(index, tuple) else (index,)
     for part in index:
         if isinstance(part, (np.ndarray, list, tuple)):
-            raise TypeError(f"{type(part).__name__} as an index: CuPy would copy it to the device every time; "
+            raise TypeError(
+                f"{type(part).__name__} as an index: CuPy would copy it to the device every time; "
                             "copy it once, with xp.asarray")
     index = inside(index)
     return index if any(part is Ellipsis for part in index) else (*index, Ellipsis)
@@ -398,7 +410,8 @@ def in_place(function):
     return method
 
 
-ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift", "and", "or", "xor")
+ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "lshift", "rshift", "and",
+              "or", "xor")
 for _name in ARITHMETIC:                        # CuPy has no in-place matrix product
     setattr(DeviceArray, f"__i{_name}__", in_place(getattr(operator, f"i{_name}")))
 for _name in (*ARITHMETIC, "matmul"):
@@ -424,7 +437,8 @@ class Function:
         if arrays and self.name in SHAPED:
             raise TypeError(f"{self.name} needs its arguments on the host; got a device array")
         if not arrays and self.name not in FREE:
-            raise TypeError(f"{self.name} needs a device array; got {', '.join(type(a).__name__ for a in args)}")
+            raise TypeError(
+                f"{self.name} needs a device array; got {', '.join(type(a).__name__ for a in args)}")
         return call(self.name, self.function, args, keywords)
 
 
@@ -443,7 +457,8 @@ class Ufunc(Function):
         """Unbuffered, in place: repeated places count each time."""
         if self.name not in AT:
             raise NotImplementedError(f"{self.name}.at")
-        perform(self.function.at, array._array, index_inside(index), *map(operand, values), writes=[array._array])
+        perform(self.function.at, array._array, index_inside(index), *map(operand, values),
+                writes=[array._array])
 
     def reduce(self, array, axis=0, dtype=None, out=None, keepdims=False):
         return self._along("reduce", array, axis=axis, dtype=dtype, out=out, keepdims=keepdims)
@@ -454,7 +469,8 @@ class Ufunc(Function):
     def _along(self, method, array, **keywords):
         if self.name not in REDUCING:
             raise NotImplementedError(f"{self.name}.{method}")
-        return outside(perform(getattr(self.function, method), inside(array), writes=inside(device_arrays(keywords)),
+        return outside(perform(getattr(self.function, method), inside(array),
+                               writes=inside(device_arrays(keywords)),
                                **{k: inside(v) for k, v in keywords.items()}))
 
 
@@ -473,7 +489,8 @@ class Module(types.ModuleType):
         for part in full.split("."):
             thing = getattr(thing, part, None)
         if thing is None or full in ("random", "cuda", "testing"):
-            raise AttributeError(f"CuPy {VERSION} has {full!r}, but the fake device does not model it")
+            raise AttributeError(
+                f"CuPy {VERSION} has {full!r}, but the fake device does not model it")
         if isinstance(thing, types.ModuleType):
             thing = Module(f"{self.__name__}.{name}", f"{full}.")
         elif isinstance(thing, np.ufunc):
@@ -489,7 +506,8 @@ def array(obj, dtype=None, copy=True, order="K", subok=False, ndmin=0):
     if device_arrays(obj):
         if isinstance(obj, (list, tuple)) and not all(device_arrays(part) for part in obj):
             raise TypeError("device arrays and host values in one list")
-        return call("array", np.array, (obj,), dict(dtype=dtype, copy=copy or None, order=order, ndmin=ndmin))
+        return call("array", np.array, (obj,),
+                    dict(dtype=dtype, copy=copy or None, order=order, ndmin=ndmin))
     host = np.array(obj, dtype=dtype, order=order, ndmin=ndmin)
     if host.dtype.kind not in "?biufc":
         raise ValueError(f"Unsupported dtype {host.dtype}")
@@ -521,20 +539,24 @@ class ElementwiseKernel:
     """
 
     def __init__(self, in_params, out_params, operation, name="kernel"):
-        self.inputs, self.outputs = ([declared(part) for part in params.split(",")] for params in (in_params, out_params))
+        self.inputs, self.outputs = ([declared(part) for part in params.split(",")]
+                                     for params in (in_params, out_params))
         self.name, self.code = name, compile(operation, name, "exec")
 
     def __call__(self, *args):
         arguments = dict(zip(self.inputs + self.outputs, args, strict=True))
         types = {array.dtype for array in device_arrays(args)}
-        if len(types) != 1 or not all(isinstance(arguments[name], DeviceArray) for name in self.outputs):
+        if len(types) != 1 or not all(isinstance(arguments[name], DeviceArray)
+                                      for name in self.outputs):
             raise TypeError(f"{self.name}: type is mismatched: {sorted(map(str, types))}")
-        perform(self.run, *map(operand, args), writes=[arguments[name]._array for name in self.outputs])
+        perform(self.run, *map(operand, args),
+                writes=[arguments[name]._array for name in self.outputs])
 
     def run(self, *values):
         names = dict(zip(self.inputs + self.outputs, values), sqrt=np.sqrt)
         outputs = [names[name] for name in self.outputs]
-        names |= {name: names[name].copy() for name in self.outputs}        # a new value counts once the body says so
+        # a new value counts once the body says so
+        names |= {name: names[name].copy() for name in self.outputs}
         exec(self.code, {"__builtins__": {}}, names)
         for name, output in zip(self.outputs, outputs):
             if names[name].dtype != output.dtype:
@@ -546,7 +568,8 @@ def declared(parameter):
     """The name in "T name"."""
     kind, name = parameter.split()
     if kind != "T":
-        raise NotImplementedError(f"a kernel's parameter of type {kind!r}: the fake device models T alone")
+        raise NotImplementedError(
+            f"a kernel's parameter of type {kind!r}: the fake device models T alone")
     return name
 
 

@@ -48,9 +48,11 @@ class Recorder:
         copies = {id(array): array.copy() for array in writes}
         with np.errstate(all="ignore"):
             result = function(*swapped(args, copies), **swapped(keywords, copies))
-        if function.__name__ in PRODUCTS and np.size(result) > 1 and np.asarray(result).dtype.kind == "f":
+        if function.__name__ in PRODUCTS and np.size(result) > 1 and np.asarray(
+            result).dtype.kind == "f":
             cublas.gemmEx(HANDLE, 0, 0, *np.shape(result)[:1], *[1] * 15)
-        result = in_memory(swapped(result, {id(copy): array for array in writes for copy in [copies[id(array)]]}))
+        result = in_memory(swapped(result, {id(copy): array for array in writes
+                                            for copy in [copies[id(array)]]}))
         new = made(result, (*args, *keywords.values()))
         for array in new:
             array[...] = np.nan if array.dtype.kind == "f" else 0
@@ -70,7 +72,8 @@ class Graph:
             raise RuntimeError("the graph works on the memory of a pool that is gone")
         note("launch", "graph")
         for function, args, keywords, result in self.operations:
-            for there, now in zip(arrays(result), arrays(in_memory(function(*args, **keywords))), strict=True):
+            for there, now in zip(arrays(result), arrays(in_memory(function(*args, **keywords))),
+                                  strict=True):
                 if there is not now and not np.may_share_memory(there, now):
                     there[...] = now
 
@@ -139,7 +142,8 @@ HANDLE = 7
 def refusing(*args):
     """Any function of CuPy's cublas module: it looks whether the stream captures."""
     if fake_device.recorder is not None:
-        raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+        raise NotImplementedError(
+            "calling cuBLAS API during stream capture is currently unsupported")
 
 
 def module(name, **contents):

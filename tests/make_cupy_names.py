@@ -11,8 +11,8 @@ import types
 from pathlib import Path
 
 LIST = Path(__file__).with_name("cupy_names.txt")
-NAMESPACES = ("", "cuda", "cuda.Graph", "cuda.MemoryPool", "cuda.Stream", "fft", "lib.stride_tricks", "linalg", "ndarray",
-              "random")
+NAMESPACES = ("", "cuda", "cuda.Graph", "cuda.MemoryPool", "cuda.Stream", "fft",
+              "lib.stride_tricks", "linalg", "ndarray", "random")
 
 
 def read(text=None):
@@ -21,7 +21,8 @@ def read(text=None):
     names = {}
     for line in lines:
         name, bracket, parameters = line.rstrip(")").partition("(")
-        names[name] = tuple(parameters.split(", ")) if bracket and parameters not in ("", "...") else None
+        names[name] = tuple(parameters.split(", ")) if bracket and parameters not in (
+            "", "...") else None
     return first.removeprefix("CuPy "), names
 
 
@@ -34,7 +35,8 @@ def write(cupy):
             owner = getattr(owner, part)
         for name in dir(owner):
             if not name.startswith("_") and is_public(getattr(owner, name, None)):
-                lines.append(f"{namespace}.{name}".lstrip(".") + parameters(getattr(owner, name, None)))
+                lines.append(f"{namespace}.{name}".lstrip(".")
+                             + parameters(getattr(owner, name, None)))
     return "\n".join([f"CuPy {cupy.__version__}", *sorted(lines)]) + "\n"
 
 
@@ -62,7 +64,8 @@ def parameters(function):
 
 def parameters_in(line):
     """The names in a line such as "add(x1, x2, /, out=None, *, dtype=None)"; none if it leaves some of them open."""
-    inside = line.partition("(")[2].partition(") ->")[0].replace("[", "").replace("]", "").replace("\\", "")
+    inside = line.partition("(")[2].partition(") ->")[0].replace("[", "").replace("]", "").replace(
+        "\\", "")
     if "**" in inside:
         return []
     words = [part.partition("=")[0].split()[-1:] for part in inside.rstrip(") ").split(",")]

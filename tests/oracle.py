@@ -3,6 +3,7 @@
 import copy
 
 from building import build
+
 from tinydni.layer import Layer
 from tinydni.losses import SoftmaxCrossEntropy
 from tinydni.optimizers import SGD
@@ -36,7 +37,8 @@ class Oracle(Synthesizer, Layer):
 
 def with_oracles(blocks, optimizer, **options):
     """The update-decoupled network of the blocks, whose synthesizers know the true gradient; options: of build."""
-    network = build(blocks, SoftmaxCrossEntropy(), optimizer, lambda *shape: Oracle(), lambda: SGD(0), **options)
+    network = build(blocks, SoftmaxCrossEntropy(), optimizer, lambda *shape: Oracle(),
+                    lambda: SGD(0), **options)
     for i, module in enumerate(network.modules[:-1]):
         module.synthesizer.above = network.modules[i + 1:]
     return network

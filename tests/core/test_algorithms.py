@@ -6,19 +6,19 @@ from building import build
 
 import tinydni as td
 from tinydni.algorithms import backprop, update_decoupled
-from tinydni.variants.bp_lambda import BPLambda
-from tinydni.variants.direct_feedback import DirectFeedback
-from tinydni.variants.full_unlock import full_unlock
-from tinydni.variants.stochastic import Stochastic
 from tinydni.lab.gradient_quality import gradient_quality
 from tinydni.lab.workers import ParallelTraining, Plan
 from tinydni.lab.workers.costs import measure
 from tinydni.lab.workers.transports.in_turn import InTurn
 from tinydni.random import stream
 from tinydni.synthesizers import LinearSynthesizer
+from tinydni.training import Training, percent_bits_wrong
+from tinydni.variants.bp_lambda import BPLambda
 from tinydni.variants.controls import LocalHead
+from tinydni.variants.direct_feedback import DirectFeedback
+from tinydni.variants.full_unlock import full_unlock
 from tinydni.variants.input_synthesizers import input_synthesizer
-from tinydni.training import percent_bits_wrong, Training
+from tinydni.variants.stochastic import Stochastic
 
 D, H, K, N = 6, 8, 3, 16
 
@@ -26,12 +26,13 @@ D, H, K, N = 6, 8, 3, 16
 def make(algorithm, seed=0, layers=4, local=False, **options):
     blocks = td.mlp([D] + [H] * (layers - 1) + [K], stream(seed, "weights"))
     rng, input_rng = stream(seed, "synthesizer"), stream(seed, "synthesizer", 1)
-    guess = (lambda n: LocalHead(td.Linear(n, K, rng), K)) if local else (lambda n: LinearSynthesizer(n, K))
+    guess = (lambda n: LocalHead(td.Linear(n, K, rng),
+                                 K)) if local else (lambda n: LinearSynthesizer(n, K))
     if algorithm is full_unlock:
         options |= {"input_synthesizer": lambda n: input_synthesizer(D, n, input_rng, hidden=(12,)),
                     "input_lr": lambda: td.Adam(0.01)}
-    return build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.01), guess, lambda: td.Adam(0.01),
-                       algorithm=algorithm, **options)
+    return build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.01), guess,
+                 lambda: td.Adam(0.01), algorithm=algorithm, **options)
 
 
 def batches(n, seed=0):
@@ -48,7 +49,8 @@ def train(network, n=5, seed=0):
 
 
 def weights(network, part="block"):
-    return {key: value.copy() for key, value in network.state().items() if f".{part}." in key and "optimizer" not in key}
+    return {key: value.copy() for key, value in network.state().items() if f".{part}." in key
+            and "optimizer" not in key}
 
 
 def same(a, b):
@@ -78,7 +80,8 @@ def test_a_message_teaches_the_module_below_about_the_h_of_this_step():
     network = make(Stochastic(0.5, 4, 0))
     below, top = network.modules[-2:]
     for x, y, context in batches(40):
-        block, guesses, top_steps = weights(network), below.synthesizer_optimizer.steps, top.optimizer.steps
+        block, guesses, top_steps = weights(
+            network), below.synthesizer_optimizer.steps, top.optimizer.steps
         below_steps = below.optimizer.steps
         network.step(x, y, context)
         assert below.synthesizer_optimizer.steps - guesses == top.optimizer.steps - top_steps
@@ -110,7 +113,8 @@ def test_bp_lambda_0_has_the_gradients_of_update_decoupled():
     one.algorithm, other.algorithm = BPLambda(0.0), update_decoupled
     train(one, 1, seed=9), train(other, 1, seed=9)
     for a, b in zip(one.modules, other.modules):
-        for (path, _, gradient), (_, _, expected) in zip(a.block.named_parameters(), b.block.named_parameters()):
+        for (path, _, gradient), (_, _, expected) in zip(a.block.named_parameters(),
+                                                         b.block.named_parameters()):
             np.testing.assert_array_equal(gradient, expected, err_msg=path)
 
 
@@ -120,13 +124,17 @@ def test_bp_lambda_mixes_and_learns_from_the_message():
     (x, y, context), = batches(1, seed=5)
     messages, guesses = [], []
     for module in network.modules[:-1]:
-        module.synthesizer.learn = lambda h, context, target, optimizer, kept=messages: kept.append(target)
+        module.synthesizer.learn = lambda h, context, target, optimizer, kept=messages: kept.append(
+            target)
         real = module.synthesizer.forward
-        module.synthesizer.forward = lambda h, context, real=real: guesses.append(real(h, context)) or guesses[-1]
-        module.backward = lambda dh, module=module: (setattr(module, "dh", dh), module.block.backward(dh))[1]
+        module.synthesizer.forward = lambda h, context, real=real: guesses.append(
+            real(h, context)) or guesses[-1]
+        module.backward = lambda dh, module=module: (setattr(module, "dh", dh),
+                                                     module.block.backward(dh))[1]
     network.step(x, y, context)
     for module, message, guess in zip(reversed(network.modules[:-1]), messages, guesses):
-        np.testing.assert_allclose(module.dh, (0.25 * message + 0.75 * guess) / N, rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(module.dh, (0.25 * message + 0.75 * guess) / N, rtol=1e-4,
+                                   atol=1e-7)
 
 
 @pytest.mark.parametrize("module", range(4))
@@ -154,7 +162,8 @@ def test_under_full_unlock_inputs_are_learned_and_use_is_the_ordinary_network():
         network.step(x, y, context)
         h = network.modules[0].h
         losses.append(float(network.algorithm.synthesizers[1].loss()) / (0.5 * np.vdot(h, h) / N))
-    assert np.mean(losses[:3]) > 0.3 and np.mean(losses[-20:]) < 0.3       # share of h that is not yet guessed
+    # share of h that is not yet guessed
+    assert np.mean(losses[:3]) > 0.3 and np.mean(losses[-20:]) < 0.3
     prediction = network.predict(x)
     for synthesizer in network.algorithm.synthesizers[1:]:
         for _, parameter, _ in synthesizer.named_parameters():
@@ -176,7 +185,8 @@ def test_direct_feedback_sends_the_true_error_by_fixed_ways():
     assert same(dict(enumerate(ways)), dict(enumerate(algorithm.B)))
     twin = make(backprop)
     twin.step(x, y)
-    np.testing.assert_array_equal(network.modules[-1].block.layers[0].dW, twin.modules[-1].block.layers[0].dW)
+    np.testing.assert_array_equal(network.modules[-1].block.layers[0].dW,
+                                  twin.modules[-1].block.layers[0].dW)
 
 
 def test_a_local_head_is_a_classifier_on_h_that_ignores_messages():
@@ -205,8 +215,8 @@ def with_bottom_context(algorithm=update_decoupled, sizes=(D, H, H, H, K), **opt
         return made[-1]
 
     return build(td.mlp(sizes, stream(0, "weights")), options.pop("loss", td.SoftmaxCrossEntropy()),
-                       lambda: td.Adam(0.01), synthesizer, lambda: td.Adam(0.01), algorithm=algorithm, bottom_context=True,
-                       **options)
+                       lambda: td.Adam(0.01), synthesizer, lambda: td.Adam(0.01),
+                 algorithm=algorithm, bottom_context=True, **options)
 
 
 @pytest.mark.parametrize("algorithm", [update_decoupled, Stochastic(0.6, 4, 0), BPLambda(0.3)],
@@ -218,7 +228,8 @@ def test_every_algorithm_hands_the_output_of_the_bottom_module_to_those_above(al
     for module in (bottom, *others):
         for name in ("forward", "learn"):
             real = getattr(module.synthesizer, name)
-            setattr(module.synthesizer, name, lambda h, context=None, *rest, module=module, real=real:
+            setattr(module.synthesizer, name,
+                    lambda h, context=None, *rest, module=module, real=real:
                     seen.append((module, h, context)) or real(h, context, *rest))
     outputs, forward = [], bottom.forward
     bottom.forward = lambda x: outputs.append(forward(x)) or outputs[-1]
@@ -226,7 +237,8 @@ def test_every_algorithm_hands_the_output_of_the_bottom_module_to_those_above(al
         seen.clear()
         network.step(x, y)
         for module, h, context in seen:
-            assert (h is outputs[-1] and context is None) if module is bottom else context is outputs[-1]
+            assert (h is outputs[-1]
+                    and context is None) if module is bottom else context is outputs[-1]
     assert all(np.any(synthesizer.C) for synthesizer in network.synthesizers()[1:])
 
 
@@ -255,14 +267,16 @@ def test_workers_in_step_hand_it_up_with_the_numbers_of_one_loop(ends):
     data = td.datasets.addition(bits=4)
 
     def network():
-        return with_bottom_context(sizes=(data.n_in, 12, 12, 12, data.n_out), loss=td.BinaryCrossEntropy())
+        return with_bottom_context(sizes=(data.n_in, 12, 12, 12, data.n_out),
+                                   loss=td.BinaryCrossEntropy())
 
     def plan(training):
         return Plan("lock-step", ends, training.schedule, training.batch_of, 16)
 
     common = data, 1, 16, 0, None, percent_bits_wrong
     one = Training(network(), *common)
-    apart = ParallelTraining(network(), *common, transport=InTurn(len(ends), np.random.default_rng(0)), make_plan=plan)
+    apart = ParallelTraining(network(), *common,
+                             transport=InTurn(len(ends), np.random.default_rng(0)), make_plan=plan)
     assert one.run() == apart.run()
     state, expected = apart.network.state(), one.network.state()
     assert all(np.array_equal(state[path], array) for path, array in expected.items())

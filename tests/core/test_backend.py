@@ -16,16 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinydni import backend
-from tinydni.algorithms import backprop, no_backprop, update_decoupled
-from tinydni.dni import build
 from tinydni.activations import ReLU, Sigmoid, Softplus, Tanh
+from tinydni.algorithms import backprop, no_backprop, update_decoupled
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Residual, Sequential
+from tinydni.dni import build
 from tinydni.dropout import Dropout
 from tinydni.linear import Linear
-from tinydni.pooling import Flatten
 from tinydni.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
-from tinydni.optimizers import Adam, Momentum, RMSProp, SGD
+from tinydni.optimizers import SGD, Adam, Momentum, RMSProp
+from tinydni.pooling import Flatten
 from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer
 
 DEVICES = {name: module for name, module in BACKENDS.items() if name != "numpy"}
@@ -106,14 +106,15 @@ def cupy_like(driver=12000, driver_error=None, devices=1, product_error=None):
         return fake_device.xp.ones(shape, dtype)
 
     runtime = SimpleNamespace(driverGetVersion=driver_version, CUDARuntimeError=FakeCUDAError)
-    return SimpleNamespace(cuda=SimpleNamespace(runtime=runtime, is_available=lambda: devices > 0), ones=ones,
-                           float32=np.float32, __name__="cupy")
+    return SimpleNamespace(cuda=SimpleNamespace(runtime=runtime, is_available=lambda: devices > 0),
+                           ones=ones, float32=np.float32, __name__="cupy")
 
 
 CASES = {
     "not installed": (None, "CuPy is not installed; .*pip install"),
     "no driver": (cupy_like(driver=0), "no NVIDIA driver is installed"),
-    "driver fails": (cupy_like(driver_error="cudaErrorUnknown"), r"driver does not answer \(cudaErrorUnknown\)"),
+    "driver fails": (cupy_like(driver_error="cudaErrorUnknown"),
+                     r"driver does not answer \(cudaErrorUnknown\)"),
     "no device": (cupy_like(devices=0), "shows no GPU to this process"),
     "product fails": (cupy_like(product_error=ImportError("libcublas.so.12: no such file")),
                       r"the first product on it failed \(ImportError: libcublas"),
@@ -124,7 +125,8 @@ CASES = {
 def test_the_reason_why_there_is_no_cupy(monkeypatch, case):
     module, reason = CASES[case]
     monkeypatch.setitem(sys.modules, "cupy", module)
-    with pytest.raises(backend.BackendError, match=f"backend 'cupy' cannot be used here: .*{reason}"):
+    with pytest.raises(backend.BackendError,
+                       match=f"backend 'cupy' cannot be used here: .*{reason}"):
         backend.get("cupy")
 
 
@@ -137,13 +139,15 @@ def test_a_cupy_that_works_is_given(monkeypatch):
 
 # What the fake device catches ------------------------------------------------------------------------------------
 
-ALSO_CUPY, FAKE_ONLY = ("fake", "cupy"), ("fake",)      # who refuses it; the docstring of fake_device says why
+# who refuses it; the docstring of fake_device says why
+ALSO_CUPY, FAKE_ONLY = ("fake", "cupy"), ("fake",)
 
 MISTAKES = {        # name: (what NumPy lets through, the error on a device, where)
     "a host array in a sum": (lambda xp, x, host: x + host, TypeError, ALSO_CUPY),
     "a host array on the left": (lambda xp, x, host: host - x, TypeError, ALSO_CUPY),
     "a host array, in place": (lambda xp, x, host: operator.iadd(x, host), TypeError, ALSO_CUPY),
-    "a device array into a host array": (lambda xp, x, host: operator.iadd(host, x), TypeError, ALSO_CUPY),
+    "a device array into a host array": (lambda xp, x, host: operator.iadd(host, x), TypeError,
+                                         ALSO_CUPY),
     "a host array in a product": (lambda xp, x, host: x @ host.T, TypeError, ALSO_CUPY),
     "a host array as an argument": (lambda xp, x, host: xp.maximum(x, host), TypeError, ALSO_CUPY),
     "a host array in a list": (lambda xp, x, host: xp.concatenate([x, host]), TypeError, ALSO_CUPY),
@@ -151,22 +155,29 @@ MISTAKES = {        # name: (what NumPy lets through, the error on a device, whe
     "np.exp with out on the host": (lambda xp, x, host: np.exp(x, out=host), TypeError, ALSO_CUPY),
     "np.asarray": (lambda xp, x, host: np.asarray(x), TypeError, ALSO_CUPY),
     "np.array of a list": (lambda xp, x, host: np.array([x, x]), TypeError, ALSO_CUPY),
-    "assert_allclose": (lambda xp, x, host: np.testing.assert_allclose(x, host), TypeError, ALSO_CUPY),
+    "assert_allclose": (lambda xp, x, host: np.testing.assert_allclose(x, host), TypeError,
+                        ALSO_CUPY),
     "a list of numbers as an array": (lambda xp, x, host: xp.exp([1.0, 2.0]), TypeError, ALSO_CUPY),
     "range of an array": (lambda xp, x, host: range(xp.argmax(x)), TypeError, ALSO_CUPY),
-    "a function that CuPy lacks": (lambda xp, x, host: xp.errstate(all="ignore"), AttributeError, ALSO_CUPY),
+    "a function that CuPy lacks": (lambda xp, x, host: xp.errstate(all="ignore"), AttributeError,
+                                   ALSO_CUPY),
     "NumPy's function that CuPy lacks": (lambda xp, x, host: np.block([[x]]), TypeError, ALSO_CUPY),
-    "a method that CuPy lacks": (lambda xp, x, host: x.setflags(write=False), AttributeError, ALSO_CUPY),
-    "a keyword that CuPy lacks": (lambda xp, x, host: xp.einsum("ij->i", x, out=x[:, 0]), TypeError, ALSO_CUPY),
+    "a method that CuPy lacks": (lambda xp, x, host: x.setflags(write=False), AttributeError,
+                                 ALSO_CUPY),
+    "a keyword that CuPy lacks": (lambda xp, x, host: xp.einsum("ij->i", x, out=x[:, 0]), TypeError,
+                                  ALSO_CUPY),
     "a method's keyword": (lambda xp, x, host: x.sum(where=x > 0), TypeError, ALSO_CUPY),
     "a reduction of a NumPy ufunc": (lambda xp, x, host: np.add.reduce(x), TypeError, ALSO_CUPY),
-    "assigning a host array": (lambda xp, x, host: operator.setitem(x, 0, host[0]), ValueError, ALSO_CUPY),
+    "assigning a host array": (lambda xp, x, host: operator.setitem(x, 0, host[0]), ValueError,
+                               ALSO_CUPY),
     "a shape from an array": (lambda xp, x, host: xp.zeros(xp.argmax(x)), TypeError, FAKE_ONLY),
     "an index on the host": (lambda xp, x, host: x[np.array([0, 1])], TypeError, FAKE_ONLY),
     "a list as an index": (lambda xp, x, host: x[[0, 1]], TypeError, FAKE_ONLY),
-    "two values for one place": (lambda xp, x, host: operator.setitem(x, (0, xp.asarray([1, 1])), x[1, :2]),
+    "two values for one place": (lambda xp, x, host: operator.setitem(x, (0, xp.asarray([1, 1])),
+                                                                      x[1, :2]),
                                  RuntimeError, FAKE_ONLY),
-    "values through a mask": (lambda xp, x, host: operator.setitem(x, x > 2, x[x > 2]), TypeError, FAKE_ONLY),
+    "values through a mask": (lambda xp, x, host: operator.setitem(x, x > 2, x[x > 2]), TypeError,
+                              FAKE_ONLY),
 }
 
 
@@ -175,7 +186,8 @@ def example(xp):
     return backend.asarray(xp, host.copy()), host
 
 
-@pytest.mark.parametrize("name, mistake", [(name, mistake) for name in DEVICES for mistake in MISTAKES
+@pytest.mark.parametrize("name, mistake",
+                         [(name, mistake) for name in DEVICES for mistake in MISTAKES
                                            if name in MISTAKES[mistake][2]])
 def test_a_mistake_that_numpy_lets_through_fails_on_a_device(name, mistake):
     make, error, _ = MISTAKES[mistake]
@@ -216,7 +228,8 @@ def test_waiting_is_counted(name):
     assert all("backend.py:" in line for line in waits), waits          # it says where
 
 
-STAYS = {       # what NumPy does with these, the device does without waiting, and the result is the same
+# what NumPy does with these, the device does without waiting, and the result is the same
+STAYS = {
     "arithmetic": lambda xp, x: (0.5 - x * 2) / (x + 1) ** 2,
     "reflected power": lambda xp, x: 2 ** -x,
     "comparison": lambda xp, x: (x > 1) & ~(x == 3),
@@ -235,18 +248,20 @@ STAYS = {       # what NumPy does with these, the device does without waiting, a
     "indices at an axis": lambda xp, x: xp.take_along_axis(x, xp.argsort(-x, axis=1), axis=1),
     "stacking": lambda xp, x: xp.concatenate([xp.stack([x, x]), x[None]], axis=0),
     "splitting": lambda xp, x: xp.split(x, 3, axis=1)[1] + xp.hsplit(x, 3)[2],
-    "shapes": lambda xp, x: xp.broadcast_to(x.reshape(3, 2, 1).transpose(1, 0, 2), (2, 3, 4)).swapaxes(0, 1),
+    "shapes": lambda xp, x: xp.broadcast_to(x.reshape(3, 2, 1).transpose(1, 0, 2),
+                                            (2, 3, 4)).swapaxes(0, 1),
     "padding": lambda xp, x: xp.pad(x, ((1, 1), (0, 2))),
     "windows": lambda xp, x: xp.lib.stride_tricks.sliding_window_view(x, (2, 2)).sum(axis=(2, 3)),
-    "as_strided": lambda xp, x: xp.lib.stride_tricks.as_strided(x, (2, 2, 2), (*x.strides, x.strides[1])),
+    "as_strided": lambda xp, x: xp.lib.stride_tricks.as_strided(x, (2, 2, 2),
+                                                                (*x.strides, x.strides[1])),
     "where": lambda xp, x: xp.where(x > 2, x, 0) + xp.clip(x, 1, 3) + xp.maximum(x, 2),
     "functions": lambda xp, x: xp.exp(-x) + xp.log1p(x) + xp.tanh(x) + xp.abs(x) + xp.sign(x),
-    "statistics": lambda xp, x: x.mean(axis=0) + x.var(axis=0) + x.max(axis=0) + x.argmax(axis=0) + x.std(),
-    "cumulative sums": lambda xp, x: xp.cumsum(x, axis=1) + xp.add.reduce(x, axis=0),
+    "statistics": lambda xp, x: x.mean(axis=0) + x.var(axis=0) + x.max(axis=0) + x.argmax(axis=0)
+    + x.std(), "cumulative sums": lambda xp, x: xp.cumsum(x, axis=1) + xp.add.reduce(x, axis=0),
     "norms": lambda xp, x: xp.linalg.norm(x),
     "NumPy's own functions": lambda xp, x: np.exp(x) + np.sum(x, axis=0) + np.linalg.norm(x),
-    "types": lambda xp, x: x.astype(xp.float64) + xp.zeros(3, xp.float32) + xp.arange(3, dtype=np.int32),
-}
+    "types": lambda xp, x: x.astype(xp.float64) + xp.zeros(3, xp.float32)
+    + xp.arange(3, dtype=np.int32), }
 
 
 @pytest.mark.parametrize("name", STAYS)
@@ -262,15 +277,19 @@ def test_what_stays_on_the_device_is_not_counted_and_equals_numpy(name):
 
 
 WRITES = {
-    "in place": lambda xp, x: [operator.iadd(x, 1), operator.imul(x, x), operator.itruediv(x, x.sum() + 1)],
+    "in place": lambda xp, x: [operator.iadd(x, 1), operator.imul(x, x),
+                               operator.itruediv(x, x.sum() + 1)],
     "a value": lambda xp, x: operator.setitem(x, (slice(None), 1), 7),
     "an array": lambda xp, x: operator.setitem(x, 0, x[1]),
     "a scalar array": lambda xp, x: operator.setitem(x, Ellipsis, x.sum()),
     "through a mask": lambda xp, x: operator.setitem(x, x > 2, -1),
-    "through an index": lambda xp, x: operator.setitem(x, (xp.arange(2), xp.asarray([2, 0])), x[:, 1]),
-    "one of each row": lambda xp, x: operator.setitem(x, (xp.arange(2), xp.asarray([1, 1])), x[:, 1] - 1),
+    "through an index": lambda xp, x: operator.setitem(x, (xp.arange(2), xp.asarray([2, 0])),
+                                                       x[:, 1]),
+    "one of each row": lambda xp, x: operator.setitem(x, (xp.arange(2), xp.asarray([1, 1])),
+                                                      x[:, 1] - 1),
     "through a view": lambda xp, x: operator.iadd(x.reshape(6)[2:4], 10),
-    "one entry": lambda xp, x: operator.iadd(x[1, 1], 10) if xp is not np else operator.iadd(x[1, 1, ...], 10),
+    "one entry": lambda xp, x: operator.iadd(x[1, 1], 10) if xp is not np
+    else operator.iadd(x[1, 1, ...], 10),
     "adding at": lambda xp, x: xp.add.at(x, (xp.asarray([0, 0, 1]), xp.asarray([1, 1, 2])), 1),
     "fill": lambda xp, x: x.fill(3),
 }
@@ -314,7 +333,8 @@ def test_float64_arrays_are_counted_and_located():
         x += 2.0
         x * fake_device.xp.arange(3)
         x *= y
-    assert [line.rpartition(" in ")[0] for line in doubles] == ["(3,)", "in-place arithmetic"], doubles
+    assert [line.rpartition(" in ")[0]
+            for line in doubles] == ["(3,)", "in-place arithmetic"], doubles
     assert all("test_backend.py:" in line for line in doubles)
 
 
@@ -322,13 +342,15 @@ def test_launches_are_counted_and_located():
     xp = fake_device.xp
     x = xp.ones((3, 3), dtype=np.float32)
     with count_launches() as launches:
-        x[1:].T, x.reshape(9), x.shape, xp.asarray(x), len(x)           # only other ways to look at it
+        # only other ways to look at it
+        x[1:].T, x.reshape(9), x.shape, xp.asarray(x), len(x)
         x.T.reshape(9)                                                  # a copy
         x += 1
         xp.exp(x, out=x)
         y = x @ x + x.sum()
         y[0] = 7
-    assert [line.partition(" in ")[0] for line in launches] == ["reshape", "iadd", "exp", "matmul", "sum", "add", "assign"]
+    assert [line.partition(" in ")[0] for line in launches] == ["reshape", "iadd", "exp", "matmul",
+                                                                "sum", "add", "assign"]
     assert all("test_backend.py:" in line for line in launches)
 
 
@@ -344,7 +366,8 @@ def test_counters_can_be_nested():
 
 
 def test_the_operators_are_those_of_cupy():
-    cupy = pytest.importorskip("cupy", reason="CuPy is not installed, so its array cannot be looked at")
+    cupy = pytest.importorskip(
+        "cupy", reason="CuPy is not installed, so its array cannot be looked at")
     ours = {name for name in vars(fake_device.DeviceArray) if name.startswith("__")}
     assert ours - set(dir(cupy.ndarray)) <= {"__slots__", "__module__", "__getattr__"}
     assert not hasattr(cupy.ndarray, "__index__") and not hasattr(cupy.ndarray, "__imatmul__")
@@ -352,7 +375,8 @@ def test_the_operators_are_those_of_cupy():
 
 def test_numpy_finds_no_way_in():
     x = fake_device.xp.ones(3)
-    for name in ("__array_interface__", "__array_struct__", "__buffer__", "__index__", "__imatmul__", "__dlpack__"):
+    for name in ("__array_interface__", "__array_struct__", "__buffer__", "__index__",
+                 "__imatmul__", "__dlpack__"):
         assert not hasattr(x, name), name
     with pytest.raises(TypeError):
         memoryview(x)
@@ -367,14 +391,16 @@ def blocks(rng, dropout=False):
     """Blocks that between them use every layer."""
     middle = [Dropout(0.3, np.random.default_rng(5))] if dropout else []
     return [Sequential(Flatten(), Linear(D, H, rng), BatchNorm(H), ReLU()),
-            Sequential(Residual(Linear(H, H, rng), Tanh()), *middle, Linear(H, H, rng, bias=False), Softplus()),
+            Sequential(Residual(Linear(H, H, rng), Tanh()), *middle, Linear(H, H, rng, bias=False),
+                       Softplus()),
             Sequential(Linear(H, H, rng), Sigmoid()),
             Sequential(Linear(H, K, rng))]
 
 
 def synthesizer(form, seed=7):
     rng = np.random.default_rng(seed)
-    return {"linear": lambda n_h: LinearSynthesizer(n_h), "linear with labels": lambda n_h: LinearSynthesizer(n_h, K),
+    return {"linear": lambda n_h: LinearSynthesizer(n_h),
+            "linear with labels": lambda n_h: LinearSynthesizer(n_h, K),
             "labels only": lambda n_h: LinearSynthesizer(n_h, K, reads_h=False),
             "mlp": lambda n_h: mlp_synthesizer(n_h, rng, hidden=(7,)),
             "mlp with labels": lambda n_h: mlp_synthesizer(n_h, rng, K, hidden=(7, 6))}[form]
@@ -383,23 +409,27 @@ def synthesizer(form, seed=7):
 FORMS = ("linear", "linear with labels", "labels only", "mlp", "mlp with labels")
 METHODS = {"backprop": (backprop, None), "top only": (no_backprop, None)} | {
     f"update-decoupled, {form}": (update_decoupled, form) for form in FORMS}
-OPTIMIZERS = {"sgd": lambda: SGD(0.05, weight_decay=1e-3), "momentum": lambda: Momentum(0.02, clip_norm=0.5),
-              "rmsprop": lambda: RMSProp(0.003), "adam": lambda: Adam(0.003, weight_decay=1e-3, clip_norm=1.0)}
+OPTIMIZERS = {"sgd": lambda: SGD(0.05, weight_decay=1e-3),
+              "momentum": lambda: Momentum(0.02, clip_norm=0.5),
+              "rmsprop": lambda: RMSProp(0.003),
+              "adam": lambda: Adam(0.003, weight_decay=1e-3, clip_norm=1.0)}
 
 
 def network(method, loss=None, optimizer="adam", seed=0, dropout=False):
     algorithm, form = METHODS[method]
-    guess = {} if form is None else dict(synthesizer=synthesizer(form), synthesizer_lr=lambda: SGD(0.01))
+    guess = {} if form is None else dict(synthesizer=synthesizer(form),
+                                         synthesizer_lr=lambda: SGD(0.01))
     rng = np.random.default_rng(seed)
-    return build(blocks(rng, dropout), loss or SoftmaxCrossEntropy(), OPTIMIZERS[optimizer], algorithm=algorithm,
-                    input_shape=(2, 3), **guess)
+    return build(blocks(rng, dropout), loss or SoftmaxCrossEntropy(), OPTIMIZERS[optimizer],
+                 algorithm=algorithm, input_shape=(2, 3), **guess)
 
 
 def data(seed=0, n=3 * N):
     """x (n, 2, 3), labels (n,), their context (n, K)"""
     rng = np.random.default_rng(seed)
     labels = rng.integers(K, size=n)
-    return rng.standard_normal((n, 2, 3), dtype=np.float32), labels, np.eye(K, dtype=np.float32)[labels]
+    return rng.standard_normal((n, 2, 3),
+                               dtype=np.float32), labels, np.eye(K, dtype=np.float32)[labels]
 
 
 def train(xp, net, x, target, context, steps=3):
@@ -415,7 +445,8 @@ def train(xp, net, x, target, context, steps=3):
     for step in range(steps):
         with count_synchronisations() as waited, count_copies() as copied:
             index = order[step * N:(step + 1) * N]
-            losses.append(float(net.step(x[index], target[index], context[index] if reads_context else None)))
+            losses.append(float(net.step(x[index], target[index],
+                                         context[index] if reads_context else None)))
         waits.append(waited)
         copies.append(copied)
     return losses, waits, copies
@@ -428,7 +459,8 @@ def parameters(net):
 def assert_same(xp, net, losses, twin, twin_losses):
     """Bit for bit where NumPy computes; nearly where a GPU does."""
     exact = xp in (np, fake_device.xp)
-    states = ({path: backend.to_numpy(array) for path, array in either.state().items()} for either in (net, twin))
+    states = ({path: backend.to_numpy(array) for path, array in either.state().items()}
+              for either in (net, twin))
     ours, theirs = states
     assert ours.keys() == theirs.keys()
     for path, array in ours.items():
@@ -455,7 +487,8 @@ def test_training_is_the_same_on_every_backend_and_waits_once_per_step(xp, metho
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), BinaryCrossEntropy(), MeanSquaredError()], ids=repr)
+@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), BinaryCrossEntropy(), MeanSquaredError()],
+                         ids=repr)
 def test_every_loss_and_optimizer_is_the_same_on_every_backend(xp, loss, optimizer):
     x, labels, context = data()
     target = labels if isinstance(loss, SoftmaxCrossEntropy) else context
@@ -479,12 +512,14 @@ def test_no_float64_array_appears_in_a_float32_step(method, optimizer):
 @settings(max_examples=15)
 def test_the_fake_device_computes_what_numpy_computes(seed, method, dropout):
     x, labels, context = data(seed)
-    twin, net = network(method, seed=seed, dropout=dropout), network(method, seed=seed, dropout=dropout)
+    twin, net = network(method, seed=seed, dropout=dropout), network(method, seed=seed,
+                                                                     dropout=dropout)
     twin_losses, _, _ = train(np, twin, x, labels, context)
     losses, waits, copies = train(fake_device.xp, net, x, labels, context)
     assert_same(fake_device.xp, net, losses, twin, twin_losses)
     assert max(map(len, waits)) <= 1, waits
-    assert max(map(len, copies)) <= dropout, copies                     # a mask per step, drawn on the host
+    # a mask per step, drawn on the host
+    assert max(map(len, copies)) <= dropout, copies
 
 
 def test_prediction_and_the_loss_of_a_synthesizer_wait_only_when_read():
@@ -542,7 +577,8 @@ def test_a_saved_state_continues_on_another_backend(xp):
     train(np, through, x, labels, context)
     through_losses, _, _ = train(np, through, x, labels, context)
     train(np, first, x, labels, context)
-    second.to(xp).load_state({path: backend.to_numpy(array) for path, array in first.state().items()})
+    second.to(xp).load_state({path: backend.to_numpy(array)
+                              for path, array in first.state().items()})
     losses, _, _ = train(xp, second, x, labels, context)
     assert_same(xp, second, losses, through, through_losses)
 
@@ -576,6 +612,7 @@ def test_the_run_says_which_backends_ran_and_how_many_slow_tests_did_not(pyteste
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=len(BACKENDS), deselected=1)
     result.stdout.fnmatch_lines([line, "1 slow test not run; --slow runs them"])
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-q", "--slow")        # -q hides the header
+    # -q hides the header
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-q", "--slow")
     result.assert_outcomes(passed=len(BACKENDS) + 1)
     result.stdout.fnmatch_lines([line])

@@ -36,27 +36,33 @@ def test_a_generator_comes_back():
 
 nan = float("nan")
 WRONG = {
-    "zero": (lambda: checks.check_positive_int(0, "n_in"), ValueError, "n_in must be at least 1; got 0."),
-    "below the minimum": (lambda: checks.check_positive_int(-1, "n", 0), ValueError, "n must be at least 0; got -1."),
+    "zero": (lambda: checks.check_positive_int(0, "n_in"), ValueError,
+             "n_in must be at least 1; got 0."),
+    "below the minimum": (lambda: checks.check_positive_int(-1, "n", 0), ValueError,
+                          "n must be at least 0; got -1."),
     "not whole": (
         lambda: checks.check_positive_int(3.0, "n"),
         TypeError, "n must be a whole number; got 3.0 (float)."),
-    "text": (lambda: checks.check_positive_int("3", "n"), TypeError, "n must be a whole number; got '3' (str)."),
+    "text": (lambda: checks.check_positive_int("3", "n"), TypeError,
+             "n must be a whole number; got '3' (str)."),
     "a truth value": (
         lambda: checks.check_positive_int(True, "n"),
         TypeError, "n must be a whole number; got True (bool)."),
     "nothing": (
         lambda: checks.check_positive_int(None, "n"),
         TypeError, "n must be a whole number; got None (NoneType)."),
-    "too low": (lambda: checks.check_range(-0.1, "p", 0, 1), ValueError, "p must lie in [0, 1]; got -0.1."),
-    "too high": (lambda: checks.check_range(1.5, "p", 0, 1), ValueError, "p must lie in [0, 1]; got 1.5."),
+    "too low": (lambda: checks.check_range(-0.1, "p", 0, 1), ValueError,
+                "p must lie in [0, 1]; got -0.1."),
+    "too high": (lambda: checks.check_range(1.5, "p", 0, 1), ValueError,
+                 "p must lie in [0, 1]; got 1.5."),
     "at an open end": (
         lambda: checks.check_range(1, "p", 0, 1, include_high=False),
         ValueError, "p must lie in [0, 1); got 1."),
     "at an open start": (
         lambda: checks.check_range(0, "eps", 0, None, include_low=False),
         ValueError, "eps must lie in (0, inf); got 0."),
-    "NaN": (lambda: checks.check_range(nan, "lr", None, None), ValueError, "lr must lie in (-inf, inf); got nan."),
+    "NaN": (lambda: checks.check_range(nan, "lr", None, None), ValueError,
+            "lr must lie in (-inf, inf); got nan."),
     "infinity": (
         lambda: checks.check_range(float("inf"), "lr", 0, None),
         ValueError, "lr must lie in [0, inf); got inf."),
@@ -65,8 +71,8 @@ WRONG = {
         TypeError, "lr must be a number; got '1' (str)."),
     "a seed": (lambda: checks.check_generator(0), TypeError,
                "rng must be a numpy.random.Generator; got 0. Make one with numpy.random.default_rng(seed)."),
-    "another width": (lambda: checks.check_features(np.ones((2, 4), f32), 3, f32, "Linear"), ValueError,
-                      "Linear: x must have shape (N, 3); got (2, 4)."),
+    "another width": (lambda: checks.check_features(np.ones((2, 4), f32), 3, f32, "Linear"),
+                      ValueError, "Linear: x must have shape (N, 3); got (2, 4)."),
     "no batch": (lambda: checks.check_features(np.ones(3, f32), 3, f32, "Linear"), ValueError,
                  "Linear: x must have shape (N, 3); got (3,)."),
     "another dtype": (
@@ -76,7 +82,8 @@ WRONG = {
         lambda: checks.check_features(np.ones((2, 3), np.int64), 3, np.dtype("float32"), "Linear"),
         TypeError, "Linear: x must be an array of float32 or float64; got ndarray of int64. "
         "Convert it once, with numpy.asarray(x, dtype='float32')."),
-    "another shape": (lambda: checks.check_same_shape(np.ones((2, 3)), np.ones(2), "h", "target", "Turn it."), ValueError,
+    "another shape": (lambda: checks.check_same_shape(np.ones((2, 3)), np.ones(2), "h", "target",
+                                                      "Turn it."), ValueError,
                       "h has shape (2, 3), but target has shape (2,). Turn it."),
     "labels as floats": (lambda: checks.check_labels(np.ones(3), 5, 3), TypeError,
                          "target must hold whole-number class labels; got dtype float64."),
@@ -88,7 +95,8 @@ WRONG = {
                           "target must lie in 0 ... 4; got 5 at index 2."),
     "a negative label": (lambda: checks.check_labels(np.array([0, -1, 5]), 5, 3, "y"), ValueError,
                          "y must lie in 0 ... 4; got -1 at index 1."),
-    "NaN in the data": (lambda: checks.check_finite(np.array([[1, 2], [nan, nan]]), "x"), ValueError,
+    "NaN in the data": (lambda: checks.check_finite(np.array([[1, 2], [nan, nan]]), "x"),
+                        ValueError,
                         "x must be finite; got nan at index (1, 0). Remove or repair these entries first."),
     "infinity in the data": (lambda: checks.check_finite(np.array([1, -np.inf]), "x"), ValueError,
                              "x must be finite; got -inf at index (1,). Remove or repair these entries first."),

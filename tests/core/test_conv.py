@@ -7,10 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tinydni import backend
-from tinydni.gradcheck import assert_gradients
+from tinydni import backend, convolution
 from tinydni.convolution import Conv2D
-from tinydni import convolution
+from tinydni.gradcheck import assert_gradients
 from tinydni.linear import Linear
 
 several = settings(max_examples=25, deadline=None, derandomize=True)
@@ -26,7 +25,8 @@ def convolutions(draw):
     H, W = draw(st.integers(1, 8)), draw(st.integers(1, 8))
     assume(min(H, W) + 2 * padding >= kernel)
     C, M = draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    layer = Conv2D(C, M, rng, kernel, draw(st.integers(1, 3)), padding, bias=draw(st.booleans()), dtype=np.float64)
+    layer = Conv2D(C, M, rng, kernel, draw(st.integers(1, 3)), padding, bias=draw(st.booleans()),
+                   dtype=np.float64)
     return layer, rng.standard_normal((draw(st.integers(1, 3)), H, W, C))
 
 
@@ -66,11 +66,14 @@ def test_forward_is_the_definition(case):
 
 def test_a_kernel_of_one_pixel_is_linear():
     rng = np.random.default_rng(0)
-    conv, linear = Conv2D(3, 4, rng, kernel=1, dtype=np.float64), Linear(3, 4, rng, dtype=np.float64)
+    conv, linear = Conv2D(3, 4, rng, kernel=1, dtype=np.float64), Linear(3, 4, rng,
+                                                                         dtype=np.float64)
     conv.W[...] = linear.W
     x, dy = rng.standard_normal((2, 5, 6, 3)), rng.standard_normal((2, 5, 6, 4))
-    np.testing.assert_allclose(conv.forward(x).reshape(-1, 4), linear.forward(x.reshape(-1, 3)), rtol=1e-13)
-    np.testing.assert_allclose(conv.backward(dy).reshape(-1, 3), linear.backward(dy.reshape(-1, 4)), rtol=1e-13)
+    np.testing.assert_allclose(conv.forward(x).reshape(-1, 4), linear.forward(x.reshape(-1, 3)),
+                               rtol=1e-13)
+    np.testing.assert_allclose(conv.backward(dy).reshape(-1, 3), linear.backward(dy.reshape(-1, 4)),
+                               rtol=1e-13)
     np.testing.assert_allclose(conv.dW[0, 0], linear.dW, rtol=1e-12)
 
 
@@ -78,7 +81,8 @@ def test_a_kernel_of_one_pixel_is_linear():
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 def test_same_padding_keeps_the_size(size, kernel):
     layer = Conv2D(2, 3, np.random.default_rng(0), kernel)
-    assert layer.forward(np.ones((2, size, size + 1, 2), np.float32)).shape == (2, size, size + 1, 3)
+    assert layer.forward(np.ones((2, size, size + 1, 2), np.float32)).shape == (2, size, size + 1,
+                                                                                3)
     assert layer.output_shape((size, size + 1, 2)) == (size, size + 1, 3)
 
 
@@ -142,12 +146,15 @@ def test_the_fast_form_never_holds_all_windows_at_once():
 @pytest.mark.parametrize("kernel, stride", [(3, 1), (3, 2), (2, 2), (1, 2), (5, 1)])
 def test_every_backend_computes_what_numpy_computes(kernel, stride, xp):
     rng = np.random.default_rng(0)
-    make = lambda: Conv2D(2, 3, np.random.default_rng(1), kernel, stride, kernel // 2, dtype=np.float64)  # noqa: E731
+    # noqa: E731
+    make = lambda: Conv2D(2, 3, np.random.default_rng(1), kernel, stride, kernel // 2,
+                          dtype=np.float64)
     here, there = make(), make().to(xp)
     x = rng.standard_normal((3, 7, 6, 2))
     y = here.forward(x)
     dy = rng.standard_normal(y.shape)
-    pairs = [(there.forward(backend.asarray(xp, x)), y), (there.backward(backend.asarray(xp, dy)), here.backward(dy)),
+    pairs = [(there.forward(backend.asarray(xp, x)), y),
+             (there.backward(backend.asarray(xp, dy)), here.backward(dy)),
              (there.dW, here.dW), (there.db, here.db)]
     for got, expected in pairs:
         np.testing.assert_allclose(backend.to_numpy(got), expected, rtol=1e-11, atol=1e-12)
@@ -165,7 +172,8 @@ def test_the_dtype_stays(dtype, stride):
 def test_arguments_are_not_written_to():
     rng = np.random.default_rng(0)
     layer = Conv2D(2, 3, rng)
-    x, dy = rng.standard_normal((2, 5, 5, 2), dtype=np.float32), rng.standard_normal((2, 5, 5, 3), dtype=np.float32)
+    x, dy = rng.standard_normal((2, 5, 5, 2), dtype=np.float32), rng.standard_normal((2, 5, 5, 3),
+                                                                                     dtype=np.float32)
     x.flags.writeable = dy.flags.writeable = False
     layer.forward(x)
     layer.backward(dy)
@@ -174,7 +182,8 @@ def test_arguments_are_not_written_to():
 def test_arguments_need_not_be_contiguous():
     rng = np.random.default_rng(0)
     layer = Conv2D(2, 3, rng, dtype=np.float64)
-    x, dy = rng.standard_normal((2, 5, 2, 6)).swapaxes(2, 3), rng.standard_normal((2, 3, 5, 6)).transpose(0, 2, 3, 1)
+    x, dy = rng.standard_normal((2, 5, 2, 6)).swapaxes(2, 3), rng.standard_normal(
+        (2, 3, 5, 6)).transpose(0, 2, 3, 1)
     y, dx, dW = layer.forward(x), layer.backward(dy), layer.dW
     np.testing.assert_array_equal(y, layer.forward(x.copy()))
     np.testing.assert_allclose(dx, layer.backward(dy.copy()), rtol=1e-12)
@@ -204,10 +213,12 @@ def test_wrong_options_are_named(options, message):
 
 
 @pytest.mark.parametrize("x, error, message", [
-    (np.ones((2, 3, 5, 5), np.float32), ValueError, r"\(N, height, width, 2\); got \(2, 3, 5, 5\).*Channels come last"),
+    (np.ones((2, 3, 5, 5), np.float32), ValueError,
+     r"\(N, height, width, 2\); got \(2, 3, 5, 5\).*Channels come last"),
     (np.ones((2, 50), np.float32), ValueError, r"\(N, height, width, 2\); got \(2, 50\)"),
     (np.ones((2, 5, 5, 2)), TypeError, "float64.*float32"),
-    (np.ones((2, 1, 5, 2), np.float32), ValueError, "window of 3 does not fit into 1 pixels with padding 0")])
+    (np.ones((2, 1, 5, 2), np.float32), ValueError,
+     "window of 3 does not fit into 1 pixels with padding 0")])
 def test_wrong_images_are_named(x, error, message):
     with pytest.raises(error, match=message):
         Conv2D(2, 3, np.random.default_rng(0), padding=0).forward(x)

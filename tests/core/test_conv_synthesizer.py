@@ -22,7 +22,8 @@ def test_gradients(n_context):
 def test_the_first_guess_is_no_gradient_and_the_second_is_not(form):
     rng = np.random.default_rng(0)
     synthesizer = conv_synthesizer(2, rng, 3, form, kernel=3, width=4)
-    h, y = rng.standard_normal((8, 5, 5, 2)).astype(np.float32), np.eye(3, dtype=np.float32)[rng.integers(3, size=8)]
+    h, y = rng.standard_normal((8, 5, 5, 2)).astype(np.float32), np.eye(3, dtype=np.float32)[
+        rng.integers(3, size=8)]
     target = rng.standard_normal(h.shape).astype(np.float32)
     assert not synthesizer.forward(h, y).any()
     optimizer, losses = td.Adam(0.01), []
@@ -48,7 +49,8 @@ def test_a_decoupled_network_of_images_learns():
         image[4 * (label // 2):4 * (label // 2) + 4, 4 * (label % 2):4 * (label % 2) + 4] += 1
     context = np.eye(3, dtype=np.float32)[y]
     network = td.build(td.cnn((8, 8, 1), 3, 3, rng, channels=8, kernel=3), td.SoftmaxCrossEntropy(),
-                          lambda: td.Adam(3e-3), lambda *shape: conv_synthesizer(shape[-1], rng, 3, kernel=3),
+                          lambda: td.Adam(3e-3),
+                       lambda *shape: conv_synthesizer(shape[-1], rng, 3, kernel=3),
                           lambda: td.Adam(3e-3), input_shape=(8, 8, 1))
     before = (network.predict(x).argmax(axis=1) != y).mean()
     for step in range(150):

@@ -7,25 +7,24 @@ import numpy as np
 import pytest
 from oracle import tell, with_oracles
 
-from tinydni.plots.summary import summary
 from tinydni import backend
-from tinydni.algorithms import backprop, no_backprop
-from tinydni.dni import build, DNI, Network
-from tinydni.plots.summary import WIDTH
-from tinydni.gradcheck import assert_gradients
 from tinydni.activations import ReLU, Softplus, Tanh
+from tinydni.algorithms import backprop, no_backprop
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Residual, Sequential
 from tinydni.convolution import Conv2D
+from tinydni.dni import DNI, Network, build
 from tinydni.dropout import Dropout
+from tinydni.gradcheck import assert_gradients
 from tinydni.layer import Layer
 from tinydni.linear import Linear
-from tinydni.pooling import Flatten, Subsample
 from tinydni.losses import MeanSquaredError, SoftmaxCrossEntropy
 from tinydni.models import mlp
-from tinydni.optimizers import Adam, Momentum, SGD
+from tinydni.optimizers import SGD, Adam, Momentum
+from tinydni.plots.summary import WIDTH, summary
+from tinydni.pooling import Flatten, Subsample
 from tinydni.random import stream
-from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer, Synthesizer
+from tinydni.synthesizers import LinearSynthesizer, Synthesizer, mlp_synthesizer
 from tinydni.variants.controls import Scaled
 from tinydni.variants.virtual_network import VirtualNetwork
 
@@ -36,15 +35,18 @@ def make_blocks(seed=0, dropout=False, dtype=np.float32):
     """Four blocks: dense with normalisation, dense, residual, and the outputs."""
     rng = stream(seed, "weights")
     extra = [Dropout(0.3, stream(seed, "dropout"))] if dropout else []
-    blocks = [Sequential(Linear(D, H, rng), BatchNorm(H), ReLU(), *extra), Sequential(Linear(H, 4, rng), Tanh()),
+    blocks = [Sequential(Linear(D, H, rng), BatchNorm(H), ReLU(), *extra),
+              Sequential(Linear(H, 4, rng), Tanh()),
               Residual(Linear(4, 4, rng), BatchNorm(4), Tanh()), Sequential(Linear(4, K, rng))]
     return [block.to(dtype=dtype) for block in blocks] if dtype != np.float32 else blocks
 
 
 SYNTHESIZERS = {
-    "dni": lambda dtype: lambda n: mlp_synthesizer(n, np.random.default_rng(n), hidden=(7,), dtype=dtype),
+    "dni": lambda dtype: lambda n: mlp_synthesizer(n, np.random.default_rng(n), hidden=(7,),
+                                                   dtype=dtype),
     "cdni": lambda dtype: lambda n: LinearSynthesizer(n, K, dtype=dtype),
-    "cdni, mlp": lambda dtype: lambda n: mlp_synthesizer(n, np.random.default_rng(n), K, hidden=(7,), dtype=dtype),
+    "cdni, mlp": lambda dtype: lambda n: mlp_synthesizer(n, np.random.default_rng(n), K,
+                                                         hidden=(7,), dtype=dtype),
     "label-only": lambda dtype: lambda n: LinearSynthesizer(n, K, reads_h=False, dtype=dtype),
 }
 ALGORITHMS = {"backprop": backprop, "none": no_backprop}
@@ -53,14 +55,15 @@ every_method = pytest.mark.parametrize("method", METHODS)
 every_synthesizer = pytest.mark.parametrize("method", SYNTHESIZERS)
 
 
-def make(method, blocks=None, optimizer=lambda: SGD(0.1), synthesizer_lr=lambda: SGD(0.1), dtype=np.float32,
-         seed=0, dropout=False, **options):
+def make(method, blocks=None, optimizer=lambda: SGD(0.1), synthesizer_lr=lambda: SGD(0.1),
+         dtype=np.float32, seed=0, dropout=False, **options):
     """A network that is trained by the method."""
     blocks = make_blocks(seed, dropout, dtype) if blocks is None else blocks
     if method in ALGORITHMS:
-        return build(blocks, SoftmaxCrossEntropy(), optimizer, algorithm=ALGORITHMS[method], **options)
-    return build(blocks, SoftmaxCrossEntropy(), optimizer, SYNTHESIZERS[method](dtype), synthesizer_lr,
-                    **options)
+        return build(blocks, SoftmaxCrossEntropy(), optimizer, algorithm=ALGORITHMS[method],
+                     **options)
+    return build(blocks, SoftmaxCrossEntropy(), optimizer, SYNTHESIZERS[method](dtype),
+                 synthesizer_lr, **options)
 
 
 def batches(n=1, N=8, seed=0, dtype=np.float32, read_only=False):
@@ -149,8 +152,8 @@ class StepAsLayer:
 
 
 def smooth_block(rng):
-    return Sequential(Linear(D, H, rng), BatchNorm(H), Softplus(), Residual(Linear(H, H, rng), Tanh()),
-                      Linear(H, K, rng))
+    return Sequential(Linear(D, H, rng), BatchNorm(H), Softplus(),
+                      Residual(Linear(H, H, rng), Tanh()), Linear(H, K, rng))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -163,12 +166,14 @@ def test_the_message_of_the_top_is_the_gradient_of_the_loss(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_message_is_the_guess_taken_back_through_the_block(seed):
     rng = np.random.default_rng(seed)
-    assert_gradients(StepAsLayer(smooth_block(rng).to(dtype=np.float64)), rng.standard_normal((7, D)), rng=rng)
+    assert_gradients(StepAsLayer(smooth_block(rng).to(dtype=np.float64)),
+                     rng.standard_normal((7, D)), rng=rng)
 
 
 # 2. With the true gradient a decoupled step is a backprop step
 
-@pytest.mark.parametrize("optimizer", [lambda: SGD(0.1), lambda: Momentum(0.1), lambda: Adam(0.01, weight_decay=0.1)],
+@pytest.mark.parametrize("optimizer", [lambda: SGD(0.1), lambda: Momentum(0.1),
+                                       lambda: Adam(0.01, weight_decay=0.1)],
                          ids=["SGD", "Momentum", "Adam"])
 @pytest.mark.parametrize("N, dtype", [(8, np.float32), (16, np.float32), (8, np.float64)])
 def test_with_an_oracle_a_decoupled_step_is_a_backprop_step_bit_for_bit(optimizer, N, dtype):
@@ -192,7 +197,8 @@ def test_with_an_oracle_and_any_batch_the_difference_is_rounding(N):
         locked.step(x, target)
     for a, b in zip(decoupled.modules, locked.modules):
         for path, array in a.block.state().items():
-            np.testing.assert_allclose(array, b.block.state()[path], rtol=1e-9, atol=1e-12, err_msg=path)
+            np.testing.assert_allclose(array, b.block.state()[path], rtol=1e-9, atol=1e-12,
+                                       err_msg=path)
 
 
 def test_the_messages_of_an_oracle_network_are_the_true_gradients():
@@ -204,7 +210,8 @@ def test_the_messages_of_an_oracle_network_are_the_true_gradients():
     h = x
     for before, module in zip(frozen[:-1], network.modules):
         h = before.forward(h)
-        np.testing.assert_allclose(module.synthesizer.error, before.synthesizer.forward(h), rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(module.synthesizer.error, before.synthesizer.forward(h),
+                                   rtol=1e-9, atol=1e-12)
 
 
 @every_synthesizer
@@ -213,7 +220,8 @@ def test_fresh_synthesizers_leave_the_blocks_below_the_top_unchanged(method, opt
     network = make(method, optimizer=optimizer)
     before = [values(module.block) for module in network.modules]
     step(network, batches()[0])
-    assert [moved(old, module.block) for old, module in zip(before, network.modules)] == [False, False, False, True]
+    assert [moved(old, module.block)
+            for old, module in zip(before, network.modules)] == [False, False, False, True]
 
 
 @every_synthesizer
@@ -265,8 +273,10 @@ def test_a_synthesizer_is_told_n_times_the_message_for_the_h_it_saw():
 def test_learning_changes_the_synthesizer_and_nothing_in_the_block(method):
     network, batch = learned(method), batches()[0]
     module = network.modules[0]
-    _, h = module.forward_and_synthetic_update(batch[0], batch[2] if module.synthesizer.n_context else None)
-    block, kept_h, synthesizer = copy.deepcopy(module.block.state()), h.copy(), values(module.synthesizer)
+    _, h = module.forward_and_synthetic_update(batch[0],
+                                               batch[2] if module.synthesizer.n_context else None)
+    block, kept_h, synthesizer = copy.deepcopy(module.block.state()), h.copy(), values(
+        module.synthesizer)
     gradients = [gradient.copy() for _, _, gradient in module.block.named_parameters()]
     module.update_synthetic_weights(np.ones_like(h))
     assert_equal(module.block.state(), block)
@@ -338,8 +348,8 @@ class ReadOnly(Linear):
 @every_method
 def test_no_argument_and_no_message_is_written_to(method):
     rng = np.random.default_rng(0)
-    blocks = [Sequential(ReadOnly(D, H, rng)), Sequential(BatchNorm(H), ReLU(), ReadOnly(H, H, rng)),
-              ReadOnly(H, K, rng)]
+    blocks = [Sequential(ReadOnly(D, H, rng)),
+              Sequential(BatchNorm(H), ReLU(), ReadOnly(H, H, rng)), ReadOnly(H, K, rng)]
     network = make(method, blocks, optimizer=lambda: Adam(0.1, weight_decay=0.1, clip_norm=1.0),
                    synthesizer_lr=lambda: Adam(0.1))
     for batch in batches(3, read_only=True):
@@ -391,7 +401,8 @@ def test_same_seed_same_curve_and_another_seed_another(method):
 @every_method
 def test_saved_and_continued_is_uninterrupted_dropout_included(method):
     def fresh():
-        return make(method, dropout=True, optimizer=lambda: Adam(0.01), synthesizer_lr=lambda: Momentum(0.01),
+        return make(method, dropout=True, optimizer=lambda: Adam(0.01),
+                    synthesizer_lr=lambda: Momentum(0.01),
                     warm_up=5 if method in SYNTHESIZERS else 0)
 
     data, whole, part = batches(20), fresh(), fresh()
@@ -423,7 +434,8 @@ def test_a_state_in_memory_is_a_snapshot(method, xp):
 def test_the_state_of_another_network_is_refused_and_changes_nothing():
     network = learned("cdni")
     before = {name: array.copy() for name, array in network.state().items()}
-    others = {"another method": make("backprop").state(), "more than there is": {**before, "9.block.W": np.zeros(3)},
+    others = {"another method": make("backprop").state(),
+              "more than there is": {**before, "9.block.W": np.zeros(3)},
               "another rule": learned("cdni", optimizer=lambda: Adam(0.1)).state(),
               "another width": make("cdni", mlp([D, H + 1, K], stream(0, "weights"))).state()}
     for name, state in others.items():
@@ -438,7 +450,8 @@ def test_the_state_of_another_network_is_refused_and_changes_nothing():
 @every_method
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_one_dtype_from_the_data_to_the_memory_of_the_optimizers(method, dtype):
-    network = make(method, dtype=dtype, optimizer=lambda: Adam(0.01, weight_decay=0.1, clip_norm=1.0),
+    network = make(method, dtype=dtype, optimizer=lambda: Adam(0.01, weight_decay=0.1,
+                                                               clip_norm=1.0),
                    synthesizer_lr=lambda: Momentum(0.01))
     network.scale_learning_rates(np.float64(0.5))
     for batch in batches(3, dtype=dtype):
@@ -446,7 +459,8 @@ def test_one_dtype_from_the_data_to_the_memory_of_the_optimizers(method, dtype):
     arrays = {name: array for name, array in network.state().items() if array.dtype.kind == "f"}
     for path, layer, _ in network.learners():
         gradients = {name: gradient for name, _, gradient in layer.named_parameters()}
-        arrays |= {f"{path}, gradient of {name}": gradient for name, gradient in gradients.items() if gradient is not None}
+        arrays |= {f"{path}, gradient of {name}": gradient for name, gradient in gradients.items()
+                   if gradient is not None}
     arrays |= {"loss": loss, "prediction": network.predict(batches(dtype=dtype)[0][0])}
     assert {name: array.dtype for name, array in arrays.items()} == dict.fromkeys(arrays, dtype)
     assert any("/" in name for name in arrays)
@@ -455,15 +469,18 @@ def test_one_dtype_from_the_data_to_the_memory_of_the_optimizers(method, dtype):
 @every_method
 def test_every_backend_trains_as_numpy_does(method, xp):
     # Not Adam: under it the bias before a BatchNorm, whose gradient is rounding, walks where rounding leads.
-    here, there = (make(method, dtype=np.float64, dropout=True, optimizer=lambda: Momentum(0.01)) for _ in range(2))
+    here, there = (make(method, dtype=np.float64, dropout=True, optimizer=lambda: Momentum(0.01))
+                   for _ in range(2))
     there.to(xp)
     for batch in batches(4, dtype=np.float64):
         loss = step(here, batch)
-        assert float(step(there, [backend.asarray(xp, array) for array in batch])) == pytest.approx(loss, rel=1e-9)
+        assert float(step(there, [backend.asarray(xp, array) for array in batch])) == pytest.approx(
+            loss, rel=1e-9)
     state = there.state()
     for name, array in here.state().items():
         if array.dtype.kind == "f":
-            np.testing.assert_allclose(backend.to_numpy(state[name]), array, rtol=1e-7, atol=1e-10, err_msg=name)
+            np.testing.assert_allclose(backend.to_numpy(state[name]), array, rtol=1e-7, atol=1e-10,
+                                       err_msg=name)
 
 
 def test_a_network_can_be_moved_in_the_middle_of_training(xp):
@@ -482,7 +499,8 @@ def test_a_network_can_be_moved_in_the_middle_of_training(xp):
 def test_a_network_that_changes_its_dtype_takes_its_memory_along():
     network = learned("cdni", optimizer=lambda: Adam(0.01)).to(dtype=np.float64)
     step(network, batches(dtype=np.float64)[0])
-    assert {array.dtype for array in network.state().values() if array.dtype.kind == "f"} == {np.dtype(np.float64)}
+    assert {array.dtype for array in network.state().values()
+            if array.dtype.kind == "f"} == {np.dtype(np.float64)}
 
 
 # Twins
@@ -523,9 +541,12 @@ def test_during_warm_up_synthesizers_learn_and_blocks_below_the_top_wait(method)
         blocks = [values(module.block) for module in network.modules]
         step(network, batch)
         works = number >= 4
-        assert [moved(old, module.block) for old, module in zip(blocks, network.modules)] == [works, works, works, True]
-        if number == 3:         # a step per interface until the gradient of the loss has come down to the lowest
-            assert all(moved(old, synthesizer) for old, synthesizer in zip(fresh, network.synthesizers()))
+        assert [moved(old, module.block)
+                for old, module in zip(blocks, network.modules)] == [works, works, works, True]
+        # a step per interface until the gradient of the loss has come down to the lowest
+        if number == 3:
+            assert all(moved(old, synthesizer)
+                       for old, synthesizer in zip(fresh, network.synthesizers()))
 
 
 @pytest.mark.parametrize("method", ALGORITHMS)
@@ -539,7 +560,8 @@ def test_top_only_moves_only_the_top():
     before = [values(module.block) for module in network.modules]
     for batch in batches(3):
         step(network, batch)
-    assert [moved(old, module.block) for old, module in zip(before, network.modules)] == [False, False, False, True]
+    assert [moved(old, module.block)
+            for old, module in zip(before, network.modules)] == [False, False, False, True]
 
 
 def test_top_only_trains_the_top_as_backprop_does_on_the_first_step():
@@ -554,10 +576,12 @@ def test_a_label_only_network_guesses_from_the_label_alone():
     network = learned("label-only")
     synthesizer, (_, _, context) = network.modules[0].synthesizer, batches()[0]
     rng = np.random.default_rng(0)
-    guesses = [synthesizer.forward(rng.standard_normal((8, H), dtype=np.float32), context) for _ in range(2)]
+    guesses = [synthesizer.forward(rng.standard_normal((8, H), dtype=np.float32), context)
+               for _ in range(2)]
     np.testing.assert_array_equal(*guesses)
     same_label = context.argmax(axis=1) == context[0].argmax()
-    np.testing.assert_array_equal(guesses[0][same_label], np.broadcast_to(guesses[0][0], (same_label.sum(), H)))
+    np.testing.assert_array_equal(guesses[0][same_label],
+                                  np.broadcast_to(guesses[0][0], (same_label.sum(), H)))
 
 
 def test_six_lines_with_the_two_verbs_are_the_decoupled_schedule():
@@ -575,7 +599,8 @@ def test_six_lines_with_the_two_verbs_are_the_decoupled_schedule():
 
 
 def test_a_single_block_needs_no_interface():
-    network = build([Linear(D, K, np.random.default_rng(0))], SoftmaxCrossEntropy(), lambda: SGD(0.1))
+    network = build([Linear(D, K, np.random.default_rng(0))], SoftmaxCrossEntropy(),
+                    lambda: SGD(0.1))
     first, *_ = losses = [float(network.step(*batches()[0][:2])) for _ in range(20)]
     assert losses[-1] < first and network.synthesizers() == []
 
@@ -583,9 +608,11 @@ def test_a_single_block_needs_no_interface():
 def test_a_module_with_loss_and_synthesizer_takes_the_sum_of_both():
     rng = np.random.default_rng(0)
     guess, target = rng.standard_normal((8, H)), rng.standard_normal((8, H))
-    module = DNI(Linear(D, H, rng, dtype=np.float64), SGD(0), Spy(guess), SGD(0), loss=MeanSquaredError())
+    module = DNI(Linear(D, H, rng, dtype=np.float64), SGD(0), Spy(guess), SGD(0),
+                 loss=MeanSquaredError())
     h = module.forward(rng.standard_normal((8, D)))
-    np.testing.assert_allclose(module.gradient_at_output(h, None, target), (h - target) / 8 + guess / 8, rtol=1e-12)
+    np.testing.assert_allclose(module.gradient_at_output(h, None, target),
+                               (h - target) / 8 + guess / 8, rtol=1e-12)
 
 
 # The network
@@ -639,9 +666,11 @@ def test_the_kind_of_number_of_a_factor_changes_no_bit(optimizer):
 def test_the_summary_shows_blocks_shapes_parameters_and_interfaces():
     network = make("cdni")
     lines = summary(network, (D,)).splitlines()
-    blocks = sum(array.size for module in network.modules for array in values(module.block).values())
+    blocks = sum(array.size for module in network.modules
+                 for array in values(module.block).values())
     assert network.n_parameters() == blocks == D * H + 3 * H + H * 4 + 4 + 4 * 4 + 3 * 4 + 4 * K + K
-    assert sum("interface: LinearSynthesizer" in line and "sees h and context" in line for line in lines) == 3
+    assert sum("interface: LinearSynthesizer" in line and "sees h and context" in line
+               for line in lines) == 3
     assert any("Linear(6 -> 5)" in line and "N x 5" in line and "35" in line for line in lines)
     assert any("loss: SoftmaxCrossEntropy()" in line for line in lines)
     assert f"{blocks} parameters, 4 blocks" in lines[-1]
@@ -649,10 +678,13 @@ def test_the_summary_shows_blocks_shapes_parameters_and_interfaces():
 
 def test_the_summary_describes_long_layers_in_brief_and_within_its_width():
     rng = np.random.default_rng(0)
-    branch = [Conv2D(8, 16, rng, stride=2, bias=False), BatchNorm(16), ReLU(), Conv2D(16, 16, rng), BatchNorm(16)]
-    blocks = [Residual(*branch, shortcut=Subsample(8, 16, 2)), Sequential(Flatten(), Linear(16384, K, rng))]
+    branch = [Conv2D(8, 16, rng, stride=2, bias=False), BatchNorm(16), ReLU(), Conv2D(16, 16, rng),
+              BatchNorm(16)]
+    blocks = [Residual(*branch, shortcut=Subsample(8, 16, 2)),
+              Sequential(Flatten(), Linear(16384, K, rng))]
     virtual = Sequential(Residual(Conv2D(16, 16, rng), ReLU()), Flatten(), Linear(16384, K, rng))
-    net = build(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), lambda *shape: Scaled(VirtualNetwork(virtual, K), 2),
+    net = build(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1),
+                lambda *shape: Scaled(VirtualNetwork(virtual, K), 2),
                    lambda: SGD(0.1), input_shape=(64, 64, 8))
     lines = summary(net, (64, 64, 8)).splitlines()
     assert max(map(len, lines)) <= WIDTH
@@ -679,7 +711,8 @@ x, target, context = batches()[0]
 
 
 def one_module(synthesizer=None, **options):
-    return DNI(Linear(D, H, np.random.default_rng(0)), SGD(0.1), synthesizer, synthesizer and SGD(0.1), **options)
+    return DNI(Linear(D, H, np.random.default_rng(0)), SGD(0.1), synthesizer,
+               synthesizer and SGD(0.1), **options)
 
 
 WRONG = {
@@ -703,16 +736,19 @@ WRONG = {
         lambda: make("label-only").step(x, target, np.eye(K)[target]),
         TypeError, r"context\)? has dtype float64"),
     "a message of another dtype": (
-        lambda: one_module(LinearSynthesizer(H)).learn(np.ones((8, H), np.float32), None, np.ones((8, H))),
+        lambda: one_module(LinearSynthesizer(H)).learn(np.ones((8, H), np.float32), None,
+                                                       np.ones((8, H))),
         TypeError, "float64"),
     "a synthesizer of another width": (
         lambda: one_module(LinearSynthesizer(H + 1)).forward_and_synthetic_update(x),
         ValueError, r"\(N, 6\); got \(8, 5\)"),
     "a guess of another width": (
-        lambda: one_module(Spy(np.ones((8, 2), np.float32))).forward_and_synthetic_update(x), ValueError,
+        lambda: one_module(Spy(np.ones((8, 2), np.float32))).forward_and_synthetic_update(x),
+        ValueError,
         r"synthetic gradient has shape \(8, 2\), but h has shape \(8, 5\).*width of this block"),
     "a message of another width": (
-        lambda: one_module(LinearSynthesizer(H)).learn(np.ones((8, H), np.float32), None, np.ones((8, 2), np.float32)),
+        lambda: one_module(LinearSynthesizer(H)).learn(np.ones((8, H), np.float32), None,
+                                                       np.ones((8, 2), np.float32)),
         ValueError, r"\(8, 2\).*\(8, 5\)"),
     "no source of gradient": (
         lambda: one_module().forward_and_synthetic_update(x),
@@ -727,28 +763,35 @@ WRONG = {
         lambda: DNI(Linear(2, 2, np.random.default_rng(0)), SGD(0.1), LinearSynthesizer(2)),
         ValueError, "go together; one of them is missing"),
     "a decoupled network without synthesizers": (
-        lambda: build(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1)).step(x, target), ValueError,
-        "neither a synthesizer nor a loss"),
+        lambda: build(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1)).step(x, target),
+        ValueError, "neither a synthesizer nor a loss"),
     "an optimizer in place of a function": (
         lambda: build(make_blocks(), SoftmaxCrossEntropy(), SGD(0.1), algorithm=backprop),
         TypeError, "lr must be a number, or a function"),
     "a synthesizer in place of a function": (
-        lambda: build(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1), LinearSynthesizer(2), lambda: SGD(0.1)),
+        lambda: build(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1), LinearSynthesizer(2),
+                      lambda: SGD(0.1)),
         TypeError, "synthesizer must be a function"),
     "a loss that was not made": (
-        lambda: build(make_blocks(), SoftmaxCrossEntropy, lambda: SGD(0.1)), TypeError, r"such as SoftmaxCrossEntropy\(\)"),
+        lambda: build(make_blocks(), SoftmaxCrossEntropy, lambda: SGD(0.1)), TypeError,
+        r"such as SoftmaxCrossEntropy\(\)"),
     "one optimizer for all blocks": (
-        lambda: (lambda shared: make("backprop", optimizer=lambda: shared).step(x, target))(Adam(0.1)),
+        lambda: (lambda shared: make("backprop",
+                                     optimizer=lambda: shared).step(x, target))(Adam(0.1)),
         RuntimeError, "keeps the state of another layer; make one optimizer for each"),
-    "no blocks": (lambda: build([], SoftmaxCrossEntropy(), lambda: SGD(0.1)), ValueError, "blocks is empty"),
+    "no blocks": (lambda: build([], SoftmaxCrossEntropy(), lambda: SGD(0.1)), ValueError,
+                  "blocks is empty"),
     "no modules": (lambda: Network([]), ValueError, "modules"),
     "one block in two places": (
-        lambda: (lambda block: build([block, block], SoftmaxCrossEntropy(), lambda: SGD(0.1), algorithm=backprop))(
+        lambda: (lambda block: build([block, block], SoftmaxCrossEntropy(), lambda: SGD(0.1),
+                                     algorithm=backprop))(
             Linear(K, K, np.random.default_rng(0))), ValueError, "stands in two places"),
     "half a synthesizer": (
-        lambda: build(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1), lambda n: LinearSynthesizer(n)),
+        lambda: build(make_blocks(), SoftmaxCrossEntropy(), lambda: SGD(0.1),
+                      lambda n: LinearSynthesizer(n)),
         ValueError, "go together; one of them is missing"),
-    "a negative warm-up": (lambda: make("cdni", warm_up=-1), ValueError, "warm_up must be at least 0; got -1"),
+    "a negative warm-up": (lambda: make("cdni", warm_up=-1), ValueError,
+                           "warm_up must be at least 0; got -1"),
     "nothing to predict": (lambda: make("backprop").predict(x[:0]), ValueError, r"x.*\(0, 6\)"),
     "batches of nothing": (
         lambda: make("backprop").predict(x, batch_size=0),

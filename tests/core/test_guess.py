@@ -11,23 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinydni import backend
+from tinydni.activations import Softmax, Tanh
 from tinydni.algorithms import no_backprop
-
-from tinydni.gradcheck import assert_gradients
-from tinydni.activations import Tanh
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Sequential
+from tinydni.gradcheck import assert_gradients
 from tinydni.linear import Linear
-from tinydni.activations import Softmax
 from tinydni.losses import SoftmaxCrossEntropy
 from tinydni.models import mlp
-from tinydni.optimizers import Adam, SGD
-from tinydni.optimizers import LinearDecay
+from tinydni.optimizers import SGD, Adam, LinearDecay
 from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer
 from tinydni.variants.guess import Guess, GuessSynthesizer
-from tinydni.virtual import VirtualLinear
 from tinydni.variants.virtual_mlp import VirtualMLP
 from tinydni.variants.virtual_network import VirtualNetwork
+from tinydni.virtual import VirtualLinear
 
 F64 = np.float64
 profile = settings(max_examples=15, deadline=None, derandomize=True)
@@ -36,7 +33,8 @@ FORMS = {
     "linear": lambda H, K, rng: VirtualLinear(H, K, rng, dtype=F64),
     "mlp": lambda H, K, rng: VirtualMLP(H, K, rng, hidden=5, dtype=F64),
     "network": lambda H, K, rng: VirtualNetwork(
-        Sequential(Linear(H, 6, rng, dtype=F64), BatchNorm(6, dtype=F64), Tanh(), Linear(6, K, rng, dtype=F64)), K,
+        Sequential(Linear(H, 6, rng, dtype=F64), BatchNorm(6, dtype=F64), Tanh(),
+                   Linear(6, K, rng, dtype=F64)), K,
         step=1e-5),
 }
 
@@ -46,7 +44,8 @@ def network(rng, layers=3, width=8, codes=3, lr=0.01, dtype=np.float32):
     guess = Guess(6, codes, rng, hidden=7, dtype=dtype)
     blocks = mlp([6] + [width] * (layers - 1) + [4], rng, dtype=dtype)
     return build(blocks, SoftmaxCrossEntropy(), lambda: Adam(lr),
-                    lambda n: GuessSynthesizer(VirtualLinear(n, codes, rng, dtype=dtype), guess), lambda: Adam(lr))
+                    lambda n: GuessSynthesizer(VirtualLinear(n, codes, rng, dtype=dtype), guess),
+                 lambda: Adam(lr))
 
 
 def batch(rng, N=16, dtype=np.float32):
@@ -71,12 +70,16 @@ def test_softmax_gradients(N, K, seed):
 @profile
 @given(N=st.integers(4, 8), D=st.integers(2, 5), H=st.integers(2, 5), K=st.integers(2, 4),
        seed=st.integers(0, 2**32 - 1))
-def test_gradients_of_virtual_network_and_guess_agree_with_differences_of_what_is_learned(form, N, D, H, K, seed):
+def test_gradients_of_virtual_network_and_guess_agree_with_differences_of_what_is_learned(form, N,
+                                                                                          D, H, K,
+                                                                                          seed):
     rng = np.random.default_rng(seed)
     synthesizer = GuessSynthesizer(FORMS[form](H, K, rng), Guess(D, K, rng, hidden=4, dtype=F64))
-    for _, parameter, _ in synthesizer.named_parameters():      # the guess too starts away from zero
+    # the guess too starts away from zero
+    for _, parameter, _ in synthesizer.named_parameters():
         parameter += 0.5 * rng.standard_normal(parameter.shape)
-    h, target, x = rng.standard_normal((N, H)), rng.standard_normal((N, H)), rng.standard_normal((N, D))
+    h, target, x = rng.standard_normal((N, H)), rng.standard_normal((N, H)), rng.standard_normal(
+        (N, D))
 
     def error_at(path, move):
         moved = deepcopy(synthesizer)
@@ -104,7 +107,8 @@ def test_the_label_reaches_only_the_top_block_and_the_guess_that_learns_from_its
     twin.step(x, (y + 1) % 4, x)
     same = {path for path in net.state() if np.array_equal(net.state()[path], twin.state()[path])}
     assert {path for path in net.state() if path.startswith(("0.", "1.", "2.block"))} <= same
-    assert same.isdisjoint({"2.synthesizer.virtual.V", "2.synthesizer.guess.net.4.W", "3.block.0.W"})
+    assert same.isdisjoint({"2.synthesizer.virtual.V", "2.synthesizer.guess.net.4.W",
+                            "3.block.0.W"})
 
 
 def test_no_synthesizer_is_ever_handed_the_label(monkeypatch):
@@ -112,20 +116,23 @@ def test_no_synthesizer_is_ever_handed_the_label(monkeypatch):
     net, (x, y) = network(rng), batch(rng)
     seen = []
     forward = Guess.forward
-    monkeypatch.setattr(Guess, "forward", lambda self, context: seen.append(context) or forward(self, context))
+    monkeypatch.setattr(Guess, "forward", lambda self, context: seen.append(context)
+                        or forward(self, context))
     for _ in range(3):
         net.step(x, y, x)
     assert seen and all(context is x for context in seen)
     for synthesizer in net.synthesizers():
         assert synthesizer.context is x
-        assert synthesizer.virtual.context.shape == (16, 3) and synthesizer.virtual.context.dtype == np.float32
+        assert synthesizer.virtual.context.shape == (
+            16, 3) and synthesizer.virtual.context.dtype == np.float32
 
 
 def test_only_the_interface_nearest_the_loss_owns_trains_and_saves_the_guess():
     rng = np.random.default_rng(2)
     net, (x, y) = network(rng, layers=4), batch(rng)
     lower, middle, upper = net.synthesizers()
-    assert [synthesizer.trains_guess for synthesizer in (lower, middle, upper)] == [False, False, True]
+    assert [synthesizer.trains_guess for synthesizer in (lower, middle, upper)] == [False, False,
+                                                                                    True]
     assert {path.split(".guess.")[0] for path in net.state() if ".guess." in path} == {
         "2.synthesizer", "2.synthesizer.optimizer"}
     guess = upper.guess
@@ -138,13 +145,15 @@ def test_only_the_interface_nearest_the_loss_owns_trains_and_saves_the_guess():
     assert not np.array_equal(guess.state()["net.4.W"], before["net.4.W"])
 
 
-def test_the_guess_is_made_once_per_step_and_with_the_weights_that_the_step_before_has_left(monkeypatch):
+def test_the_guess_is_made_once_per_step_and_with_the_weights_that_the_step_before_has_left(
+    monkeypatch):
     rng = np.random.default_rng(3)
     net, (x, y) = network(rng, layers=5), batch(rng)
     guess, made = net.synthesizers()[0].guess, []
     forward = guess.net.forward
     monkeypatch.setattr(guess.net, "forward", lambda x: made.append(forward(x)) or made[-1])
-    for step in range(3):                       # the same array every time, as when a data set is one batch
+    # the same array every time, as when a data set is one batch
+    for step in range(3):
         expected = forward(x)
         net.step(x, y, x)
         assert len(made) == step + 1
@@ -171,7 +180,8 @@ def test_without_a_context_the_bottom_module_guesses_from_its_own_output():
     rng = np.random.default_rng(5)
     synthesizer = GuessSynthesizer(VirtualLinear(6, 3, rng), Guess(6, 3, rng, hidden=7))
     h, _ = batch(rng)
-    np.testing.assert_array_equal(deepcopy(synthesizer).forward(h), deepcopy(synthesizer).forward(h, h))
+    np.testing.assert_array_equal(deepcopy(synthesizer).forward(h),
+                                  deepcopy(synthesizer).forward(h, h))
 
 
 def test_images_are_read_as_rows_of_numbers():
@@ -193,7 +203,8 @@ def test_every_backend_learns_the_same_and_the_host_never_waits(xp):
         states.append({path: backend.to_numpy(array) for path, array in net.state().items()})
     tolerance = 0 if xp in (np, fake_device.xp) else 1e-3
     for path, expected in states[0].items():
-        np.testing.assert_allclose(states[1][path], expected, rtol=tolerance, atol=tolerance, err_msg=path)
+        np.testing.assert_allclose(states[1][path], expected, rtol=tolerance, atol=tolerance,
+                                   err_msg=path)
 
 
 def test_float32_stays_float32():
@@ -204,12 +215,14 @@ def test_float32_stays_float32():
         assert array.dtype in (np.float32, np.int64), path
     for synthesizer in net.synthesizers():
         assert synthesizer.delta_hat.dtype == np.float32
-        assert all(gradient.dtype == np.float32 for _, _, gradient in synthesizer.named_parameters())
+        assert all(gradient.dtype == np.float32
+                   for _, _, gradient in synthesizer.named_parameters())
 
 
 def test_wrong_arguments_are_named():
     rng = np.random.default_rng(8)
-    with pytest.raises(ValueError, match="the guess has 4 codes, but the virtual network takes a context of 3"):
+    with pytest.raises(ValueError,
+                       match="the guess has 4 codes, but the virtual network takes a context of 3"):
         GuessSynthesizer(VirtualLinear(5, 3, rng), Guess(6, 4, rng))
     with pytest.raises(ValueError, match="n_codes must be at least 2"):
         Guess(6, 1, rng)
@@ -268,14 +281,18 @@ def heads():
 def test_at_a_calibrated_head_the_gradient_expected_from_h_vanishes_and_that_from_x_does_not():
     x, h, y, group_x, group_h, start, trained = heads()
     delta, _ = gradient_at(h, start, y)
-    assert explained(expectation(delta, group_h), delta) > 0.25         # early on, h tells a good part
+    # early on, h tells a good part
+    assert explained(expectation(delta, group_h), delta) > 0.25
     delta, _ = gradient_at(h, trained, y)
     size = np.sqrt(np.mean(delta**2))
-    assert np.abs(expectation(delta, group_h)).max() < 1e-9 * size      # calibrated given h: nothing is left ...
-    assert explained(expectation(delta, group_x), delta) > 0.3          # ... though x could still tell
+    # calibrated given h: nothing is left ...
+    assert np.abs(expectation(delta, group_h)).max() < 1e-9 * size
+    # ... though x could still tell
+    assert explained(expectation(delta, group_x), delta) > 0.3
     most_likely = expectation(np.eye(3)[y], group_x).argmax(axis=1)
     wrong, best = (trained.forward(h).argmax(axis=1) != y).mean(), (most_likely != y).mean()
-    assert wrong > best + 0.15                                          # and though the net is far from the best
+    # and though the net is far from the best
+    assert wrong > best + 0.15
 
 
 def learned(synthesizer, h, context, delta, steps=400):
@@ -293,7 +310,8 @@ def test_no_synthesizer_of_h_learns_anything_there_and_a_guess_from_x_does_witho
     assert abs(learned(LinearSynthesizer(4, dtype=F64), h, None, delta)) < 1e-6
     assert abs(learned(mlp_synthesizer(4, rng, hidden=(16,), dtype=F64), h, None, delta)) < 0.01
     guess = Guess(8, 3, rng, hidden=16, dtype=F64)
-    assert learned(GuessSynthesizer(VirtualLinear(4, 3, rng, dtype=F64), guess), h, x, delta) > 0.95 * possible
+    assert learned(GuessSynthesizer(VirtualLinear(4, 3, rng, dtype=F64), guess), h, x,
+                   delta) > 0.95 * possible
 
 
 def clusters(rng, n=3000, K=4, D=12):
@@ -306,14 +324,17 @@ def error_of(method, seed=0, steps=500):
     """The error [%] on fresh examples of a network of five layers without any label below its top."""
     rng = np.random.default_rng(seed)
     x, y = clusters(rng)
-    guess, guesses = Guess(32 if method == "guess from h1" else 12, 4, rng, hidden=32), method.startswith("guess")
+    guess, guesses = Guess(32 if method == "guess from h1" else 12, 4, rng,
+                           hidden=32), method.startswith("guess")
     synthesizer = {True: lambda n: GuessSynthesizer(VirtualLinear(n, 4, rng), guess),
                    False: lambda n: mlp_synthesizer(n, rng, hidden=(32,))}[guesses]
     options = {"algorithm": no_backprop} if method == "none" else {
         "synthesizer": synthesizer, "synthesizer_lr": lambda: Adam(0.01 if guesses else 0.003),
         "bottom_context": method == "guess from h1"}
-    lr = 0.003 if method in ("guess from x", "none") else 0.001                        # each at its best
-    net = build(mlp([12, 32, 32, 32, 32, 4], rng), SoftmaxCrossEntropy(), lambda: Adam(lr), **options)
+    # each at its best
+    lr = 0.003 if method in ("guess from x", "none") else 0.001
+    net = build(mlp([12, 32, 32, 32, 32, 4], rng), SoftmaxCrossEntropy(), lambda: Adam(lr),
+                **options)
     decay = LinearDecay(steps)
     for step in range(steps):
         net.scale_learning_rates(decay(step))
@@ -323,6 +344,7 @@ def error_of(method, seed=0, steps=500):
 
 
 def test_five_layers_learn_from_a_guess_what_they_do_not_learn_from_h_alone():
-    errors = {method: error_of(method) for method in ("guess from x", "guess from h1", "h alone", "none")}
+    errors = {method: error_of(method) for method in ("guess from x", "guess from h1", "h alone",
+                                                      "none")}
     assert errors["guess from x"] < 3 and errors["guess from h1"] < 8, errors
     assert errors["guess from h1"] + 2 < errors["h alone"] < errors["none"] - 5, errors

@@ -8,23 +8,21 @@ from building import build
 from oracle import tell, with_oracles
 
 import tinydni as td
-from tinydni.plots.summary import summary
 from tinydni import backend
 from tinydni.algorithms import backprop, no_backprop, update_decoupled
 from tinydni.dni import DNI
-from tinydni.variants.bp_lambda import BPLambda
-from tinydni.variants.full_unlock import full_unlock
-from tinydni.variants.heads import Heads
-from tinydni.variants.stochastic import Stochastic
 from tinydni.gradcheck import assert_gradients
-from tinydni.variants.heads import Ensemble
-from tinydni.optimizers import Adam, SGD
 from tinydni.lab.workers import ParallelTraining, Plan
 from tinydni.lab.workers.transports.in_turn import InTurn
+from tinydni.optimizers import SGD, Adam
 from tinydni.random import stream
 from tinydni.synthesizers import LinearSynthesizer
+from tinydni.training import Training, percent_bits_wrong
+from tinydni.variants.bp_lambda import BPLambda
+from tinydni.variants.full_unlock import full_unlock
+from tinydni.variants.heads import Ensemble, Heads
 from tinydni.variants.input_synthesizers import input_synthesizer
-from tinydni.training import percent_bits_wrong, Training
+from tinydni.variants.stochastic import Stochastic
 
 D, H, K, N = 6, 8, 3, 16
 
@@ -33,7 +31,8 @@ def blocks(n_heads=3, dtype=np.float32, layers=4):
     """Hidden blocks, and several output blocks with weights of their own."""
     rng = stream(0, "weights")
     *hidden, top = td.mlp([D] + [H] * (layers - 1) + [K], rng, dtype=dtype)
-    return [*hidden, [top, *(td.Sequential(td.Linear(H, K, rng, dtype=dtype)) for _ in range(n_heads - 1))]]
+    return [*hidden,
+            [top, *(td.Sequential(td.Linear(H, K, rng, dtype=dtype)) for _ in range(n_heads - 1))]]
 
 
 def make(algorithm=update_decoupled, n_run=None, optimizer=lambda: Adam(0.01), seed=0, **options):
@@ -42,7 +41,8 @@ def make(algorithm=update_decoupled, n_run=None, optimizer=lambda: Adam(0.01), s
         options |= {"input_synthesizer": lambda n: input_synthesizer(D, n, input_rng, hidden=(12,)),
                     "input_lr": lambda: Adam(0.01)}
     return build(blocks(), td.SoftmaxCrossEntropy(), optimizer, lambda n: LinearSynthesizer(n, K),
-                       lambda: Adam(0.01), algorithm=algorithm, heads={"n_run": n_run, "seed": seed}, **options)
+                       lambda: Adam(0.01), algorithm=algorithm,
+                 heads={"n_run": n_run, "seed": seed}, **options)
 
 
 def batches(n, seed=0, dtype=np.float32):
@@ -112,7 +112,8 @@ def test_with_the_true_gradient_a_step_is_backpropagation_of_the_summed_losses(w
     if way == "oracle":
         network = with_oracles(layers, lambda: SGD(0.1), **options)
     else:
-        guess = {} if way == "backprop" else {"synthesizer": lambda n: LinearSynthesizer(n, dtype=np.float64),
+        guess = {} if way == "backprop" else {
+            "synthesizer": lambda n: LinearSynthesizer(n, dtype=np.float64),
                                               "synthesizer_lr": lambda: SGD(0.1)}
         network = build(layers, td.SoftmaxCrossEntropy(), lambda: SGD(0.1), **guess, **options,
                               algorithm=backprop if way == "backprop" else BPLambda(1.0))
@@ -126,7 +127,8 @@ def test_with_the_true_gradient_a_step_is_backpropagation_of_the_summed_losses(w
     assert len(ran) == 1 if n_run is None else len(ran) > 1
     found = [module.block for module in network.modules[:-1]] + [head.block for head in top.heads]
     for block, expected in zip(found, [*reference.hidden, *reference.tops]):
-        for (path, array, _), (_, wanted, _) in zip(block.named_parameters(), expected.named_parameters()):
+        for (path, array, _), (_, wanted, _) in zip(block.named_parameters(),
+                                                    expected.named_parameters()):
             np.testing.assert_allclose(array, wanted, rtol=1e-10, atol=1e-12, err_msg=path)
 
 
@@ -150,7 +152,8 @@ def test_readers_that_do_not_run_do_not_change():
         before = [copy.deepcopy(head.block.state()) for head in top.heads]
         network.step(*batch)
         for i, (head, old) in enumerate(zip(top.heads, before)):
-            moved = any(not np.array_equal(array, old[path]) for path, array in head.block.state().items())
+            moved = any(not np.array_equal(array, old[path])
+                        for path, array in head.block.state().items())
             assert moved == (head in top.running)
             counts[i] += moved
     assert counts.sum() == 60 and counts.min() >= 10           # all have their turns
@@ -170,7 +173,8 @@ def test_in_use_all_readers_answer_and_their_mean_counts():
 
 # Everything that a network does
 
-@pytest.mark.parametrize("algorithm", [update_decoupled, Stochastic(0.5, 4, 0), BPLambda(0.5), full_unlock, no_backprop],
+@pytest.mark.parametrize("algorithm", [update_decoupled, Stochastic(0.5, 4, 0), BPLambda(0.5),
+                                       full_unlock, no_backprop],
                          ids=["decoupled", "stochastic", "lambda", "unlock", "top only"])
 @pytest.mark.parametrize("n_run", [None, 1])
 def test_every_algorithm_learns_and_can_be_resumed(algorithm, n_run):
@@ -229,10 +233,11 @@ def test_workers_in_step_give_the_numbers_of_one_loop(mode, algorithm):
         rng = stream(0, "weights")
         *hidden, top = td.mlp([data.n_in, 12, 12, 12, data.n_out], rng)
         tops = [top, td.Sequential(td.Linear(12, data.n_out, rng))]
-        guess = {} if algorithm is backprop else {"synthesizer": lambda n: LinearSynthesizer(n, data.n_out),
+        guess = {} if algorithm is backprop else {
+            "synthesizer": lambda n: LinearSynthesizer(n, data.n_out),
                                                  "synthesizer_lr": lambda: Adam(0.003)}
-        return build([*hidden, tops], td.BinaryCrossEntropy(), lambda: Adam(0.01), algorithm=algorithm,
-                           heads={"n_run": 1}, **guess)
+        return build([*hidden, tops], td.BinaryCrossEntropy(), lambda: Adam(0.01),
+                     algorithm=algorithm, heads={"n_run": 1}, **guess)
 
     def plan(training):
         return Plan(mode, [2, 4], training.schedule, training.batch_of, 16)
@@ -240,7 +245,8 @@ def test_workers_in_step_give_the_numbers_of_one_loop(mode, algorithm):
     context = None if algorithm is backprop else data.context()
     common = data, 1, 16, 0, None, percent_bits_wrong, context
     one = Training(network(), *common)
-    apart = ParallelTraining(network(), *common, transport=InTurn(2, np.random.default_rng(0)), make_plan=plan)
+    apart = ParallelTraining(network(), *common, transport=InTurn(2, np.random.default_rng(0)),
+                             make_plan=plan)
     assert one.run() == apart.run()
     assert_equal(one.network.state(), apart.network.state())
 
@@ -252,7 +258,8 @@ def module(**options):
 @pytest.mark.parametrize("call, message", [
     (lambda: Heads([]), "modules with a loss each, at least one"),
     (lambda: Heads([module()]), "modules with a loss each"),
-    (lambda: Heads([module(loss=td.SoftmaxCrossEntropy())], n_run=2), "at most the number of heads, 1; got 2"),
+    (lambda: Heads([module(loss=td.SoftmaxCrossEntropy())], n_run=2),
+     "at most the number of heads, 1; got 2"),
     (lambda: Heads([module(loss=td.SoftmaxCrossEntropy())], n_run=0), "n_run must be at least 1"),
 ])
 def test_wrong_arguments_are_named(call, message):

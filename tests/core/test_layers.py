@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinydni import backend
-from tinydni.gradcheck import assert_gradients
-from tinydni.layer import Layer, batch_dot, batch_sum
 from tinydni.activations import ReLU, Sigmoid, Softplus, Tanh
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Residual, Sequential
 from tinydni.dropout import Dropout
+from tinydni.gradcheck import assert_gradients
+from tinydni.layer import Layer, batch_dot, batch_sum
 from tinydni.linear import Linear
 from tinydni.pooling import Flatten
 
@@ -47,10 +47,12 @@ LAYERS = {
     "BatchNorm in evaluation": lambda D, rng: with_statistics(random_scales(D, rng), D, rng).eval(),
     "Dropout": lambda D, rng: Dropout(0.4, rng),
     "Dropout in evaluation": lambda D, rng: Dropout(0.4, rng).eval(),
-    "Sequential": lambda D, rng: Sequential(Linear(D, 4, rng), BatchNorm(4), Softplus(), Linear(4, 2, rng)),
+    "Sequential": lambda D, rng: Sequential(Linear(D, 4, rng), BatchNorm(4), Softplus(),
+                                            Linear(4, 2, rng)),
     "Residual": lambda D, rng: Residual(Linear(D, 4, rng), Tanh(), Linear(4, D, rng)),
     "Residual inside": lambda D, rng: Sequential(
-        Linear(D, 3, rng), Residual(Sequential(BatchNorm(3), Sigmoid()), Dropout(0.3, rng)), Linear(3, 2, rng)),
+        Linear(D, 3, rng), Residual(Sequential(BatchNorm(3), Sigmoid()), Dropout(0.3, rng)),
+        Linear(3, 2, rng)),
 }
 every_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 
@@ -101,8 +103,10 @@ def test_no_layer_writes_into_its_arguments(make):
 def test_backward_twice_gives_the_same_gradients(make):
     rng = np.random.default_rng(0)
     layer = make(4, rng)
-    dy = np.float32(rng.standard_normal(layer.forward(away_from_zero(rng, (6, 4), np.float32)).shape))
-    first = [layer.backward(dy).copy(), *(gradient.copy() for _, _, gradient in layer.named_parameters())]
+    dy = np.float32(rng.standard_normal(layer.forward(away_from_zero(rng, (6, 4),
+                                                                     np.float32)).shape))
+    first = [layer.backward(dy).copy(),
+             *(gradient.copy() for _, _, gradient in layer.named_parameters())]
     second = [layer.backward(dy), *(gradient for _, _, gradient in layer.named_parameters())]
     for a, b in zip(first, second):
         np.testing.assert_array_equal(a, b)
@@ -146,7 +150,8 @@ def test_every_backend_computes_what_numpy_computes(make, xp):
 def test_output_shape_is_the_shape_of_y(make):
     rng = np.random.default_rng(0)
     layer = make(4, rng)
-    assert layer.forward(away_from_zero(rng, (6, 4), np.float32)).shape == (6, *layer.output_shape((4,)))
+    assert layer.forward(away_from_zero(rng, (6, 4),
+                                        np.float32)).shape == (6, *layer.output_shape((4,)))
 
 
 @every_layer
@@ -174,7 +179,8 @@ def test_a_layer_can_be_copied_after_it_was_moved(make):
 def test_parameters_have_paths_in_order_and_are_counted():
     rng = np.random.default_rng(0)
     net = Sequential(Linear(3, 4, rng), Residual(Linear(4, 4, rng, bias=False)), BatchNorm(4))
-    assert [path for path, _, _ in net.named_parameters()] == ["0.W", "0.b", "1.branch.W", "2.gamma", "2.beta"]
+    assert [path for path, _, _ in net.named_parameters()] == ["0.W", "0.b", "1.branch.W",
+                                                               "2.gamma", "2.beta"]
     assert all(gradient is None for _, _, gradient in net.named_parameters())
     assert net.n_parameters() == 3 * 4 + 4 + 4 * 4 + 4 + 4
 
@@ -199,7 +205,8 @@ def test_update_takes_any_kind_of_number(number):
 
 
 @pytest.mark.parametrize("layer", [Linear(3, 2, np.random.default_rng(0)), BatchNorm(3),
-                                   Sequential(Tanh(), Linear(3, 2, np.random.default_rng(0)))], ids=repr)
+                                   Sequential(Tanh(), Linear(3, 2, np.random.default_rng(0)))],
+                         ids=repr)
 def test_update_before_backward_says_what_is_missing(layer):
     with pytest.raises(RuntimeError, match="never set: call backward before update"):
         layer.update(0.1)
@@ -231,9 +238,12 @@ def test_a_saved_state_that_does_not_fit_is_refused_and_changes_nothing():
         net.load_state(missing)
     with pytest.raises(KeyError, match=r"missing \[\], unknown \['2.W'\]"):
         net.load_state({**before, "2.W": before["0.W"]})
-    with pytest.raises(ValueError, match=r"saved 1.beta is float32 \(5,\), but float32 \(4,\) is needed"):
-        net.load_state({**{name: array + 1 for name, array in before.items()}, "1.beta": np.zeros(5, np.float32)})
-    with pytest.raises(ValueError, match=r"saved 0.W is float64 \(3, 4\), but float32 \(3, 4\) is needed"):
+    with pytest.raises(ValueError,
+                       match=r"saved 1.beta is float32 \(5,\), but float32 \(4,\) is needed"):
+        net.load_state({**{name: array + 1 for name, array in before.items()},
+                        "1.beta": np.zeros(5, np.float32)})
+    with pytest.raises(ValueError,
+                       match=r"saved 0.W is float64 \(3, 4\), but float32 \(3, 4\) is needed"):
         net.load_state({**before, "0.W": before["0.W"].astype(np.float64)})
     for name, array in net.state().items():
         np.testing.assert_array_equal(array, before[name])
@@ -245,13 +255,15 @@ def test_linear_starts_with_the_spread_of_he_and_a_zero_bias():
     layer = Linear(400, 300, np.random.default_rng(0))
     assert layer.W.std() == pytest.approx(np.sqrt(2 / 400), rel=0.02)
     assert abs(layer.W.mean()) < 1e-3 and not layer.b.any()
-    assert Linear(400, 300, np.random.default_rng(0), std=0.5).W.std() == pytest.approx(0.5, rel=0.02)
+    assert Linear(400, 300, np.random.default_rng(0),
+                  std=0.5).W.std() == pytest.approx(0.5, rel=0.02)
 
 
 def test_linear_is_a_product_and_a_bias():
     layer = Linear(2, 2, np.random.default_rng(0), dtype=np.float64)
     layer.W[...], layer.b[...] = [[1, 2], [3, 4]], [10, 20]
-    np.testing.assert_array_equal(layer.forward(np.array([[1., 1.], [0., 2.]])), [[14, 26], [16, 28]])
+    np.testing.assert_array_equal(layer.forward(np.array([[1., 1.], [0., 2.]])),
+                                  [[14, 26], [16, 28]])
 
 
 # Activations
@@ -268,7 +280,8 @@ def test_activations_do_not_overflow(layer, at_minus, at_plus):
 
 @pytest.mark.parametrize("layer, function", [
     (ReLU(), lambda x: np.maximum(x, 0)), (Sigmoid(), lambda x: 1 / (1 + np.exp(-x))),
-    (Tanh(), np.tanh), (Softplus(), lambda x: np.log(1 + np.exp(x)))], ids=["ReLU", "Sigmoid", "Tanh", "Softplus"])
+    (Tanh(), np.tanh), (Softplus(), lambda x: np.log(1 + np.exp(x)))],
+                         ids=["ReLU", "Sigmoid", "Tanh", "Softplus"])
 def test_activations_are_the_functions_of_their_names(layer, function):
     x = np.linspace(-5, 5, 24).reshape(6, 4)
     np.testing.assert_allclose(layer.forward(x), function(x), rtol=1e-12, atol=1e-15)
@@ -289,7 +302,8 @@ def test_batchnorm_gives_every_feature_the_mean_beta_and_the_spread_gamma(N, D, 
     x = 5 + 100 * rng.standard_normal((N, D))
     y = layer.forward(x)
     np.testing.assert_allclose(y.mean(axis=0), layer.beta, atol=1e-9)
-    np.testing.assert_allclose(y.std(axis=0), layer.gamma * x.std(axis=0) / np.sqrt(x.var(axis=0) + 1e-5), rtol=1e-9)
+    np.testing.assert_allclose(y.std(axis=0), layer.gamma * x.std(axis=0)
+                               / np.sqrt(x.var(axis=0) + 1e-5), rtol=1e-9)
 
 
 def test_batchnorm_counts_a_batch_once_per_forward_pass_and_never_in_backward():
@@ -306,10 +320,12 @@ def test_batchnorm_counts_a_batch_once_per_forward_pass_and_never_in_backward():
 def test_batchnorm_in_evaluation_treats_every_example_alone_and_counts_nothing():
     rng = np.random.default_rng(0)
     layer = with_statistics(random_scales(3, rng), 3, rng).to(dtype=np.float64).eval()
-    before, x = {name: array.copy() for name, array in layer.state().items()}, rng.standard_normal((5, 3))
+    before, x = {name: array.copy()
+                 for name, array in layer.state().items()}, rng.standard_normal((5, 3))
     together = layer.forward(x)
     alone = np.concatenate([layer.forward(x[i:i + 1]) for i in range(5)])
-    expected = layer.gamma * (x - layer.running_mean) / np.sqrt(layer.running_var + 1e-5) + layer.beta
+    expected = layer.gamma * (x - layer.running_mean) / np.sqrt(layer.running_var
+                                                                + 1e-5) + layer.beta
     np.testing.assert_array_equal(together, alone)
     np.testing.assert_allclose(together, expected, rtol=1e-12)
     for name, array in layer.state().items():
@@ -407,7 +423,8 @@ def test_flatten_lays_images_end_to_end_and_back():
 def test_kernels_equal_their_plain_forms(dtype, rtol, N, M, seed):
     rng = np.random.default_rng(seed)
     x, y = rng.random((2, N, M)).astype(dtype)
-    for got, plain in ((batch_sum(np, x), x.sum(axis=0)), (batch_dot(np, x, y), (x * y).sum(axis=0))):
+    for got, plain in ((batch_sum(np, x), x.sum(axis=0)),
+                       (batch_dot(np, x, y), (x * y).sum(axis=0))):
         assert got.dtype == dtype and got.shape == (M,)
         np.testing.assert_allclose(got, plain, rtol=rtol)
 
@@ -415,8 +432,10 @@ def test_kernels_equal_their_plain_forms(dtype, rtol, N, M, seed):
 def test_kernels_run_on_every_backend(xp):
     x = np.random.default_rng(0).random((5, 3))
     on_device = backend.asarray(xp, x)
-    np.testing.assert_allclose(backend.to_numpy(batch_sum(xp, on_device)), x.sum(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(backend.to_numpy(batch_dot(xp, on_device, on_device)), (x * x).sum(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(backend.to_numpy(batch_sum(xp, on_device)), x.sum(axis=0),
+                               rtol=1e-12)
+    np.testing.assert_allclose(backend.to_numpy(batch_dot(xp, on_device, on_device)),
+                               (x * x).sum(axis=0), rtol=1e-12)
 
 
 # Wrong arguments: the message names the argument, what was got, and what is right.
@@ -440,7 +459,8 @@ WRONG = {
         lambda: BatchNorm(3).forward(np.ones((4, 3))),
         TypeError, "x has dtype float64, but the parameters are float32.*astype"),
     "whole numbers": (
-        lambda: Linear(3, 2, rng).forward(np.ones((4, 3), int)), TypeError, "x must be an array of float32 or float64; got ndarray of int64"),
+        lambda: Linear(3, 2, rng).forward(np.ones((4, 3), int)), TypeError,
+        "x must be an array of float32 or float64; got ndarray of int64"),
     "a size of zero": (lambda: Linear(0, 2, rng), ValueError, "n_in must be at least 1; got 0"),
     "a negative size": (lambda: Linear(3, -2, rng), ValueError, "n_out must be at least 1; got -2"),
     "a size that is not whole": (
@@ -456,16 +476,19 @@ WRONG = {
     "a seed in place of a generator": (
         lambda: Linear(3, 2, 0),
         TypeError, "rng must be a numpy.random.Generator; got 0.*default_rng"),
-    "dropout of everything": (lambda: Dropout(1, rng), ValueError, r"p must lie in \[0, 1\); got 1"),
+    "dropout of everything": (lambda: Dropout(1, rng), ValueError,
+                              r"p must lie in \[0, 1\); got 1"),
     "dropout without a generator": (
         lambda: Dropout(0.5, None),
         TypeError, "rng must be a numpy.random.Generator; got None"),
     "a function in Sequential": (
         lambda: Sequential(np.tanh),
         TypeError, "Sequential takes layers; got <ufunc 'tanh'>"),
-    "a function in Residual": (lambda: Residual(np.tanh), TypeError, "takes layers; got <ufunc 'tanh'>"),
+    "a function in Residual": (lambda: Residual(np.tanh), TypeError,
+                               "takes layers; got <ufunc 'tanh'>"),
     "one layer in two places": (
-        lambda: (lambda act: Sequential(act, Linear(3, 3, rng), act))(Tanh()), ValueError, r"Tanh\(\) stands in two places"),
+        lambda: (lambda act: Sequential(act, Linear(3, 3, rng), act))(Tanh()), ValueError,
+        r"Tanh\(\) stands in two places"),
     "a branch that changes the shape": (
         lambda: Residual(Linear(3, 2, rng)).forward(np.ones((4, 3), f32)), ValueError,
         r"x has shape \(4, 3\), but the output of the branch has shape \(4, 2\).*keep the shape"),

@@ -54,13 +54,16 @@ def squared_formula(z, t):
 
 def binary_formula(z, t):
     p = 1 / (1 + np.exp(-z))
-    return np.mean([-np.sum(t[n] * np.log(p[n]) + (1 - t[n]) * np.log(1 - p[n])) for n in range(len(z))])
+    return np.mean([-np.sum(t[n] * np.log(p[n]) + (1 - t[n]) * np.log(1 - p[n]))
+                    for n in range(len(z))])
 
 
 @pytest.mark.parametrize("make, draw, formula", [
-    (SoftmaxCrossEntropy, draw_labels, softmax_formula), (MeanSquaredError, draw_values, squared_formula),
+    (SoftmaxCrossEntropy, draw_labels, softmax_formula),
+    (MeanSquaredError, draw_values, squared_formula),
     (BinaryCrossEntropy, draw_bits, binary_formula)])
-def test_a_loss_is_its_formula_a_mean_over_the_batch_and_a_sum_over_the_outputs(make, draw, formula):
+def test_a_loss_is_its_formula_a_mean_over_the_batch_and_a_sum_over_the_outputs(make, draw,
+                                                                                formula):
     rng = np.random.default_rng(0)
     z, t = rng.standard_normal((5, 4)), draw(rng, 5, 4)
     assert make().forward(z, t) == pytest.approx(formula(z, t), rel=1e-12)
@@ -79,7 +82,8 @@ def test_the_gradient_of_an_example_is_one_nth_of_what_it_is_alone(make, draw):
 
 @pytest.mark.parametrize("loss, right, wrong", [
     (SoftmaxCrossEntropy(), np.array([0]), np.array([1])),
-    (BinaryCrossEntropy(), np.array([[1, 0]], np.float32), np.array([[0, 1]], np.float32))], ids=["softmax", "binary"])
+    (BinaryCrossEntropy(), np.array([[1, 0]], np.float32), np.array([[0, 1]], np.float32))],
+                         ids=["softmax", "binary"])
 def test_cross_entropies_of_huge_logits_are_exact(loss, right, wrong):
     z = np.array([[1e4, -1e4]], np.float32)
     with np.errstate(over="raise", invalid="raise", divide="raise"):
@@ -88,14 +92,16 @@ def test_cross_entropies_of_huge_logits_are_exact(loss, right, wrong):
 
 
 def test_uniform_logits_cost_log_k():
-    assert SoftmaxCrossEntropy().forward(np.zeros((4, 10)), np.arange(4)) == pytest.approx(np.log(10))
+    assert SoftmaxCrossEntropy().forward(np.zeros((4, 10)),
+                                         np.arange(4)) == pytest.approx(np.log(10))
 
 
 @every_loss
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_dtype_of_the_prediction_is_that_of_loss_and_gradient(make, draw, dtype):
     rng, loss = np.random.default_rng(0), make()
-    value = loss.forward(rng.standard_normal((4, 3)).astype(dtype), in_dtype(draw(rng, 4, 3), dtype))
+    value = loss.forward(rng.standard_normal((4, 3)).astype(dtype),
+                         in_dtype(draw(rng, 4, 3), dtype))
     assert value.dtype == loss.backward().dtype == dtype
 
 
@@ -115,9 +121,11 @@ def test_no_loss_writes_into_its_arguments_and_backward_may_be_called_twice(make
 def test_every_backend_computes_what_numpy_computes(make, draw, xp):
     rng, here, there = np.random.default_rng(0), make(), make().to(xp)
     z, t = rng.standard_normal((6, 4)), draw(rng, 6, 4)
-    value, on_device = here.forward(z, t), there.forward(backend.asarray(xp, z), backend.asarray(xp, t))
+    value, on_device = here.forward(z, t), there.forward(backend.asarray(xp, z),
+                                                         backend.asarray(xp, t))
     assert float(on_device) == pytest.approx(value, rel=1e-12)
-    np.testing.assert_allclose(backend.to_numpy(there.backward()), here.backward(), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(backend.to_numpy(there.backward()), here.backward(), rtol=1e-12,
+                               atol=1e-15)
 
 
 # Wrong targets
@@ -142,12 +150,15 @@ WRONG = {
     "labels for squares": (
         MeanSquaredError, np.array([0, 1, 2]),
         ValueError, r"prediction has shape \(3, 4\), but target has shape \(3,\)"),
-    "a column that would broadcast": (MeanSquaredError, z32[:, :1], ValueError, r"target has shape \(3, 1\)"),
+    "a column that would broadcast": (MeanSquaredError, z32[:, :1], ValueError,
+                                      r"target has shape \(3, 1\)"),
     "labels for bits": (
         BinaryCrossEntropy, np.array([0, 1, 2]),
         ValueError, r"prediction has shape \(3, 4\), but target has shape \(3,\)"),
-    "squares to a float64 target": (MeanSquaredError, np.zeros((3, 4)), TypeError, "target.*float64.*float32"),
-    "bits as float64": (BinaryCrossEntropy, np.zeros((3, 4)), TypeError, "target.*float64.*float32"),
+    "squares to a float64 target": (MeanSquaredError, np.zeros((3, 4)), TypeError,
+                                    "target.*float64.*float32"),
+    "bits as float64": (BinaryCrossEntropy, np.zeros((3, 4)), TypeError,
+                        "target.*float64.*float32"),
     "bits as whole numbers": (
         BinaryCrossEntropy, np.zeros((3, 4), np.uint8),
         TypeError, "target.*uint8.*float32"),
@@ -160,7 +171,8 @@ def test_a_wrong_target_is_named(make, target, error, message):
         make().forward(z32, target)
 
 
-@pytest.mark.parametrize("target, got", [(np.array([0., 1, 2]), "float64"), (np.array([0, 1]), r"\(2,\)")],
+@pytest.mark.parametrize("target, got", [(np.array([0., 1, 2]), "float64"),
+                                         (np.array([0, 1]), r"\(2,\)")],
                          ids=["floats", "too few"])
 def test_labels_on_a_device_are_checked_for_dtype_and_shape(target, got, xp):
     loss = SoftmaxCrossEntropy().to(xp)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from tinydni import backend
 from tinydni.gradcheck import assert_gradients
-from tinydni.variants.mmd import MMD
-from tinydni.variants.mmd import kernel_mean, kernel_width, mmd_squared
+from tinydni.variants.mmd import MMD, kernel_mean, kernel_width, mmd_squared
 
 several = settings(max_examples=10, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -26,12 +25,14 @@ def plain_kernel(x, y, m):
 
 def plain_mmd(x, y, m):
     """The biased estimate, rooted, without tiles, buffers or powers."""
-    return np.sqrt(plain_kernel(x, x, m).mean() + plain_kernel(y, y, m).mean() - 2 * plain_kernel(x, y, m).mean())
+    return np.sqrt(plain_kernel(x, x, m).mean() + plain_kernel(y, y, m).mean() - 2
+                   * plain_kernel(x, y, m).mean())
 
 
 def draw(seed, N, M, D, dtype=np.float64, shift=0.5):
     rng = np.random.default_rng(seed)
-    return rng.standard_normal((N, D)).astype(dtype), (rng.standard_normal((M, D)) + shift).astype(dtype)
+    return rng.standard_normal((N, D)).astype(dtype), (rng.standard_normal((M, D))
+                                                       + shift).astype(dtype)
 
 
 @several
@@ -66,7 +67,8 @@ def test_a_sample_is_no_distance_from_itself_and_a_step_leaves_it_there():
 
 def test_far_cells_stay_finite_in_float32():
     x, y = draw(2, 60, 60, 4, np.float32)
-    x[0] = 1e4                                      # where the expanded square is wrong by more than the kernel's width
+    # where the expanded square is wrong by more than the kernel's width
+    x[0] = 1e4
     loss = MMD(0.1)
     assert np.isfinite(loss.forward(x, y)) and loss.forward(x, y) < 3
     assert np.isfinite(loss.backward()).all()
@@ -85,7 +87,8 @@ def test_descent_brings_two_samples_together():
 def test_the_unbiased_estimate_leaves_out_self_pairs_and_is_zero_on_average():
     x, y = draw(4, 30, 20, 3)
     K = [plain_kernel(a, b, 1.0) for a, b in ((x, x), (y, y), (x, y))]
-    expected = sum((k.sum() - np.trace(k)) / (n * (n - 1)) for k, n in zip(K, (30, 20))) - 2 * K[2].mean()
+    expected = sum((k.sum() - np.trace(k)) / (n * (n - 1))
+                   for k, n in zip(K, (30, 20))) - 2 * K[2].mean()
     assert mmd_squared(x, y, 1.0) == pytest.approx(expected, rel=1e-9)
     values = [mmd_squared(*draw(seed, 100, 100, 2, shift=0), 1.0) for seed in range(60)]
     assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(60)
@@ -95,12 +98,16 @@ def test_the_unbiased_estimate_leaves_out_self_pairs_and_is_zero_on_average():
 def test_the_width_is_the_median_of_the_mean_distances_to_the_neighbours():
     rng = np.random.default_rng(5)
     points = rng.standard_normal((200, 3))
-    distances = np.sort(np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2)), axis=1)[:, 1:21]
-    assert kernel_width(points, rng, n_points=200) == pytest.approx(np.median(distances.mean(axis=1)), rel=1e-6)
-    assert kernel_width(np.tile(points, (10, 1)) * 2 + rng.standard_normal((2000, 3)) * 1e-3, rng) > 0
+    distances = np.sort(np.sqrt(((points[:, None] - points[None]) ** 2).sum(axis=2)),
+                        axis=1)[:, 1:21]
+    assert kernel_width(points, rng,
+                        n_points=200) == pytest.approx(np.median(distances.mean(axis=1)), rel=1e-6)
+    assert kernel_width(np.tile(points, (10, 1)) * 2 + rng.standard_normal((2000, 3)) * 1e-3,
+                        rng) > 0
 
 
-@pytest.mark.parametrize("target, text", [(np.zeros((15, 2)), "15 points"), (np.zeros((100, 2)), "coincide")])
+@pytest.mark.parametrize("target, text", [(np.zeros((15, 2)), "15 points"),
+                                          (np.zeros((100, 2)), "coincide")])
 def test_a_sample_without_a_width_is_refused(target, text):
     with pytest.raises(ValueError, match=text):
         kernel_width(target, np.random.default_rng(0))
@@ -123,7 +130,8 @@ def test_it_computes_in_the_dtype_it_is_given():
     loss = MMD(1.0)
     x, y = draw(7, 130, 90, 4, np.float32)
     assert loss.forward(x, y).dtype == np.float32 and loss.backward().dtype == np.float32
-    np.testing.assert_allclose(loss.forward(x, y), plain_mmd(x.astype(float), y.astype(float), 1.0), rtol=1e-4)
+    np.testing.assert_allclose(loss.forward(x, y), plain_mmd(x.astype(float), y.astype(float), 1.0),
+                               rtol=1e-4)
 
 
 def test_every_backend_gives_the_same(xp):
@@ -132,7 +140,8 @@ def test_every_backend_gives_the_same(xp):
     expected = host.forward(x, y)
     loss = device.forward(backend.asarray(xp, x), backend.asarray(xp, y))
     np.testing.assert_allclose(float(backend.to_numpy(loss)), expected, rtol=1e-5)
-    np.testing.assert_allclose(backend.to_numpy(device.backward()), host.backward(), rtol=1e-4, atol=1e-8)
+    np.testing.assert_allclose(backend.to_numpy(device.backward()), host.backward(), rtol=1e-4,
+                               atol=1e-8)
 
 
 def test_memory_grows_with_one_side_only():

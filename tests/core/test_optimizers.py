@@ -12,15 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinydni import backend
-from tinydni.gpu import kernels
-from tinydni.gpu.kernels import FUSED, fused_rule
 from tinydni.activations import ReLU
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Sequential
+from tinydni.gpu import kernels
+from tinydni.gpu.kernels import FUSED, fused_rule
 from tinydni.layer import Layer
 from tinydni.linear import Linear
-from tinydni.optimizers import Adam, Momentum, RMSProp, SGD
-from tinydni.optimizers import Constant, LinearDecay, StepDecay
+from tinydni.optimizers import SGD, Adam, Constant, LinearDecay, Momentum, RMSProp, StepDecay
 
 several = settings(max_examples=8, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -107,7 +106,8 @@ def test_a_rule_is_the_algorithm_of_its_paper(rule, literal, options, n_steps, l
     for gradient in gradients:
         point.dW = gradient
         point.update(optimizer)
-    np.testing.assert_allclose(point.W, literal(start, gradients, lr, **options), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(point.W, literal(start, gradients, lr, **options), rtol=1e-10,
+                               atol=1e-12)
 
 
 @every_rule
@@ -141,14 +141,16 @@ def test_parameters_are_written_in_place_and_gradients_are_not(rule):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_parameters_and_state_keep_the_dtype_of_the_layer(rule, dtype):
     rng = np.random.default_rng(0)
-    net, optimizer = Sequential(Linear(3, 2, rng, dtype=dtype)), rule(0.1, weight_decay=0.1, clip_norm=1.0)
+    net, optimizer = Sequential(Linear(3, 2, rng, dtype=dtype)), rule(0.1, weight_decay=0.1,
+                                                                      clip_norm=1.0)
     for factor in (1, np.float64(0.5)):
         optimizer.scale = factor
         net.backward(net.forward(rng.standard_normal((6, 3)).astype(dtype)))
         net.update(optimizer)
     state = {name: array for name, array in Saved(optimizer, net).state().items() if "/" in name}
     assert len(state) == 2 * len(rule.state_names)
-    assert {array.dtype for array in [*state.values(), net.layers[0].W, net.layers[0].b]} == {np.dtype(dtype)}
+    assert {array.dtype for array in [*state.values(), net.layers[0].W,
+                                      net.layers[0].b]} == {np.dtype(dtype)}
 
 
 @every_rule
@@ -181,8 +183,10 @@ def test_a_rule_goes_down(rule):
 @pytest.mark.parametrize("name", DEVICES)
 def test_a_rule_in_one_launch_is_the_rule(name, rule, dtype):
     xp, optimizer, rng = DEVICES[name], rule(0.1), np.random.default_rng(0)
-    host = [np.abs(rng.standard_normal((3, 4))).astype(dtype) for _ in range(2 + len(optimizer.state_names))]
-    plain, fused, with_arrays = ([backend.asarray(xp, array.copy()) for array in host] for _ in range(3))
+    host = [np.abs(rng.standard_normal((3, 4))).astype(dtype)
+            for _ in range(2 + len(optimizer.state_names))]
+    plain, fused, with_arrays = ([backend.asarray(xp, array.copy()) for array in host]
+                                 for _ in range(3))
     numbers = optimizer.numbers(3)
     optimizer.rule(xp, *plain, *numbers)
     with count_launches() as launches:
@@ -192,7 +196,8 @@ def test_a_rule_in_one_launch_is_the_rule(name, rule, dtype):
         assert len(launches) == 1
     for expected, *others in zip(plain, fused, with_arrays):
         for got in others:
-            np.testing.assert_allclose(got.get(), expected.get(), rtol=0 if name == "fake" else 1e-5)
+            np.testing.assert_allclose(got.get(), expected.get(),
+                                       rtol=0 if name == "fake" else 1e-5)
     assert not np.array_equal(plain[0].get(), host[0])
 
 
@@ -230,7 +235,8 @@ def test_a_saved_state_continues_bit_for_bit(rule):
     np.testing.assert_array_equal(part.W, whole.W)
 
 
-@pytest.mark.parametrize("saved, loading", [(SGD, Adam), (Momentum, Adam), (Adam, SGD), (Adam, RMSProp)])
+@pytest.mark.parametrize("saved, loading", [(SGD, Adam), (Momentum, Adam), (Adam, SGD),
+                                            (Adam, RMSProp)])
 def test_the_state_of_another_rule_is_refused(saved, loading):
     point, optimizer, other = Point(np.ones(5)), saved(0.1), loading(0.1)
     point.dW = np.ones(5)
@@ -251,7 +257,8 @@ def test_the_state_for_another_layer_is_refused():
 def test_state_belongs_to_one_layer():
     rng, optimizer = np.random.default_rng(0), Adam(0.1)
     trained(rng).update(optimizer)
-    with pytest.raises(RuntimeError, match=r"Adam\(lr=0.1\) keeps the state of another layer; make one .* for each"):
+    with pytest.raises(RuntimeError,
+                       match=r"Adam\(lr=0.1\) keeps the state of another layer; make one .* for each"):
         trained(rng).update(optimizer)
 
 
@@ -270,7 +277,8 @@ def test_a_gradient_that_was_never_set_is_named_and_nothing_moves(rule):
     net = Sequential(Linear(3, 4, rng), Linear(4, 2, rng))
     net.layers[0].dW, net.layers[0].db = np.ones((3, 4), np.float32), np.ones(4, np.float32)
     before = net.layers[0].W.copy()
-    with pytest.raises(RuntimeError, match="gradient of '1.W' was never set: call backward before update"):
+    with pytest.raises(RuntimeError,
+                       match="gradient of '1.W' was never set: call backward before update"):
         net.update(optimizer)
     np.testing.assert_array_equal(net.layers[0].W, before)
     assert optimizer.steps == 0
@@ -315,7 +323,8 @@ def test_clipping_scales_the_common_norm_of_a_layer_tree_to_its_limit(seed, limi
     norm = np.sqrt(sum(np.sum(gradient.astype(np.float64) ** 2) for gradient in gradients))
     net.update(SGD(1, clip_norm=limit))
     for (path, array, _), start, gradient in zip(net.named_parameters(), before, gradients):
-        np.testing.assert_allclose(array, start - gradient * min(1, limit / norm), rtol=1e-4, atol=1e-5, err_msg=path)
+        np.testing.assert_allclose(array, start - gradient * min(1, limit / norm), rtol=1e-4,
+                                   atol=1e-5, err_msg=path)
 
 
 def test_clipping_leaves_a_zero_gradient_and_a_layer_without_parameters_alone():
@@ -339,7 +348,8 @@ def test_linear_decay_goes_from_one_to_zero_and_stays_there():
 
 def test_step_decay_drops_at_its_boundaries():
     factor = StepDecay((20, 10), gamma=0.1)
-    np.testing.assert_allclose([factor(step) for step in (0, 9, 10, 19, 20, 99)], [1, 1, 0.1, 0.1, 0.01, 0.01])
+    np.testing.assert_allclose([factor(step) for step in (0, 9, 10, 19, 20, 99)],
+                               [1, 1, 0.1, 0.1, 0.01, 0.01])
     assert StepDecay((10,))(10) == 0.1
 
 
@@ -348,10 +358,13 @@ def test_step_decay_drops_at_its_boundaries():
 WRONG = {
     "a negative rate": (lambda: SGD(-0.1), ValueError, r"lr must lie in \[0, inf\); got -0.1"),
     "a rate that is NaN": (lambda: Adam(float("nan")), ValueError, "lr must lie in .*; got nan"),
-    "a rate that is infinite": (lambda: Adam(float("inf")), ValueError, "lr must lie in .*; got inf"),
+    "a rate that is infinite": (lambda: Adam(float("inf")), ValueError,
+                                "lr must lie in .*; got inf"),
     "a rate as text": (lambda: SGD("0.1"), TypeError, "lr must be a number; got '0.1'"),
-    "a momentum of one": (lambda: Momentum(0.1, mu=1), ValueError, r"mu must lie in \[0, 1\); got 1"),
-    "rho below zero": (lambda: RMSProp(0.1, rho=-0.1), ValueError, r"rho must lie in \[0, 1\); got -0.1"),
+    "a momentum of one": (lambda: Momentum(0.1, mu=1), ValueError,
+                          r"mu must lie in \[0, 1\); got 1"),
+    "rho below zero": (lambda: RMSProp(0.1, rho=-0.1), ValueError,
+                       r"rho must lie in \[0, 1\); got -0.1"),
     "b1 of one": (lambda: Adam(0.1, b1=1), ValueError, r"b1 must lie in \[0, 1\); got 1"),
     "b2 of one": (lambda: Adam(0.1, b2=1.0), ValueError, r"b2 must lie in \[0, 1\); got 1.0"),
     "eps of zero": (lambda: Adam(0.1, eps=0), ValueError, r"eps must lie in \(0, inf\); got 0"),
@@ -361,7 +374,8 @@ WRONG = {
     "a clip norm of zero": (
         lambda: SGD(0.1, clip_norm=0),
         ValueError, r"clip_norm must lie in \(0, inf\); got 0"),
-    "a decay over no steps": (lambda: LinearDecay(0), ValueError, "n_steps must be at least 1; got 0"),
+    "a decay over no steps": (lambda: LinearDecay(0), ValueError,
+                              "n_steps must be at least 1; got 0"),
     "a boundary that is not whole": (
         lambda: StepDecay((1.5,)),
         TypeError, "boundaries must be a whole number; got 1.5"),

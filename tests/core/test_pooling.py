@@ -24,10 +24,12 @@ def pooled_images(draw):
     padding = draw(st.integers(0, kernel // 2))
     shape = [draw(st.integers(1, n)) for n in (3, 7, 7, 3)]
     assume(min(shape[1:3]) + 2 * padding >= kernel)
-    return kernel, stride, padding, distinct(np.random.default_rng(draw(st.integers(0, 2**32 - 1))), shape)
+    return kernel, stride, padding, distinct(np.random.default_rng(draw(st.integers(0, 2**32 - 1))),
+                                             shape)
 
 
-both = pytest.mark.parametrize("pool, reduce, border", [(MaxPool, np.max, -np.inf), (AvgPool, np.mean, 0)],
+both = pytest.mark.parametrize("pool, reduce, border",
+                               [(MaxPool, np.max, -np.inf), (AvgPool, np.mean, 0)],
                                ids=["MaxPool", "AvgPool"])
 
 
@@ -58,13 +60,15 @@ def test_the_windows_of_the_papers_overlap():
     assert layer.output_shape((28, 28, 64)) == (14, 14, 64)
     layer.forward(np.zeros((1, 4, 4, 1)))
     dx = layer.backward(np.full((1, 2, 2, 1), 9.0))
-    np.testing.assert_array_equal(dx[0, :, :, 0], [[1, 2, 1, 1], [2, 4, 2, 2], [1, 2, 1, 1], [1, 2, 1, 1]])
+    np.testing.assert_array_equal(dx[0, :, :, 0],
+                                  [[1, 2, 1, 1], [2, 4, 2, 2], [1, 2, 1, 1], [1, 2, 1, 1]])
 
 
 def test_of_equal_pixels_the_first_gets_the_gradient():
     layer = MaxPool(2)
     layer.forward(np.array([[7.0, 7.0], [7.0, 7.0]])[None, :, :, None])
-    np.testing.assert_array_equal(layer.backward(np.full((1, 1, 1, 1), 5.0))[0, :, :, 0], [[5, 0], [0, 0]])
+    np.testing.assert_array_equal(layer.backward(np.full((1, 1, 1, 1), 5.0))[0, :, :, 0],
+                                  [[5, 0], [0, 0]])
 
 
 def test_all_of_the_gradient_arrives_where_windows_overlap_and_tie():
@@ -105,7 +109,8 @@ def test_subsample_takes_every_second_pixel_and_adds_zeros():
 # Backends, dtypes, arguments
 
 LAYERS = {"MaxPool": lambda: MaxPool(3, 2, 1), "MaxPool without border": lambda: MaxPool(2),
-          "AvgPool": lambda: AvgPool(3, 2, 1), "GlobalAvgPool": GlobalAvgPool, "Subsample": lambda: Subsample(2, 4)}
+          "AvgPool": lambda: AvgPool(3, 2, 1), "GlobalAvgPool": GlobalAvgPool,
+          "Subsample": lambda: Subsample(2, 4)}
 every_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 
 
@@ -116,8 +121,10 @@ def test_every_backend_computes_what_numpy_computes(make, xp):
     x = distinct(rng, (2, 6, 7, 2))
     y = here.forward(x)
     dy = rng.standard_normal(y.shape)
-    np.testing.assert_allclose(backend.to_numpy(there.forward(backend.asarray(xp, x))), y, rtol=1e-12)
-    np.testing.assert_allclose(backend.to_numpy(there.backward(backend.asarray(xp, dy))), here.backward(dy), rtol=1e-12)
+    np.testing.assert_allclose(backend.to_numpy(there.forward(backend.asarray(xp, x))), y,
+                               rtol=1e-12)
+    np.testing.assert_allclose(backend.to_numpy(there.backward(backend.asarray(xp, dy))),
+                               here.backward(dy), rtol=1e-12)
 
 
 @every_layer
@@ -135,12 +142,16 @@ def test_float32_stays_and_arguments_are_not_written_to(make):
 
 @pytest.mark.parametrize("make, message", [
     (lambda: MaxPool(3, padding=2), "at most half of the kernel.*padding 2 and kernel 3"),
-    (lambda: AvgPool(0), "kernel must be at least 1"), (lambda: MaxPool(2, stride=0), "stride must be at least 1"),
+    (lambda: AvgPool(0), "kernel must be at least 1"),
+    (lambda: MaxPool(2, stride=0), "stride must be at least 1"),
     (lambda: Subsample(4, 3), "n_out must be at least 4"),
-    (lambda: MaxPool(4).forward(np.zeros((1, 3, 5, 2))), "MaxPool: a window of 4 does not fit into 3 pixels"),
-    (lambda: AvgPool(2).forward(np.zeros((3, 8))), r"AvgPool: x must have shape \(N, height, width, 8\)"),
+    (lambda: MaxPool(4).forward(np.zeros((1, 3, 5, 2))),
+     "MaxPool: a window of 4 does not fit into 3 pixels"),
+    (lambda: AvgPool(2).forward(np.zeros((3, 8))),
+     r"AvgPool: x must have shape \(N, height, width, 8\)"),
     (lambda: GlobalAvgPool().forward(np.zeros((3, 8))), "GlobalAvgPool: x must have shape"),
-    (lambda: Subsample(2, 4).forward(np.zeros((1, 4, 4, 3))), r"Subsample: x must have shape \(N, height, width, 2\)")])
+    (lambda: Subsample(2, 4).forward(np.zeros((1, 4, 4, 3))),
+     r"Subsample: x must have shape \(N, height, width, 2\)")])
 def test_wrong_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()

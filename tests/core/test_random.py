@@ -7,7 +7,6 @@ import pytest
 
 from tinydni.random import PURPOSES, generator_to_array, restore_generator, stream
 
-
 # The first number of each stream of seed 0.
 PINNED = {
     "weights": 10424841047235941500,
@@ -34,13 +33,15 @@ def test_a_stream_depends_on_seed_purpose_and_index_only(purpose):
 
 
 def test_all_streams_differ():
-    addresses = [(seed, purpose, index) for seed in (0, 1) for purpose in PURPOSES for index in (0, 1, 2)]
+    addresses = [(seed, purpose, index) for seed in (0, 1) for purpose in PURPOSES
+                 for index in (0, 1, 2)]
     assert len({tuple(draws(*address)) for address in addresses}) == len(addresses)
 
 
 def test_streams_are_the_same_on_every_machine_and_in_every_version():
     """A purpose may be added at the end; one that is put between others would change published numbers."""
-    assert {purpose: int(stream(0, purpose).bit_generator.random_raw()) for purpose in PINNED} == PINNED
+    assert {purpose: int(stream(0, purpose).bit_generator.random_raw())
+            for purpose in PINNED} == PINNED
 
 
 def test_a_saved_generator_goes_on_where_it_was():
@@ -49,13 +50,15 @@ def test_a_saved_generator_goes_on_where_it_was():
     state = generator_to_array(rng)
     assert state.dtype == np.uint8 and json.loads(state.tobytes())
     restore_generator(twin, state)
-    for draw in (lambda r: r.random(5, dtype="float32"), lambda r: r.standard_normal(5), lambda r: r.permutation(9)):
+    for draw in (lambda r: r.random(5, dtype="float32"), lambda r: r.standard_normal(5),
+                 lambda r: r.permutation(9)):
         np.testing.assert_array_equal(draw(rng), draw(twin))
 
 
 def test_the_state_of_another_kind_of_generator_is_refused():
     with pytest.raises(ValueError):
-        restore_generator(np.random.Generator(np.random.MT19937(0)), generator_to_array(stream(0, "order")))
+        restore_generator(np.random.Generator(np.random.MT19937(0)),
+                          generator_to_array(stream(0, "order")))
 
 
 @pytest.mark.parametrize("address, message", [

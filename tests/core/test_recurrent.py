@@ -1,25 +1,23 @@
 """Windows in time: exact with an oracle, truncated without, decoupled in depth, and two networks that talk."""
 
 import copy
-from dataclasses import replace
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import tinydni as td
 from tinydni import backend
-from tinydni.recurrent_dni import Boundary
-from tinydni.recurrent_dni import RecurrentModule, RecurrentNetwork
-from tinydni.variants.two_clocks import Sender, TwoClocks, TwoClocksWindow
-from tinydni.recurrent_dni import cut
 from tinydni.gradcheck import assert_gradients
 from tinydni.linear import Linear
+from tinydni.losses import MeanSquaredError, SoftmaxCrossEntropy
 from tinydni.lstm import LSTM
 from tinydni.recurrent import Recurrent
-from tinydni.losses import MeanSquaredError, SoftmaxCrossEntropy
+from tinydni.recurrent_dni import Boundary, RecurrentModule, RecurrentNetwork, cut
 from tinydni.synthesizers import LinearSynthesizer
 from tinydni.variants.auxiliary import AuxiliarySynthesizer
+from tinydni.variants.two_clocks import Sender, TwoClocks, TwoClocksWindow
 
 N, L, D, H, K = 6, 11, 3, 5, 4
 
@@ -49,8 +47,8 @@ def sequence(seed=0):
 
 
 def network(boundary=None, each_window=False, seed=0, lr=0.1):
-    return RecurrentNetwork([RecurrentModule(block(seed), td.SGD(lr), boundary, loss=SoftmaxCrossEntropy(),
-                                             each_window=each_window)])
+    return RecurrentNetwork([RecurrentModule(block(seed), td.SGD(lr), boundary,
+                                             loss=SoftmaxCrossEntropy(), each_window=each_window)])
 
 
 def linear(scale=1.0, n_context=0, lr=0.01, n=2 * H):
@@ -62,7 +60,8 @@ def train(net, windows):
 
 
 def weights(net):
-    return {path: array.copy() for module in net.modules for path, array, _ in module.block.named_parameters()}
+    return {path: array.copy() for module in net.modules
+            for path, array, _ in module.block.named_parameters()}
 
 
 def same(a, b, rtol=1e-12):
@@ -127,7 +126,8 @@ def test_without_a_boundary_it_is_truncated():
 def test_a_fresh_zero_synthesizer_is_truncation():
     x, target, asked = sequence()
     fresh, truncated = network(linear()), network()
-    train(fresh, cut(x, target, asked, 6)), train(truncated, cut(x, target, asked, 6))      # one boundary, asked once
+    # one boundary, asked once
+    train(fresh, cut(x, target, asked, 6)), train(truncated, cut(x, target, asked, 6))
     same(weights(fresh), weights(truncated))
 
 
@@ -169,9 +169,11 @@ def test_the_synthesizer_learns_about_the_state_and_context_of_its_boundary():
     net = network(oracle, lr=0.0)
     seen = []
     gradient = oracle.gradient
-    oracle.gradient = lambda state, context: seen.append((state, context)) or gradient(state, context)
+    oracle.gradient = lambda state, context: seen.append((state, context)) or gradient(
+        state, context)
     train(net, cut(x, target, asked, 3, contexts, first_size=2))
-    for (state, context, _, _), (asked_state, asked_context), end in zip(oracle.learned, seen, (2, 5, 8)):
+    for (state, context, _, _), (asked_state, asked_context), end in zip(oracle.learned, seen,
+                                                                         (2, 5, 8)):
         assert state is asked_state and context is asked_context
         np.testing.assert_array_equal(context, contexts[:, end])
 
@@ -182,7 +184,8 @@ def test_the_scale_multiplies_what_is_applied():
     full.synthesizer.A[...] = part.synthesizer.A[...] = rng.standard_normal((2 * H, 2 * H))
     state = rng.standard_normal((N, 2 * H))
     np.testing.assert_allclose(part.gradient(state), 0.1 * full.gradient(state), rtol=1e-12)
-    np.testing.assert_allclose(full.gradient(state), full.synthesizer.forward(state) / N, rtol=1e-12)
+    np.testing.assert_allclose(full.gradient(state), full.synthesizer.forward(state) / N,
+                               rtol=1e-12)
     with pytest.raises(ValueError, match="scale must lie in"):
         linear(scale=1.5)
 
@@ -204,7 +207,8 @@ def test_windows_cover_the_sequence():
     windows = cut(x, target, asked, 4, first_size=2)
     assert [window.x.shape[1] for window in windows] == [2, 4, 4, 1]
     assert [list(window.asked) for window in windows] == [[1], [2, 3], [], [0]]
-    assert [(window.first, window.last) for window in windows] == [(True, False), (False,) * 2, (False,) * 2, (False, True)]
+    assert [(window.first, window.last) for window in windows] == [(True, False), (False,) * 2,
+                                                                   (False,) * 2, (False, True)]
     assert {window.weight for window in windows} == {1 / 4}
     np.testing.assert_array_equal(np.concatenate([window.x for window in windows], axis=1), x)
 
@@ -214,15 +218,18 @@ def test_a_boundary_learns_what_truncation_cannot():
 
     def loss_after_training(boundary):
         rng = np.random.default_rng(0)
-        block = Recurrent(LSTM(1, 8, np.random.default_rng(1)), Linear(8, 2, np.random.default_rng(2)))
-        net = RecurrentNetwork([RecurrentModule(block, td.Adam(0.02, clip_norm=1.0), boundary, loss=SoftmaxCrossEntropy())])
+        block = Recurrent(LSTM(1, 8, np.random.default_rng(1)),
+                          Linear(8, 2, np.random.default_rng(2)))
+        net = RecurrentNetwork([RecurrentModule(block, td.Adam(0.02, clip_norm=1.0), boundary,
+                                                loss=SoftmaxCrossEntropy())])
         losses = []
         for _ in range(500):
             y = rng.integers(2, size=32)
             x = rng.standard_normal((32, 8, 1)).astype(np.float32)
             x[:, 0, 0] = 2.0 * y - 1
             labels = np.repeat(y[:, None], 9, axis=1)
-            losses.append(sum(train(net, cut(x, labels[:, 1:], [7], 2, np.eye(2, dtype=np.float32)[labels]))))
+            losses.append(sum(train(net, cut(x, labels[:, 1:], [7], 2,
+                                             np.eye(2, dtype=np.float32)[labels]))))
         return np.mean(losses[-20:])
 
     guessed = loss_after_training(Boundary(LinearSynthesizer(16, 2), td.Adam(0.003)))
@@ -239,14 +246,17 @@ def test_gradients_of_the_auxiliary_synthesizer():
 def test_the_second_head_learns_the_next_guess():
     rng = np.random.default_rng(0)
     M = AuxiliarySynthesizer(3, rng, hidden=8, dtype=np.float64)
-    h, target, later = rng.standard_normal((16, 3)), rng.standard_normal((16, 3)), rng.standard_normal((16, 3))
+    h, target, later = rng.standard_normal((16, 3)), rng.standard_normal(
+        (16, 3)), rng.standard_normal((16, 3))
     M.later = later
     M.learn(h, None, target, td.SGD(0.1))
     last = M.net.layers[-1]
     hidden = np.maximum(h @ M.net.layers[0].W + M.net.layers[0].b, 0)
-    np.testing.assert_allclose(last.dW, hidden.T @ np.concatenate([-target, -later], axis=1) / 16, rtol=1e-10)
+    np.testing.assert_allclose(last.dW, hidden.T @ np.concatenate([-target, -later], axis=1) / 16,
+                               rtol=1e-10)
     M.later = None
-    M.learn(h, None, target, td.SGD(0.0))               # nothing said about later: the second head rests
+    # nothing said about later: the second head rests
+    M.learn(h, None, target, td.SGD(0.0))
     assert not last.dW[:, 3:].any() and last.dW[:, :3].any()
 
 
@@ -259,7 +269,8 @@ def test_the_second_head_hears_the_guess_at_the_next_boundary_and_zero_at_the_en
     said, heard = [], []
     learn, gradient = M.learn, net.modules[0].boundary.gradient
     M.learn = lambda h, c, t, o: heard.append(M.later.copy()) or learn(h, c, t, o)
-    net.modules[0].boundary.gradient = lambda state, context: said.append(N * gradient(state, context)) or said[-1] / N
+    net.modules[0].boundary.gradient = lambda state, context: said.append(
+        N * gradient(state, context)) or said[-1] / N
     train(net, cut(x, target, asked, 3))
     np.testing.assert_allclose(heard[:2], said[1:], rtol=1e-12)
     assert not heard[2].any() and heard[0].any()
@@ -268,7 +279,8 @@ def test_the_second_head_hears_the_guess_at_the_next_boundary_and_zero_at_the_en
 def test_the_same_on_every_backend(xp):
     """Both kinds of network, with all interfaces, after a few windows."""
     def nets():
-        aux = Boundary(AuxiliarySynthesizer(2 * H, np.random.default_rng(0), 2, hidden=8), td.SGD(0.1), 0.5)
+        aux = Boundary(AuxiliarySynthesizer(2 * H, np.random.default_rng(0), 2, hidden=8),
+                       td.SGD(0.1), 0.5)
         depth = LinearSynthesizer(H, 2, dtype=np.float64)
         yield stack(depth=depth, boundaries=(linear(n_context=2), aux))
         yield two(synthesizer=LinearSynthesizer(P, 1 + 2 * H), sees_receiver=2 * H)
@@ -284,7 +296,8 @@ def test_the_same_on_every_backend(xp):
             np.testing.assert_allclose(loss, host.step(window), rtol=1e-4, atol=1e-6)
         expected = host.state()
         for path, array in device.state().items():
-            np.testing.assert_allclose(backend.to_numpy(array), expected[path], rtol=1e-3, atol=1e-5, err_msg=path)
+            np.testing.assert_allclose(backend.to_numpy(array), expected[path], rtol=1e-3,
+                                       atol=1e-5, err_msg=path)
 
 
 def single(window):
@@ -298,9 +311,12 @@ def single(window):
 
 def stack(seed=0, depth=None, boundaries=(None, None)):
     rng = np.random.default_rng(seed)
-    bottom, top = LSTM(D, H, rng, dtype=np.float64), Recurrent(LSTM(H, H, rng), Linear(H, K, rng)).to(dtype=np.float64)
+    bottom, top = LSTM(D, H, rng, dtype=np.float64), Recurrent(LSTM(H, H, rng),
+                                                               Linear(H, K, rng)).to(
+                                                                   dtype=np.float64)
     return RecurrentNetwork([
-        RecurrentModule(bottom, td.SGD(0.1), boundaries[0], depth or LinearSynthesizer(H, dtype=np.float64), td.SGD(0.01)),
+        RecurrentModule(bottom, td.SGD(0.1), boundaries[0],
+                        depth or LinearSynthesizer(H, dtype=np.float64), td.SGD(0.01)),
         RecurrentModule(top, td.SGD(0.1), boundaries[1], loss=SoftmaxCrossEntropy())])
 
 
@@ -320,7 +336,8 @@ class TrueMessage:
 def test_a_stack_with_true_messages_is_full_backpropagation():
     x, target, asked = sequence()
     net = stack()
-    joint = RecurrentNetwork([RecurrentModule(Recurrent(*copy.deepcopy([net.modules[0].block, *net.modules[1].block.layers])),
+    joint = RecurrentNetwork([RecurrentModule(
+        Recurrent(*copy.deepcopy([net.modules[0].block, *net.modules[1].block.layers])),
                                               td.SGD(0.1), loss=SoftmaxCrossEntropy())])
     window, = cut(x, target, asked, L)
     top = copy.deepcopy(net.modules[1])
@@ -347,14 +364,16 @@ def test_a_lower_layer_does_not_wait_for_the_one_above():
             net.step(window)
     for array in weights_of(poisoned.modules[1]):
         array[...] = np.nan
-    y = [net.modules[0].forward_and_synthetic_update(windows[2])[1].x for net in (healthy, poisoned)]
+    y = [net.modules[0].forward_and_synthetic_update(windows[2])[1].x
+         for net in (healthy, poisoned)]
     np.testing.assert_array_equal(*y)
     for a, b in zip(weights_of(healthy.modules[0]), weights_of(poisoned.modules[0])):
         np.testing.assert_array_equal(a, b)
 
 
 def test_a_module_needs_one_source_of_gradient():
-    for sources in ({}, {"loss": SoftmaxCrossEntropy(), "synthesizer": LinearSynthesizer(K), "synthesizer_lr": td.SGD(0.1)}):
+    for sources in ({}, {"loss": SoftmaxCrossEntropy(), "synthesizer": LinearSynthesizer(K),
+                         "synthesizer_lr": td.SGD(0.1)}):
         with pytest.raises(ValueError, match="either a loss or a synthesizer"):
             RecurrentModule(block(), td.SGD(0.1), **sources)
 
@@ -380,8 +399,8 @@ P, TICK = 2, 3
 
 
 def two(locked=False, synthesizer=None, seed=0, sees_receiver=0, lr=0.1):
-    fast = Sender(block(seed, 1 + P), td.SGD(lr), 1, TICK, MeanSquaredError(), synthesizer=synthesizer,
-                  synthesizer_lr=td.SGD(0.01) if synthesizer else None)
+    fast = Sender(block(seed, 1 + P), td.SGD(lr), 1, TICK, MeanSquaredError(),
+                  synthesizer=synthesizer, synthesizer_lr=td.SGD(0.01) if synthesizer else None)
     fast.sees_receiver = sees_receiver
     rng = np.random.default_rng(seed + 1)
     slow = Recurrent(LSTM(P, H, rng), Linear(H, 1, rng)).to(dtype=np.float64)
@@ -390,15 +409,18 @@ def two(locked=False, synthesizer=None, seed=0, sees_receiver=0, lr=0.1):
 
 def two_window(seed=0, T=6, first=True, last=True):
     rng = np.random.default_rng(seed)
-    return TwoClocksWindow(rng.standard_normal((N, T, D)), rng.standard_normal((N, T, 1)), np.arange(T), 1 / T, first=first,
-                           last=last, slow_target=rng.standard_normal((N, T // TICK, 1)), slow_weight=TICK / T,
+    return TwoClocksWindow(rng.standard_normal((N, T, D)), rng.standard_normal((N, T, 1)),
+                           np.arange(T), 1 / T, first=first,
+                           last=last, slow_target=rng.standard_normal((N, T // TICK, 1)),
+                           slow_weight=TICK / T,
                            message_context=rng.standard_normal((N, T // TICK, 1)))
 
 
 def total_loss(net, window):
     (fast, slow), _ = net.predict(window.x)
     return sum(weight * ((y - target)**2).sum() / (2 * N) for y, target, weight in
-               ((fast, window.target, window.weight), (slow, window.slow_target, window.slow_weight)))
+               ((fast, window.target, window.weight),
+                (slow, window.slow_target, window.slow_weight)))
 
 
 def test_locked_the_gradient_goes_through_the_messages():
@@ -430,12 +452,14 @@ def test_with_the_true_answer_guessed_the_sender_does_as_if_it_had_waited():
     for a, b in zip(free.modules, locked.modules):
         for p, q in zip(weights_of(a), weights_of(b)):
             np.testing.assert_allclose(p, q, rtol=1e-12)
-    np.testing.assert_allclose(free.modules[0].synthesizer.target, (dmessages * N).reshape(-1, P), rtol=1e-12)
+    np.testing.assert_allclose(free.modules[0].synthesizer.target, (dmessages * N).reshape(-1, P),
+                               rtol=1e-12)
 
 
 def test_the_sender_updates_before_the_slow_network_ticks():
     window = two_window()
-    healthy, poisoned = (two(synthesizer=LinearSynthesizer(P, 1, dtype=np.float64)) for _ in range(2))
+    healthy, poisoned = (two(synthesizer=LinearSynthesizer(P, 1, dtype=np.float64))
+                         for _ in range(2))
     for array in weights_of(poisoned.modules[1]):
         array[...] = np.nan
     for net in (healthy, poisoned):
@@ -443,10 +467,13 @@ def test_the_sender_updates_before_the_slow_network_ticks():
         net.modules[0].forward_and_synthetic_update(window)
     for a, b in zip(weights_of(healthy.modules[0]), weights_of(poisoned.modules[0])):
         np.testing.assert_array_equal(a, b)
-    silent = two()                                      # without a synthesizer the messages train nobody
+    # without a synthesizer the messages train nobody
+    silent = two()
     silent.modules[0].forward_and_synthetic_update(window)
-    np.testing.assert_array_equal(weights_of(silent.modules[0])[-2][:, 1:], weights_of(two().modules[0])[-2][:, 1:])
-    assert (weights_of(healthy.modules[0])[-2][:, 1:] != weights_of(two().modules[0])[-2][:, 1:]).any()
+    np.testing.assert_array_equal(weights_of(silent.modules[0])[-2][:, 1:],
+                                  weights_of(two().modules[0])[-2][:, 1:])
+    assert (weights_of(healthy.modules[0])[-2][:, 1:] != weights_of(two().modules[0])[-2][
+        :, 1:]).any()
 
 
 def test_the_sender_learns_what_the_receiver_answers_and_may_see_its_last_state():

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 import tinydni
-from tinydni import Adam, backend, backprop, build, Momentum, no_backprop, SoftmaxCrossEntropy
-from tinydni.gradcheck import assert_gradients
+from tinydni import Adam, Momentum, SoftmaxCrossEntropy, backend, backprop, build, no_backprop
 from tinydni.activations import Softplus
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Residual, Sequential
 from tinydni.convolution import Conv2D
+from tinydni.gradcheck import assert_gradients
+from tinydni.models import cnn, mlp, residual_block, resnet
 from tinydni.pooling import Subsample
-from tinydni.models import cnn, mlp, resnet
-from tinydni.models import residual_block
 
 
 def small_resnet(dtype=np.float32):
@@ -30,13 +29,17 @@ def test_batchnorm_treats_pixels_as_examples():
     rng = np.random.default_rng(0)
     x, dy = 3 + rng.standard_normal((4, 5, 6, 2)), rng.standard_normal((4, 5, 6, 2))
     images, rows = BatchNorm(2, dtype=np.float64), BatchNorm(2, dtype=np.float64)
-    np.testing.assert_allclose(images.forward(x).reshape(-1, 2), rows.forward(x.reshape(-1, 2)), rtol=1e-11)
-    np.testing.assert_allclose(images.backward(dy).reshape(-1, 2), rows.backward(dy.reshape(-1, 2)), rtol=1e-9)
+    np.testing.assert_allclose(images.forward(x).reshape(-1, 2), rows.forward(x.reshape(-1, 2)),
+                               rtol=1e-11)
+    np.testing.assert_allclose(images.backward(dy).reshape(-1, 2), rows.backward(dy.reshape(-1, 2)),
+                               rtol=1e-9)
     for name in ("dgamma", "dbeta", "running_mean", "running_var"):
         np.testing.assert_allclose(getattr(images, name), getattr(rows, name), rtol=1e-11)
     images.eval(), rows.eval()
-    np.testing.assert_allclose(images.forward(x).reshape(-1, 2), rows.forward(x.reshape(-1, 2)), rtol=1e-11)
-    np.testing.assert_allclose(images.backward(dy).reshape(-1, 2), rows.backward(dy.reshape(-1, 2)), rtol=1e-11)
+    np.testing.assert_allclose(images.forward(x).reshape(-1, 2), rows.forward(x.reshape(-1, 2)),
+                               rtol=1e-11)
+    np.testing.assert_allclose(images.backward(dy).reshape(-1, 2), rows.backward(dy.reshape(-1, 2)),
+                               rtol=1e-11)
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 5, 2), (2, 1, 3, 2), (5, 4, 2), (1, 4, 4, 2)])
@@ -62,10 +65,12 @@ def test_float32_statistics_of_131072_pixels_are_right():
 def test_gradients_of_a_residual_block(n_in, n_out, stride):
     """The branch and the shortcut of the block, smooth where ReLU has its kink."""
     rng = np.random.default_rng(0)
-    block = Residual(Conv2D(n_in, n_out, rng, stride=stride), BatchNorm(n_out), Softplus(), Conv2D(n_out, n_out, rng),
+    block = Residual(Conv2D(n_in, n_out, rng, stride=stride), BatchNorm(n_out), Softplus(),
+                     Conv2D(n_out, n_out, rng),
                      shortcut=None if n_in == n_out else Subsample(n_in, n_out, stride))
     assert_gradients(block, (3, 5, 6, n_in))
-    assert block.output_shape((5, 6, n_in)) == block.forward(np.ones((2, 5, 6, n_in), np.float32)).shape[1:]
+    assert block.output_shape((5, 6, n_in)) == block.forward(np.ones((2, 5, 6, n_in),
+                                                                     np.float32)).shape[1:]
 
 
 def test_a_branch_of_zeros_leaves_the_shortcut():
@@ -83,14 +88,16 @@ def test_shapes_that_cannot_be_added_are_named():
 
 # The networks
 
-@pytest.mark.parametrize("depth, n_blocks, n_parameters", [(20, 11, 269_722), (32, 17, 464_154), (56, 29, 853_018),
+@pytest.mark.parametrize("depth, n_blocks, n_parameters",
+                         [(20, 11, 269_722), (32, 17, 464_154), (56, 29, 853_018),
                                                            (110, 56, 1_727_962)])
 def test_resnets_have_the_size_of_the_paper(depth, n_blocks, n_parameters):
     """0.27, 0.46, 0.85 and 1.7 million parameters  (He et al. 2016, table 6)."""
     blocks = resnet(depth, np.random.default_rng(0))
     assert len(blocks) == n_blocks
     assert sum(block.n_parameters() for block in blocks) == n_parameters
-    assert sum(isinstance(layer, Conv2D) for block in blocks for _, layer in block.walk()) == depth - 1
+    assert sum(isinstance(layer, Conv2D) for block in blocks
+               for _, layer in block.walk()) == depth - 1
     shape, shapes = (32, 32, 3), []
     for block in blocks:
         shape = block.output_shape(shape)
@@ -108,9 +115,11 @@ def test_the_cnn_counts_its_layers_as_the_paper():
 
 
 @pytest.mark.parametrize("make", [
-    lambda: cnn((8, 8, 3), 10, 3, np.random.default_rng(0), channels=6, kernel=3), small_resnet], ids=["cnn", "resnet"])
+    lambda: cnn((8, 8, 3), 10, 3, np.random.default_rng(0), channels=6, kernel=3), small_resnet],
+                         ids=["cnn", "resnet"])
 def test_a_network_learns_a_batch_by_heart(make):
-    net = build(make(), SoftmaxCrossEntropy(), lambda: Adam(0.01), input_shape=(8, 8, 3), algorithm=backprop)
+    net = build(make(), SoftmaxCrossEntropy(), lambda: Adam(0.01), input_shape=(8, 8, 3),
+                algorithm=backprop)
     x, target = small_batch()
     losses = [float(net.step(x, target)) for _ in range(40)]
     assert losses[-1] < 0.1 < 1 < losses[0], losses
@@ -122,8 +131,10 @@ def test_a_resnet_can_be_cut_between_any_two_blocks(cut):
     """The messages of two parts are the gradients of the whole."""
     x, target = small_batch(np.float64)
     blocks = small_resnet(np.float64)
-    twins = [build(parts, SoftmaxCrossEntropy(), lambda: Momentum(0.1), input_shape=(8, 8, 3), algorithm=backprop)
-             for parts in ([Sequential(*blocks)], [Sequential(*blocks[:cut]), Sequential(*blocks[cut:])])]
+    twins = [build(parts, SoftmaxCrossEntropy(), lambda: Momentum(0.1), input_shape=(8, 8, 3),
+                   algorithm=backprop)
+             for parts in ([Sequential(*blocks)],
+                           [Sequential(*blocks[:cut]), Sequential(*blocks[cut:])])]
     for _ in range(2):
         whole, parts = (float(net.step(x, target)) for net in twins)
         assert whole == pytest.approx(parts, rel=1e-12)
@@ -137,7 +148,8 @@ def test_the_gradient_of_a_whole_resnet_is_that_of_its_loss():
     loss.forward(net.forward(x), target)
     net.backward(loss.backward())
     rng = np.random.default_rng(2)
-    directions = [(p, dp.copy(), rng.standard_normal(p.shape)) for _, p, dp in net.named_parameters()]
+    directions = [(p, dp.copy(), rng.standard_normal(p.shape))
+                  for _, p, dp in net.named_parameters()]
     claimed = sum(np.vdot(dp, v) for _, dp, v in directions)
 
     def loss_at(step):
@@ -153,8 +165,8 @@ def test_the_gradient_of_a_whole_resnet_is_that_of_its_loss():
 
 def test_every_backend_trains_the_same_resnet(xp):
     x, target = small_batch(np.float64)
-    nets = [build(small_resnet(np.float64), SoftmaxCrossEntropy(), lambda: Momentum(0.1), input_shape=(8, 8, 3),
-                     algorithm=backprop).to(where) for where in (np, xp)]
+    nets = [build(small_resnet(np.float64), SoftmaxCrossEntropy(), lambda: Momentum(0.1),
+                  input_shape=(8, 8, 3), algorithm=backprop).to(where) for where in (np, xp)]
     for _ in range(2):
         here = nets[0].step(x, target)
         there = nets[1].step(backend.asarray(xp, x), backend.asarray(xp, target))
@@ -172,15 +184,18 @@ def test_no_float64_array_leaves_a_block_in_a_float32_step():
 
 def test_the_head_alone_learns_under_top_only():
     blocks = small_resnet()
-    net = build(blocks, SoftmaxCrossEntropy(), lambda: Momentum(0.1), input_shape=(8, 8, 3), algorithm=no_backprop)
+    net = build(blocks, SoftmaxCrossEntropy(), lambda: Momentum(0.1), input_shape=(8, 8, 3),
+                algorithm=no_backprop)
     net.step(*small_batch())
     for module, block in zip(net.modules[:-1], blocks):
-        for (_, trained, _), (_, start, _) in zip(module.block.named_parameters(), block.named_parameters()):
+        for (_, trained, _), (_, start, _) in zip(module.block.named_parameters(),
+                                                  block.named_parameters()):
             np.testing.assert_array_equal(trained, start)
 
 
 @pytest.mark.parametrize("make, message", [
-    (lambda rng: resnet(21, rng), r"depth must be 2 \+ 6 n.*got 21"), (lambda rng: resnet(2, rng), "got 2"),
+    (lambda rng: resnet(21, rng), r"depth must be 2 \+ 6 n.*got 21"),
+    (lambda rng: resnet(2, rng), "got 2"),
     (lambda rng: cnn((8, 8, 1), 10, 1, rng), "n_layers must be at least 2")])
 def test_wrong_sizes_are_named(make, message):
     with pytest.raises(ValueError, match=message):

@@ -6,12 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinydni import backend
-from tinydni.gradcheck import ContractError, assert_gradients, check
-from tinydni.lstm import column_blocks
 from tinydni.activations import ReLU
+from tinydni.gradcheck import ContractError, assert_gradients, check
 from tinydni.linear import Embedding, Linear
-from tinydni.lstm import LSTM
-from tinydni.recurrent import Recurrent, RNN
+from tinydni.lstm import LSTM, column_blocks
+from tinydni.recurrent import RNN, Recurrent
 
 several = settings(max_examples=6, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -20,14 +19,16 @@ LAYERS = {
     "RNN": lambda D, H, rng: RNN(D, H, rng),
     "LSTM": lambda D, H, rng: LSTM(D, H, rng),
     "Recurrent": lambda D, H, rng: Recurrent(Linear(D, 4, rng), LSTM(4, H, rng), Linear(H, 3, rng)),
-    "two recurrent layers": lambda D, H, rng: Recurrent(RNN(D, H, rng), LSTM(H, 2, rng), Linear(2, 3, rng)),
+    "two recurrent layers": lambda D, H, rng: Recurrent(RNN(D, H, rng), LSTM(H, 2, rng),
+                                                        Linear(2, 3, rng)),
 }
 every_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 
 
 @every_layer
 @several
-@given(N=st.integers(1, 4), T=st.integers(1, 5), D=st.integers(1, 4), H=st.integers(1, 4), seed=seeds)
+@given(N=st.integers(1, 4), T=st.integers(1, 5), D=st.integers(1, 4), H=st.integers(1, 4),
+       seed=seeds)
 def test_gradients_for_inputs_states_and_parameters(make, N, T, D, H, seed):
     rng = np.random.default_rng(seed)
     layer = make(D, H, rng)
@@ -80,7 +81,8 @@ def lstm_step_by_step(layer, x, state):
     h, c, hs = state[:, :H], state[:, H:], []
     for t in range(x.shape[1]):
         z = x[:, t] @ layer.Wx + h @ layer.Wh + layer.b
-        g, i, f, o = np.tanh(z[:, :H]), sigmoid(z[:, H:2 * H]), sigmoid(z[:, 2 * H:3 * H]), sigmoid(z[:, 3 * H:])
+        g, i, f, o = np.tanh(z[:, :H]), sigmoid(z[:, H:2 * H]), sigmoid(z[:, 2 * H:3 * H]), sigmoid(
+            z[:, 3 * H:])
         c = f * c + i * g
         h = o * np.tanh(c)
         hs.append(h)
@@ -93,13 +95,15 @@ def lstm_backward_step_by_step(layer, x, state, dy, dend):
     h, c, kept = state[:, :H], state[:, H:], []
     for t in range(T):
         z = x[:, t] @ layer.Wx + h @ layer.Wh + layer.b
-        g, i, f, o = np.tanh(z[:, :H]), sigmoid(z[:, H:2 * H]), sigmoid(z[:, 2 * H:3 * H]), sigmoid(z[:, 3 * H:])
+        g, i, f, o = np.tanh(z[:, :H]), sigmoid(z[:, H:2 * H]), sigmoid(z[:, 2 * H:3 * H]), sigmoid(
+            z[:, 3 * H:])
         kept.append((h, c, g, i, f, o))
         c = f * c + i * g
         h = o * np.tanh(c)
         kept[-1] += (c,)
     dh, dc = dend[:, :H], dend[:, H:]
-    dWx, dWh, db, dx = np.zeros_like(layer.Wx), np.zeros_like(layer.Wh), np.zeros_like(layer.b), np.zeros_like(x)
+    dWx, dWh, db, dx = np.zeros_like(layer.Wx), np.zeros_like(layer.Wh), np.zeros_like(
+        layer.b), np.zeros_like(x)
     for t in reversed(range(T)):
         h, c, g, i, f, o, new_c = kept[t]
         dh = dh + dy[:, t]
@@ -117,7 +121,8 @@ def lstm_backward_step_by_step(layer, x, state, dy, dend):
 def test_the_fast_lstm_is_the_plain_one(N, T, H, seed):
     rng = np.random.default_rng(seed)
     layer = LSTM(3, H, rng, dtype=np.float64)
-    x, state, dy, dend = (rng.standard_normal(shape) for shape in ((N, T, 3), (N, 2 * H), (N, T, H), (N, 2 * H)))
+    x, state, dy, dend = (rng.standard_normal(shape)
+                          for shape in ((N, T, 3), (N, 2 * H), (N, T, H), (N, 2 * H)))
     y, end = layer.forward(x, state)
     np.testing.assert_allclose(y, lstm_step_by_step(layer, x, state)[0], rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(end, lstm_step_by_step(layer, x, state)[1], rtol=1e-10, atol=1e-12)
@@ -126,7 +131,8 @@ def test_the_fast_lstm_is_the_plain_one(N, T, H, seed):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("rows, inner, columns", [(32, 256, 1024), (32, 1024, 256), (4, 7, 48), (3, 5, 6)])
+@pytest.mark.parametrize("rows, inner, columns",
+                         [(32, 256, 1024), (32, 1024, 256), (4, 7, 48), (3, 5, 6)])
 def test_column_blocks_give_the_same_product(rows, inner, columns):
     rng = np.random.default_rng(0)
     x, W = rng.standard_normal((rows, inner)), rng.standard_normal((inner, columns))
@@ -141,7 +147,8 @@ def test_column_blocks_give_the_same_product(rows, inner, columns):
 def test_a_sequence_in_two_windows_is_the_sequence(make):
     rng = np.random.default_rng(2)
     layer = make(3, 4, rng).to(dtype=np.float64)
-    x, dy = rng.standard_normal((5, 7, 3)), rng.standard_normal((5, 7, layer.output_shape((7, 3))[-1]))
+    x, dy = rng.standard_normal((5, 7, 3)), rng.standard_normal(
+        (5, 7, layer.output_shape((7, 3))[-1]))
     y, end = layer.forward(x)
     dx, dstate = layer.backward(dy)
     whole = {path: gradient.copy() for path, _, gradient in layer.named_parameters()}
@@ -154,10 +161,12 @@ def test_a_sequence_in_two_windows_is_the_sequence(make):
     late = {path: gradient.copy() for path, _, gradient in layer.named_parameters()}
     layer.forward(x[:, :3])
     dx_first, dstart = layer.backward(dy[:, :3], dmiddle)
-    np.testing.assert_allclose(np.concatenate([dx_first, dx_second], axis=1), dx, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(np.concatenate([dx_first, dx_second], axis=1), dx, rtol=1e-9,
+                               atol=1e-12)
     np.testing.assert_allclose(dstart, dstate, rtol=1e-9, atol=1e-12)
     for path, _, gradient in layer.named_parameters():
-        np.testing.assert_allclose(gradient + late[path], whole[path], rtol=1e-9, atol=1e-12, err_msg=path)
+        np.testing.assert_allclose(gradient + late[path], whole[path], rtol=1e-9, atol=1e-12,
+                                   err_msg=path)
 
 
 @every_layer
@@ -178,11 +187,13 @@ def test_float32_stays_float32_and_arguments_stay_as_they_are(make):
     rng = np.random.default_rng(4)
     layer = make(3, 4, rng)
     arrays = [rng.standard_normal(shape).astype(np.float32) for shape in
-              ((2, 4, 3), (2, layer.n_state), (2, 4, layer.output_shape((4, 3))[-1]), (2, layer.n_state))]
+              ((2, 4, 3), (2, layer.n_state), (2, 4, layer.output_shape((4, 3))[-1]),
+               (2, layer.n_state))]
     for array in arrays:
         array.flags.writeable = False
     x, state, dy, dend = arrays
-    found = [*layer.forward(x, state), *layer.backward(dy, dend), *(g for _, _, g in layer.named_parameters())]
+    found = [*layer.forward(x, state), *layer.backward(dy, dend),
+             *(g for _, _, g in layer.named_parameters())]
     assert {array.dtype for array in found} == {np.dtype(np.float32)}
 
 
@@ -215,7 +226,8 @@ def test_the_layer_that_reads_the_data_gives_no_dx():
     assert dx is None and dstate.shape == (2, 8)
     below = Recurrent(Embedding(4, 3, rng), LSTM(3, 4, rng))
     below.forward(np.zeros((2, 5), int))
-    assert below.backward(np.zeros((2, 5, 4), np.float32))[0] is None and below.layers[0].dE is not None
+    assert below.backward(np.zeros((2, 5, 4),
+                                   np.float32))[0] is None and below.layers[0].dE is not None
 
 
 def test_wrong_arguments_are_named():
@@ -226,7 +238,8 @@ def test_wrong_arguments_are_named():
             ((x[:, 0],), ValueError, r"x must be a sequence \(N, T, 3\)"),
             ((x[:, :0],), ValueError, "T of at least 1"),
             ((x[:, :, :2],), ValueError, r"\(N, 3\)"),
-            ((x, np.zeros((2, 4), np.float32)), ValueError, r"a state must have shape \(2, 8\); got \(2, 4\)"),
+            ((x, np.zeros((2, 4), np.float32)), ValueError,
+             r"a state must have shape \(2, 8\); got \(2, 4\)"),
             ((x, np.zeros((2, 8))), TypeError, "the state has dtype float64"),
             ((x.astype(np.float64),), TypeError, "float64")]:
         with pytest.raises(error, match=words):

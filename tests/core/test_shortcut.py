@@ -7,19 +7,19 @@ from hypothesis import strategies as st
 from oracle import tell, with_oracles
 
 from tinydni import backend
-from tinydni.algorithms import backprop
-from tinydni.dni import build
-from tinydni.gradcheck import assert_gradients
 from tinydni.activations import ReLU, Tanh
+from tinydni.algorithms import backprop
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Residual, Sequential
 from tinydni.convolution import Conv2D
+from tinydni.dni import build
+from tinydni.gradcheck import assert_gradients
 from tinydni.linear import Linear
-from tinydni.pooling import GlobalAvgPool, Subsample
-from tinydni.variants.shortcut import CloseShortcut, OpenShortcut
 from tinydni.losses import SoftmaxCrossEntropy
-from tinydni.optimizers import Adam, SGD
+from tinydni.optimizers import SGD, Adam
+from tinydni.pooling import GlobalAvgPool, Subsample
 from tinydni.variants.conv_synthesizer import conv_synthesizer
+from tinydni.variants.shortcut import CloseShortcut, OpenShortcut
 
 several = settings(max_examples=10, deadline=None, derandomize=True)
 seeds, sizes = st.integers(0, 2**32 - 1), st.integers(1, 6)
@@ -28,7 +28,8 @@ seeds, sizes = st.integers(0, 2**32 - 1), st.integers(1, 6)
 def halves(D, H, seed=0, dtype=np.float64):
     """The layers of the lower and the upper half of a branch."""
     rng = np.random.default_rng(seed)
-    return ([Linear(D, H, rng, dtype=dtype), Tanh()], [BatchNorm(H, dtype=dtype), Linear(H, D, rng, dtype=dtype)])
+    return ([Linear(D, H, rng, dtype=dtype), Tanh()],
+            [BatchNorm(H, dtype=dtype), Linear(H, D, rng, dtype=dtype)])
 
 
 @several
@@ -67,7 +68,8 @@ def test_gradients_on_images(n_in, n_out, stride):
     opened = OpenShortcut(*lower, shortcut=shortcut)
     assert_gradients(opened, (3, 5, 4, n_in))
     crossing = opened.output_shape((5, 4, n_in))
-    assert crossing == opened.forward(np.ones((2, 5, 4, n_in))).shape[1:] and crossing[-1] == 2 * n_out + 1
+    assert crossing == opened.forward(np.ones((2, 5, 4,
+                                               n_in))).shape[1:] and crossing[-1] == 2 * n_out + 1
     assert_gradients(CloseShortcut(n_out + 1, *upper), (3, *crossing))
 
 
@@ -78,7 +80,8 @@ def test_on_images_too_the_two_halves_are_the_residual_block(n_in, n_out, stride
     lower, upper, shortcut = image_halves(n_in, n_out, stride)
     whole = Residual(*lower, *upper, shortcut=shortcut)
     rng = np.random.default_rng(1)
-    x, dy = rng.standard_normal((4, 6, 5, n_in)), rng.standard_normal((4, *whole.output_shape((6, 5, n_in))))
+    x, dy = rng.standard_normal((4, 6, 5, n_in)), rng.standard_normal(
+        (4, *whole.output_shape((6, 5, n_in))))
     assert cut.output_shape((6, 5, n_in)) == dy.shape[1:]
     np.testing.assert_allclose(cut.forward(x), whole.forward(x), rtol=1e-12)
     np.testing.assert_allclose(cut.backward(dy), whole.backward(dy), rtol=1e-10, atol=1e-12)
@@ -111,14 +114,16 @@ def test_with_an_oracle_at_a_cut_inside_a_block_a_step_is_a_backprop_step(n_cut)
     rng = np.random.default_rng(0)
     blocks = residual_network(rng, n_cut)
     decoupled = with_oracles(blocks, lambda: SGD(0.1), input_shape=(5, 5, 2))
-    locked = build(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), algorithm=backprop, input_shape=(5, 5, 2))
+    locked = build(blocks, SoftmaxCrossEntropy(), lambda: SGD(0.1), algorithm=backprop,
+                   input_shape=(5, 5, 2))
     for _ in range(3):
         x, y = image_batch(rng)
         tell(decoupled, y)
         assert decoupled.step(x, y) == pytest.approx(locked.step(x, y), rel=1e-12)
     for a, b in zip(decoupled.modules, locked.modules):
         for path, array in a.block.state().items():
-            np.testing.assert_allclose(array, b.block.state()[path], rtol=1e-9, atol=1e-12, err_msg=path)
+            np.testing.assert_allclose(array, b.block.state()[path], rtol=1e-9, atol=1e-12,
+                                       err_msg=path)
 
 
 def true_message(blocks, x, y, forgetful):
@@ -150,9 +155,10 @@ def test_without_the_shortcuts_part_the_message_points_elsewhere(n_cut, low, hig
 
 def test_a_synthesizer_learns_both_parts_at_a_cut_inside_a_block():
     rng = np.random.default_rng(0)
-    network = build(residual_network(rng, dtype=np.float32), SoftmaxCrossEntropy(), lambda: Adam(3e-3),
-                       lambda *shape: conv_synthesizer(shape[-1], rng, n_context=4, kernel=3), lambda: Adam(1e-2),
-                       input_shape=(5, 5, 2))
+    network = build(residual_network(rng, dtype=np.float32), SoftmaxCrossEntropy(),
+                    lambda: Adam(3e-3),
+                       lambda *shape: conv_synthesizer(shape[-1], rng, n_context=4, kernel=3),
+                    lambda: Adam(1e-2), input_shape=(5, 5, 2))
     x, y = image_batch(rng, np.float32)
     losses = [float(network.step(x, y, np.eye(4, dtype=np.float32)[y])) for _ in range(60)]
     assert network.synthesizers()[1].delta_hat.shape == (8, 5, 5, 12)
@@ -161,7 +167,8 @@ def test_a_synthesizer_learns_both_parts_at_a_cut_inside_a_block():
 
 def test_a_branch_that_shrinks_the_image_needs_a_shortcut_that_does():
     lower, _, shortcut = image_halves(2, 3, stride=2)
-    with pytest.raises(ValueError, match=r"of the branch has shape \(2, 3, 3\).*shortcut has shape \(2, 6, 6\)"):
+    with pytest.raises(ValueError,
+                       match=r"of the branch has shape \(2, 3, 3\).*shortcut has shape \(2, 6, 6\)"):
         OpenShortcut(*lower).forward(np.ones((2, 6, 6, 2)))
 
 
@@ -173,7 +180,8 @@ def test_the_message_carries_the_gradient_of_the_shortcut():
     message = above.backward(dy)
     assert message.shape == (6, 7)
     np.testing.assert_array_equal(message[:, 4:], dy)
-    message[:, :4] = 0                                  # what is left has come over the shortcut alone
+    # what is left has come over the shortcut alone
+    message[:, :4] = 0
     np.testing.assert_allclose(below.backward(message), dy)
 
 
@@ -184,7 +192,8 @@ def test_shapes_are_announced_before_anything_runs():
 
 
 def test_the_layer_that_reads_the_data_makes_no_message_and_the_same_gradients():
-    x, dy = np.random.default_rng(2).standard_normal((6, 3)), np.random.default_rng(3).standard_normal((6, 7))
+    x, dy = np.random.default_rng(2).standard_normal((6, 3)), np.random.default_rng(
+        3).standard_normal((6, 7))
     layers = [OpenShortcut(*halves(3, 4)[0]) for _ in range(2)]
     layers[1].skip_dx()
     for layer in layers:
@@ -208,5 +217,7 @@ def test_every_backend_gives_the_same(xp):
     x, dy = np.random.default_rng(4).standard_normal((2, 6, 3)).astype(np.float32)
     y, dx = block.forward(x), block.backward(dy)
     block.to(xp)
-    np.testing.assert_allclose(backend.to_numpy(block.forward(backend.asarray(xp, x))), y, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(backend.to_numpy(block.backward(backend.asarray(xp, dy))), dx, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(backend.to_numpy(block.forward(backend.asarray(xp, x))), y,
+                               rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(backend.to_numpy(block.backward(backend.asarray(xp, dy))), dx,
+                               rtol=1e-4, atol=1e-6)

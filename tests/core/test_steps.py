@@ -12,11 +12,39 @@ import pytest
 from building import build
 from fake_device import count_copies, count_float64, count_synchronisations
 
-from tinydni import (Adam, AvgPool, backend, backprop, BatchNorm, BinaryCrossEntropy, Conv2D,
-                     Embedding, GlobalAvgPool, Linear, LinearSynthesizer, LSTM, MaxPool,
-                     MeanSquaredError, mlp, mlp_synthesizer, Momentum, no_backprop, Recurrent, ReLU,
-                     Residual, RMSProp, RNN, Sequential, SGD, SoftmaxCrossEntropy, Subsample,
-                     update_decoupled, VirtualLinear)
+from tinydni import (
+    LSTM,
+    RNN,
+    SGD,
+    Adam,
+    AvgPool,
+    BatchNorm,
+    BinaryCrossEntropy,
+    Conv2D,
+    Embedding,
+    GlobalAvgPool,
+    Linear,
+    LinearSynthesizer,
+    MaxPool,
+    MeanSquaredError,
+    Momentum,
+    Recurrent,
+    ReLU,
+    Residual,
+    RMSProp,
+    Sequential,
+    SoftmaxCrossEntropy,
+    Subsample,
+    VirtualLinear,
+    backend,
+    backprop,
+    mlp,
+    mlp_synthesizer,
+    no_backprop,
+    update_decoupled,
+)
+from tinydni.recurrent_dni import Boundary, RecurrentModule, RecurrentNetwork, cut
+from tinydni.variants.auxiliary import AuxiliarySynthesizer
 from tinydni.variants.bp_lambda import BPLambda
 from tinydni.variants.controls import LocalHead
 from tinydni.variants.conv_synthesizer import conv_synthesizer
@@ -27,14 +55,12 @@ from tinydni.variants.mmd import MMD
 from tinydni.variants.stochastic import Stochastic
 from tinydni.variants.virtual_mlp import VirtualMLP
 from tinydni.variants.virtual_network import VirtualNetwork
-from tinydni.recurrent_dni import Boundary, cut, RecurrentModule, RecurrentNetwork
-from tinydni.variants.auxiliary import AuxiliarySynthesizer
 
 N, D, K, T = 64, 6, 4, 5
 
 
-def dense(xp, algorithm=update_decoupled, synthesizer=None, loss=None, optimizer=lambda: Adam(1e-3), target=None,
-          **options):
+def dense(xp, algorithm=update_decoupled, synthesizer=None, loss=None, optimizer=lambda: Adam(1e-3),
+          target=None, **options):
     """The step of a fully connected net; labels are the context of its synthesizers."""
     rng = np.random.default_rng(0)
     x, labels = rng.standard_normal((N, D), np.float32), rng.integers(K, size=N)
@@ -42,10 +68,13 @@ def dense(xp, algorithm=update_decoupled, synthesizer=None, loss=None, optimizer
     if synthesizer:
         options |= {"synthesizer": lambda n: synthesizer(n, rng),
                     "synthesizer_lr": lambda: Adam(1e-3)}
-    net = build(mlp([D, 7, 7, K], rng), loss or SoftmaxCrossEntropy(), optimizer, algorithm=algorithm, **options)
+    net = build(mlp([D, 7, 7, K], rng), loss or SoftmaxCrossEntropy(), optimizer,
+                algorithm=algorithm, **options)
     net.to(xp)
-    reads = algorithm not in (backprop, no_backprop) and any("context" in s.sees for s in net.synthesizers())
-    arrays = [backend.asarray(xp, a) for a in (x, labels if target is None else target(context), context)]
+    reads = algorithm not in (backprop, no_backprop) and any("context" in s.sees
+                                                             for s in net.synthesizers())
+    arrays = [backend.asarray(xp, a) for a in (x, labels if target is None else target(context),
+                                               context)]
     return net, lambda: net.step(*arrays[:2], arrays[2] if reads else None)
 
 
@@ -54,7 +83,8 @@ def bits(context):
 
 
 def unlock(xp):
-    inputs = {"input_synthesizer": lambda n: input_synthesizer(D, n, np.random.default_rng(1), hidden=(5,)),
+    inputs = {"input_synthesizer": lambda n: input_synthesizer(D, n, np.random.default_rng(1),
+                                                               hidden=(5,)),
               "input_lr": lambda: Adam(1e-3)}
     return dense(xp, full_unlock, lambda n, rng: LinearSynthesizer(n, K), **inputs)
 
@@ -63,24 +93,28 @@ def virtual(n, rng):
     return VirtualNetwork(Sequential(Linear(n, 5, rng), BatchNorm(5), ReLU(), Linear(5, K, rng)), K)
 
 
-def images(xp, synthesizer=None, optimizer=lambda: Momentum(0.01, weight_decay=1e-3, clip_norm=1.0)):
+def images(xp, synthesizer=None, optimizer=lambda: Momentum(0.01, weight_decay=1e-3,
+                                                            clip_norm=1.0)):
     """The step of a net that uses every layer of images."""
     rng = np.random.default_rng(0)
     blocks = [Sequential(Conv2D(3, 4, rng, bias=False), BatchNorm(4), ReLU(), MaxPool(2)),
-              Sequential(Residual(Conv2D(4, 6, rng, stride=2), BatchNorm(6), ReLU(), Conv2D(6, 6, rng),
-                                  shortcut=Subsample(4, 6)), ReLU(), AvgPool(2)),
+              Sequential(Residual(Conv2D(4, 6, rng, stride=2), BatchNorm(6), ReLU(),
+                                  Conv2D(6, 6, rng), shortcut=Subsample(4, 6)), ReLU(), AvgPool(2)),
               Sequential(GlobalAvgPool(), Linear(6, K, rng))]
     labels = rng.integers(K, size=N)
     guess = {"algorithm": backprop} if synthesizer is None else {
-        "synthesizer": lambda *shape: synthesizer(shape[-1], rng), "synthesizer_lr": lambda: Adam(1e-3)}
+        "synthesizer": lambda *shape: synthesizer(shape[-1], rng),
+        "synthesizer_lr": lambda: Adam(1e-3)}
     net = build(blocks, SoftmaxCrossEntropy(), optimizer, input_shape=(8, 8, 3), **guess).to(xp)
-    x, target = (backend.asarray(xp, a) for a in (rng.standard_normal((N, 8, 8, 3), np.float32), labels))
+    x, target = (backend.asarray(xp, a) for a in (rng.standard_normal((N, 8, 8, 3), np.float32),
+                                                  labels))
     context = backend.asarray(xp, np.eye(K, dtype=np.float32)[labels]) if synthesizer else None
     return net, lambda: net.step(x, target, context)
 
 
 def virtual_images(n, rng):
-    return VirtualNetwork(Sequential(Conv2D(n, 3, rng), ReLU(), GlobalAvgPool(), Linear(3, K, rng)), K)
+    return VirtualNetwork(Sequential(Conv2D(n, 3, rng), ReLU(), GlobalAvgPool(), Linear(3, K, rng)),
+                          K)
 
 
 def sequences(xp, layer, auxiliary=False):
@@ -94,7 +128,8 @@ def sequences(xp, layer, auxiliary=False):
     net = RecurrentNetwork([module])
     net.to(xp)
     tokens = rng.integers(K, size=(N, 3 * T))
-    windows = [window.to(xp) for window in cut(tokens, np.roll(tokens, 1, axis=1), np.arange(3 * T), T)]
+    windows = [window.to(xp) for window in cut(tokens, np.roll(tokens, 1, axis=1), np.arange(3 * T),
+                                               T)]
     turn = iter(range(10**9))
     return net, lambda: net.step(windows[next(turn) % len(windows)])
 
@@ -104,21 +139,26 @@ CASES = {
     "top only": lambda xp: dense(xp, no_backprop),
     "dni": lambda xp: dense(xp, synthesizer=lambda n, rng: LinearSynthesizer(n)),
     "cdni": lambda xp: dense(xp, synthesizer=lambda n, rng: LinearSynthesizer(n, K)),
-    "mlp synthesizer": lambda xp: dense(xp, synthesizer=lambda n, rng: mlp_synthesizer(n, rng, K, hidden=(5,))),
+    "mlp synthesizer": lambda xp: dense(xp, synthesizer=lambda n, rng: mlp_synthesizer(n, rng, K,
+                                                                                       hidden=(5,))),
     "virtual linear": lambda xp: dense(xp, synthesizer=lambda n, rng: VirtualLinear(n, K, rng)),
     "virtual mlp": lambda xp: dense(xp, synthesizer=lambda n, rng: VirtualMLP(n, K, rng)),
     "virtual network": lambda xp: dense(xp, synthesizer=virtual),
     "local": lambda xp: dense(xp, synthesizer=lambda n, rng: LocalHead(Linear(n, K, rng), K)),
-    "stochastic": lambda xp: dense(xp, Stochastic(0.5, 3, 0), lambda n, rng: LinearSynthesizer(n, K)),
+    "stochastic": lambda xp: dense(xp, Stochastic(0.5, 3, 0),
+                                   lambda n, rng: LinearSynthesizer(n, K)),
     "bp-lambda": lambda xp: dense(xp, BPLambda(0.5), lambda n, rng: LinearSynthesizer(n, K)),
     "direct feedback": lambda xp: dense(xp, DirectFeedback(K, [7, 7], 0, xp)),
     "unlock": unlock,
     "warm-up": lambda xp: dense(xp, synthesizer=lambda n, rng: LinearSynthesizer(n, K), warm_up=2),
-    "sgd, squared error": lambda xp: dense(xp, backprop, None, MeanSquaredError(), lambda: SGD(0.1), bits),
-    "rmsprop, bits": lambda xp: dense(xp, backprop, None, BinaryCrossEntropy(), lambda: RMSProp(0.01), bits),
+    "sgd, squared error": lambda xp: dense(xp, backprop, None, MeanSquaredError(), lambda: SGD(0.1),
+                                           bits),
+    "rmsprop, bits": lambda xp: dense(xp, backprop, None, BinaryCrossEntropy(),
+                                      lambda: RMSProp(0.01), bits),
     "mmd": lambda xp: dense(xp, backprop, loss=MMD(2.0), target=bits),
     "images": images,
-    "images, conv synthesizer": lambda xp: images(xp, lambda n, rng: conv_synthesizer(n, rng, K, kernel=3)),
+    "images, conv synthesizer": lambda xp: images(xp, lambda n, rng: conv_synthesizer(n, rng, K,
+                                                                                      kernel=3)),
     "images, virtual": lambda xp: images(xp, virtual_images),
     "lstm": lambda xp: sequences(xp, LSTM),
     "lstm, auxiliary": lambda xp: sequences(xp, LSTM, auxiliary=True),
@@ -148,7 +188,8 @@ class Watched(np.ndarray):
         outs = {} if out is None else {"out": tuple(map(bare, out))}
         result = getattr(ufunc, method)(*map(bare, inputs), **outs, **keywords)
         self.note(ufunc.__name__, *inputs, result)
-        return out[0] if out is not None else result.view(Watched) if isinstance(result, np.ndarray) else result
+        return out[0] if out is not None else result.view(Watched) if isinstance(
+            result, np.ndarray) else result
 
     def __array_function__(self, function, types, args, keywords):
         result = super().__array_function__(function, types, args, keywords)
@@ -161,7 +202,8 @@ class Watched(np.ndarray):
 
     def note(self, name, *values):
         Watched.met += [f"{name}: {value.dtype} {value.shape}" for value in values
-                        if isinstance(value, np.ndarray) and value.dtype == np.float64 and value.size > 1]
+                        if isinstance(value, np.ndarray) and value.dtype == np.float64
+                        and value.size > 1]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -181,8 +223,8 @@ def test_the_watched_array_tells():
     Watched.met, x = [], np.ones((2, 2), np.float32).view(Watched)
     x @ np.ones((2, 2), np.float32) + 1.0
     assert not Watched.met
-    for leak in (lambda: x @ np.ones((2, 2)), lambda: x.dot(np.ones((2, 2))), lambda: x * np.ones(2),
-                 lambda: np.einsum("ij,ij->j", x, np.ones((2, 2)))):
+    for leak in (lambda: x @ np.ones((2, 2)), lambda: x.dot(np.ones((2, 2))),
+                 lambda: x * np.ones(2), lambda: np.einsum("ij,ij->j", x, np.ones((2, 2)))):
         Watched.met = []
         leak()
         assert Watched.met
@@ -200,7 +242,8 @@ def test_whatever_leaves_a_layer_is_float32(case, monkeypatch):
         def call(*args, **keywords):
             result = function(*args, **keywords)
             results = result if isinstance(result, tuple) else (result,)
-            left.extend((type(layer).__name__, name, array.dtype) for array in results if array is not None)
+            left.extend((type(layer).__name__, name, array.dtype) for array in results
+                        if array is not None)
             return result
         monkeypatch.setattr(layer, name, call)
 
@@ -210,7 +253,8 @@ def test_whatever_leaves_a_layer_is_float32(case, monkeypatch):
             watched(layer, "backward")
     for _ in range(3):
         step()
-    assert left and {dtype for *_, dtype in left} == {np.dtype(np.float32)}, [x for x in left if x[2] != np.float32][:5]
+    assert left and {dtype for *_, dtype in left} == {np.dtype(np.float32)}, [
+        x for x in left if x[2] != np.float32][:5]
 
 
 def memory_after(step, n):
@@ -233,7 +277,8 @@ def growth(step, n):
 ACTIVATION = 4 * N * 7                          # bytes of one hidden activation
 
 
-@pytest.mark.parametrize("case", ["backprop", "cdni", "virtual network", "stochastic", "unlock", "images", "lstm"])
+@pytest.mark.parametrize("case", ["backprop", "cdni", "virtual network", "stochastic", "unlock",
+                                  "images", "lstm"])
 def test_memory_stays_flat(case):
     n, (_, step) = 60, CASES[case](np)
     assert growth(step, n) < n * ACTIVATION / 4

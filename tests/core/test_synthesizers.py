@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tinydni import backend
 from tinydni.gradcheck import assert_gradients
-from tinydni.optimizers import Adam, Momentum, SGD
+from tinydni.optimizers import SGD, Adam, Momentum
 from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer
 
 several = settings(max_examples=8, deadline=None, derandomize=True)
@@ -22,7 +22,8 @@ WITH_CONTEXT = {
 }
 WITHOUT_CONTEXT = {
     "linear from h alone": lambda H, C, rng, **options: LinearSynthesizer(H, **options),
-    "MLP from h alone": lambda H, C, rng, **options: mlp_synthesizer(H, rng, hidden=(5, 4), **options),
+    "MLP from h alone": lambda H, C, rng, **options: mlp_synthesizer(H, rng, hidden=(5, 4),
+                                                                     **options),
 }
 EVERY = {**WITH_CONTEXT, **WITHOUT_CONTEXT}
 every_synthesizer = pytest.mark.parametrize("kind", EVERY)
@@ -35,7 +36,8 @@ def make(kind, H=3, C=4, seed=0, dtype=np.float32):
 def draw(kind, rng, N=8, H=3, C=4, dtype=np.float32):
     """h, context, target."""
     context = np.eye(C, dtype=dtype)[rng.integers(0, C, N)] if kind in WITH_CONTEXT else None
-    return rng.standard_normal((N, H)).astype(dtype), context, rng.standard_normal((N, H)).astype(dtype)
+    return rng.standard_normal((N, H)).astype(dtype), context, rng.standard_normal((N, H)).astype(
+        dtype)
 
 
 def parameters(synthesizer):
@@ -72,7 +74,8 @@ def test_the_first_guess_is_no_gradient_and_one_step_changes_it(kind):
 
 def test_only_the_last_layer_of_an_mlp_starts_at_zero():
     synthesizer = mlp_synthesizer(3, np.random.default_rng(0), hidden=(5, 4))
-    zero = [path for path, array, _ in synthesizer.named_parameters() if path.endswith("W") and not array.any()]
+    zero = [path for path, array, _ in synthesizer.named_parameters() if path.endswith("W")
+            and not array.any()]
     assert zero == ["net.6.W"]
 
 
@@ -91,13 +94,16 @@ def test_a_label_only_synthesizer_ignores_h():
 
 def test_learning_is_descent_on_half_the_squared_distance_averaged_over_the_batch():
     rng = np.random.default_rng(0)
-    synthesizer, (h, context, target) = make("linear", dtype=np.float64), draw("linear", rng, dtype=np.float64)
+    synthesizer, (h, context, target) = make("linear", dtype=np.float64), draw("linear", rng,
+                                                                               dtype=np.float64)
     synthesizer.learn(h, context, target, SGD(0.5))
-    N = len(h)                                      # from zero, the step is up the correlation with the target
+    # from zero, the step is up the correlation with the target
+    N = len(h)
     np.testing.assert_allclose(synthesizer.A, 0.5 * h.T @ target / N, rtol=1e-12)
     np.testing.assert_allclose(synthesizer.C, 0.5 * context.T @ target / N, rtol=1e-12)
     np.testing.assert_allclose(synthesizer.b, 0.5 * target.mean(axis=0), rtol=1e-12)
-    assert synthesizer.loss() == pytest.approx(0.5 * np.mean(np.sum(target ** 2, axis=1)), rel=1e-12)
+    assert synthesizer.loss() == pytest.approx(0.5 * np.mean(np.sum(target ** 2, axis=1)),
+                                               rel=1e-12)
 
 
 def test_a_linear_target_is_learned_exactly():
@@ -140,7 +146,8 @@ def test_a_batch_that_comes_twice_over_makes_the_same_step(kind):
 def test_a_target_that_comes_late_is_learned_like_one_that_comes_at_once(kind):
     rng = np.random.default_rng(0)
     late, at_once = make(kind), make(kind)
-    for synthesizer in (late, at_once):             # away from zero, so that every layer of it learns
+    # away from zero, so that every layer of it learns
+    for synthesizer in (late, at_once):
         synthesizer.learn(*draw(kind, np.random.default_rng(1)), SGD(0.1))
     h, context, target = draw(kind, rng)
     newer_h, newer_context, _ = draw(kind, rng)
@@ -215,12 +222,14 @@ def test_the_statistics_inside_an_mlp_are_always_those_of_the_batch(kind):
 @every_synthesizer
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_dtype_that_goes_in_comes_out_everywhere(kind, dtype):
-    synthesizer, (h, context, target) = make(kind, dtype=dtype), draw(kind, np.random.default_rng(0), dtype=dtype)
+    synthesizer, (h, context, target) = make(kind, dtype=dtype), draw(
+        kind, np.random.default_rng(0), dtype=dtype)
     optimizer = Adam(0.1)
     guess = synthesizer.forward(h, context)
     synthesizer.learn(h, context, target, optimizer)
     arrays = [guess, synthesizer.error, synthesizer.loss(), *synthesizer.state().values(),
-              *(array for name, array in Saved(optimizer, synthesizer).state().items() if "/" in name)]
+              *(array for name, array in Saved(optimizer, synthesizer).state().items()
+                if "/" in name)]
     arrays += [gradient for _, _, gradient in synthesizer.named_parameters()]
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}
 
@@ -245,7 +254,8 @@ def test_a_description_says_what_is_read():
     assert repr(LinearSynthesizer(6, 4)) == "LinearSynthesizer(6 + 4 context -> 6)"
     assert repr(LinearSynthesizer(6)) == "LinearSynthesizer(6 -> 6)"
     assert repr(LinearSynthesizer(6, 4, reads_h=False)) == "LinearSynthesizer(4 context -> 6)"
-    assert repr(mlp_synthesizer(6, rng, 4, hidden=(8, 7))) == "NetworkSynthesizer(6 + 4 context -> 8 -> 7 -> 6)"
+    assert repr(mlp_synthesizer(6, rng, 4, hidden=(
+        8, 7))) == "NetworkSynthesizer(6 + 4 context -> 8 -> 7 -> 6)"
 
 
 # Wrong arguments
@@ -253,7 +263,8 @@ def test_a_description_says_what_is_read():
 h, context, target = draw("linear", np.random.default_rng(0))
 h64, context64, target64 = h.astype(float), context.astype(float), target.astype(float)
 WRONG = {
-    "an h of another width": (lambda s: s.forward(h[:, :2], context), ValueError, r"3 features; got \(8, 2\)|\(N, 3\); got \(8, 2\)"),
+    "an h of another width": (lambda s: s.forward(h[:, :2], context), ValueError,
+                              r"3 features; got \(8, 2\)|\(N, 3\); got \(8, 2\)"),
     "an h with an axis too many": (
         lambda s: s.forward(h.reshape(2, 4, 3), context[:2]),
         ValueError, r"\(N, [37]\); got \(2, 4, [37]\)"),
@@ -275,7 +286,8 @@ WRONG = {
     "a target of another batch": (
         lambda s: s.learn(h, context, target[:5], SGD(0.1)),
         ValueError, r"target has shape \(5, 3\)"),
-    "an h in float64": (lambda s: s.forward(h64, context), TypeError, "h.* has dtype float64.*float32"),
+    "an h in float64": (lambda s: s.forward(h64, context), TypeError,
+                        "h.* has dtype float64.*float32"),
     "a context in float64": (
         lambda s: s.forward(h, context64),
         TypeError, r"context\)? has dtype float64.*float32"),
@@ -308,7 +320,8 @@ def test_a_context_that_nobody_expects_is_refused(kind):
     (lambda rng: mlp_synthesizer(-3, rng), ValueError, "must be at least 1; got -3"),
     (lambda rng: mlp_synthesizer(3, 0), TypeError, "rng must be a numpy.random.Generator; got 0"),
     (lambda rng: mlp_synthesizer(3, rng, hidden=(0,)), ValueError, "must be at least 1; got 0")],
-    ids=["no width", "negative context", "nothing to read", "negative width", "no generator", "no hidden units"])
+    ids=["no width", "negative context", "nothing to read", "negative width", "no generator",
+         "no hidden units"])
 def test_a_wrong_construction_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call(np.random.default_rng(0))

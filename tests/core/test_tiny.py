@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import tinydni as td
-from tinydni.plots.summary import summary
 from tinydni.gradcheck import GradientError, assert_gradients
 
 
@@ -19,7 +18,8 @@ def make_data(rng, N=16, D=6, K=3):
     """Three clouds of points: x (N, D), target (N,), context (N, K)."""
     target = np.arange(N) % K
     context = np.eye(K, dtype=np.float32)[target]
-    centres, noise = rng.standard_normal((K, D), np.float32), rng.standard_normal((N, D), np.float32)
+    centres, noise = rng.standard_normal((K, D), np.float32), rng.standard_normal(
+        (N, D), np.float32)
     return context @ centres + 0.3 * noise, target, context
 
 
@@ -32,7 +32,8 @@ def make(n_context=3, algorithm=td.update_decoupled, seed=0, **options):
     if algorithm is td.update_decoupled:
         options |= {"synthesizer": lambda n: td.LinearSynthesizer(n, n_context),
                     "synthesizer_lr": lambda: td.Adam(0.02)}
-    return td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.02), algorithm=algorithm, **options)
+    return td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.02), algorithm=algorithm,
+                    **options)
 
 
 def weights(module):
@@ -41,10 +42,11 @@ def weights(module):
 
 def test_gradients_written_by_hand_are_right():
     rng = generator()
-    for layer in (td.Linear(4, 3, rng), td.BatchNorm(4), td.Sigmoid(), td.Tanh(), td.Softplus(), td.Dropout(0.5, rng)):
+    for layer in (td.Linear(4, 3, rng), td.BatchNorm(4), td.Sigmoid(), td.Tanh(), td.Softplus(),
+                  td.Dropout(0.5, rng)):
         assert_gradients(layer, (5, 4))
-    for loss, t in ((td.SoftmaxCrossEntropy(), np.array([0, 2, 1])), (td.MeanSquaredError(), (3, 4)),
-                    (td.BinaryCrossEntropy(), np.eye(4)[:3])):
+    for loss, t in ((td.SoftmaxCrossEntropy(), np.array([0, 2, 1])),
+                    (td.MeanSquaredError(), (3, 4)), (td.BinaryCrossEntropy(), np.eye(4)[:3])):
         assert_gradients(loss, (3, 4), t)
 
 
@@ -60,7 +62,8 @@ def test_a_gradient_check_finds_a_flipped_sign():
 def test_a_layer_leaves_its_arguments_alone():
     frozen, rng = x.copy(), generator()
     frozen.flags.writeable = False
-    layer = td.Sequential(td.Linear(6, 6, rng), td.BatchNorm(6), td.ReLU(), td.Residual(td.Linear(6, 6, rng)))
+    layer = td.Sequential(td.Linear(6, 6, rng), td.BatchNorm(6), td.ReLU(),
+                          td.Residual(td.Linear(6, 6, rng)))
     dy = layer.forward(frozen)
     dy.flags.writeable = False
     layer.backward(dy)
@@ -76,7 +79,8 @@ def test_update_goes_down_the_gradient():
 
 def test_twins_start_from_the_same_weights():
     blocks = td.mlp([6, 8, 3], generator())
-    first, second = (td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.SGD(0.1), algorithm=algorithm)
+    first, second = (td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.SGD(0.1),
+                              algorithm=algorithm)
                      for algorithm in (td.backprop, td.no_backprop))
     first.step(x, target)
     for block, module in zip(blocks, second.modules):
@@ -156,7 +160,8 @@ def test_a_saved_network_goes_on_as_if_it_had_not_stopped():
     for _ in range(3):
         network.step(x, target, context)
     twin.load_state(network.state())
-    assert [twin.step(x, target, context) for _ in range(3)] == [network.step(x, target, context) for _ in range(3)]
+    assert [twin.step(x, target, context) for _ in range(3)] == [network.step(x, target, context)
+                                                                 for _ in range(3)]
 
 
 def test_wrong_input_is_named():
@@ -170,4 +175,5 @@ def test_wrong_input_is_named():
 
 
 def test_the_summary_shows_the_interfaces():
-    assert td.plots.summary(make(), (6,)).count("interface: LinearSynthesizer(8 + 3 context -> 8)") == 2
+    assert td.plots.summary(make(), (6,)).count(
+        "interface: LinearSynthesizer(8 + 3 context -> 8)") == 2

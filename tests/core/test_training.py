@@ -7,17 +7,21 @@ import pytest
 
 import tinydni as td
 from tinydni.lab import files
-from tinydni.training import DivergedError, percent_bits_wrong, Training
+from tinydni.training import DivergedError, Training, percent_bits_wrong
 
 
 def make_training(seed=0, epochs=3, lr=0.01, bits=3, **options):
     data = td.datasets.addition(bits=bits, seed=seed)
     rng = td.random.stream(seed, "weights")
-    hidden = lambda width: [td.BatchNorm(width), td.ReLU(), td.Dropout(0.1, td.random.stream(seed, "dropout", width))]
-    network = td.build(td.mlp([data.n_in, 16, 12, data.n_out], rng, hidden), td.BinaryCrossEntropy(),
-                          lr=lambda: td.Adam(lr), synthesizer=lambda n: td.LinearSynthesizer(n, data.n_out),
+    hidden = lambda width: [td.BatchNorm(width), td.ReLU(),
+                            td.Dropout(0.1, td.random.stream(seed, "dropout", width))]
+    network = td.build(td.mlp([data.n_in, 16, 12, data.n_out], rng, hidden),
+                       td.BinaryCrossEntropy(),
+                          lr=lambda: td.Adam(lr),
+                       synthesizer=lambda n: td.LinearSynthesizer(n, data.n_out),
                           synthesizer_lr=lambda: td.Adam(0.003))
-    return Training(network, data, epochs, batch_size=8, seed=seed, schedule=td.LinearDecay(epochs * 6),
+    return Training(network, data, epochs, batch_size=8, seed=seed,
+                    schedule=td.LinearDecay(epochs * 6),
                     error=percent_bits_wrong, context=data.context(), **options)
 
 
@@ -59,27 +63,31 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path, stop_at
 
 def test_a_loss_that_becomes_nan_stops_with_a_sentence():
     training = make_training(lr=1e30)
-    with np.errstate(all="ignore"), pytest.raises(DivergedError, match=r"became (nan|inf) in epoch \d+, step \d+.*--lr"):
+    with np.errstate(all="ignore"), pytest.raises(DivergedError,
+                                                  match=r"became (nan|inf) in epoch \d+, step \d+.*--lr"):
         training.run()
 
 
 def test_batches_larger_than_the_data_are_refused():
     data = td.datasets.addition(bits=1)
-    network = td.build(td.mlp([2, 4, 2], np.random.default_rng(0)), td.BinaryCrossEntropy(), lambda: td.SGD(0.1),
-                          algorithm=td.no_backprop)
-    with pytest.raises(ValueError, match="batch_size must be at most the number of training examples, 3; got 4"):
+    network = td.build(td.mlp([2, 4, 2], np.random.default_rng(0)), td.BinaryCrossEntropy(),
+                       lambda: td.SGD(0.1), algorithm=td.no_backprop)
+    with pytest.raises(ValueError,
+                       match="batch_size must be at most the number of training examples, 3; got 4"):
         Training(network, data, 1, 4, 0)
 
 
 def test_validation_error_is_named_as_such():
     training = make_training()
     data = training.dataset.with_validation(8)
-    held_out = Training(training.network, data, 1, 8, 0, error=percent_bits_wrong, context=data.context())
+    held_out = Training(training.network, data, 1, 8, 0, error=percent_bits_wrong,
+                        context=data.context())
     assert "validation_error" in held_out.run() and "test_error" not in held_out.history
 
 
 def test_checkpoints_are_plain_arrays_and_keep_every_bit(tmp_path):
-    state = {"0.W": np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32), "steps": np.array(7)}
+    state = {"0.W": np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32),
+             "steps": np.array(7)}
     info = {"loss": 0.1 + 0.2, "text": "ü", "list": [1, None]}
     files.save(tmp_path / "a.npz", state, info)
     loaded, note = files.load(tmp_path / "a.npz")
@@ -98,7 +106,8 @@ def broken_files(folder):
     np.savez(folder / "other.npz", a=np.zeros(3))
     np.savez(folder / "pickle.npz", a=np.array([{"a": 1}], dtype=object))
     np.save(folder / "array.npz.npy", np.zeros(3))
-    return ["cut.npz", "text.npz", "empty.npz", "other.npz", "pickle.npz", "array.npz.npy", "missing.npz"]
+    return ["cut.npz", "text.npz", "empty.npz", "other.npz", "pickle.npz", "array.npz.npy",
+            "missing.npz"]
 
 
 def test_broken_checkpoints_give_a_sentence(tmp_path):

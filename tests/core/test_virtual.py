@@ -9,27 +9,27 @@ from fake_device import count_copies, count_float64, count_synchronisations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinydni import backend
 import tinydni as td
-from tinydni.dni import DNI
-from tinydni.gradcheck import assert_gradients
+from tinydni import backend
 from tinydni.activations import ReLU, Sigmoid, Softplus, Tanh
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Residual, Sequential
+from tinydni.dni import DNI
 from tinydni.dropout import Dropout
+from tinydni.gradcheck import assert_gradients
 from tinydni.linear import Linear
 from tinydni.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from tinydni.models import mlp
-from tinydni.optimizers import Adam, SGD
+from tinydni.optimizers import SGD, Adam
 from tinydni.synthesizers import LinearSynthesizer
 from tinydni.variants.controls import Frozen
-from tinydni.virtual import VirtualLinear
 from tinydni.variants.virtual_mlp import VirtualMLP
 from tinydni.variants.virtual_network import VirtualNetwork
+from tinydni.virtual import VirtualLinear
 
 F64 = np.float64
-shapes = st.fixed_dictionaries({"N": st.integers(4, 9), "H": st.integers(2, 6), "K": st.integers(2, 5),
-                                "seed": st.integers(0, 2**32 - 1)})
+shapes = st.fixed_dictionaries({"N": st.integers(4, 9), "H": st.integers(2, 6),
+                                "K": st.integers(2, 5), "seed": st.integers(0, 2**32 - 1)})
 profile = settings(max_examples=15, deadline=None, derandomize=True)
 
 
@@ -46,19 +46,24 @@ FORMS = {
     "mlp, classes": lambda H, K, rng: VirtualMLP(H, K, rng, hidden=5, dtype=F64),
     "mlp, bits": lambda H, K, rng: VirtualMLP(H, K, rng, hidden=5, output=Sigmoid(), dtype=F64),
     "network, tanh": lambda H, K, rng: smooth_network(H, K, rng, Tanh()),
-    "network, batch norm": lambda H, K, rng: smooth_network(H, K, rng, BatchNorm(6, dtype=F64), Softplus()),
-    "network, residual": lambda H, K, rng: smooth_network(H, K, rng, Residual(Linear(6, 6, rng, dtype=F64), Tanh())),
+    "network, batch norm": lambda H, K, rng: smooth_network(H, K, rng, BatchNorm(6, dtype=F64),
+                                                            Softplus()),
+    "network, residual": lambda H, K, rng: smooth_network(H, K, rng,
+                                                          Residual(Linear(6, 6, rng, dtype=F64),
+                                                                   Tanh())),
     "network, dropout": lambda H, K, rng: smooth_network(H, K, rng, Tanh(),
                                                         Dropout(0.3, np.random.default_rng(1))),
 }
-LOSSES = {"classes": SoftmaxCrossEntropy(), "bits": BinaryCrossEntropy(), "numbers": MeanSquaredError()}
+LOSSES = {"classes": SoftmaxCrossEntropy(), "bits": BinaryCrossEntropy(),
+          "numbers": MeanSquaredError()}
 
 
 def build(form, N, H, K, seed):
     """A synthesizer, the h and the context it reads, and a target to learn, all float64."""
     rng = np.random.default_rng(seed)
     synthesizer = FORMS[form](H, K, rng)
-    for _, parameter, _ in synthesizer.named_parameters():      # biases too: nothing hides behind a zero
+    # biases too: nothing hides behind a zero
+    for _, parameter, _ in synthesizer.named_parameters():
         parameter += 0.3 * rng.standard_normal(parameter.shape)
     h, target = rng.standard_normal((N, H)), rng.standard_normal((N, H))
     labels = rng.integers(K, size=N)
@@ -99,7 +104,8 @@ def test_second_order_gradients_agree_with_differences_of_what_is_learned(form, 
     synthesizer, h, context, target, rng = build(form, **shape)
     claims = deepcopy(synthesizer)
     claims.learn(h, context, target, SGD(0.0))
-    for (path, parameter, _), (_, _, gradient) in zip(synthesizer.named_parameters(), claims.named_parameters()):
+    for (path, parameter, _), (_, _, gradient) in zip(synthesizer.named_parameters(),
+                                                      claims.named_parameters()):
         v = rng.standard_normal(parameter.shape)
         expected = slope(lambda: error(synthesizer, h, context, target), parameter, v)
         size = np.linalg.norm(gradient) * np.linalg.norm(v) / np.sqrt(v.size)
@@ -160,19 +166,23 @@ def twins(form, H, K, rng, dtype, step):
 
 
 @pytest.mark.parametrize("form", ["linear", "mlp"])
-@pytest.mark.parametrize("dtype, step, tolerance", [(np.float64, 1e-5, 1e-7), (np.float32, 1e-3, 2e-3)])
+@pytest.mark.parametrize("dtype, step, tolerance",
+                         [(np.float64, 1e-5, 1e-7), (np.float32, 1e-3, 2e-3)])
 @profile
 @given(shape=shapes)
-def test_closed_form_and_difference_form_agree_on_smooth_networks(form, dtype, step, tolerance, shape):
+def test_closed_form_and_difference_form_agree_on_smooth_networks(form, dtype, step, tolerance,
+                                                                  shape):
     N, H, K = shape["N"], shape["H"], shape["K"]
     rng = np.random.default_rng(shape["seed"])
     closed, difference = twins(form, H, K, rng, dtype, step)
     h, e = (rng.standard_normal((N, H)).astype(dtype) for _ in range(2))
     context = np.eye(K, dtype=dtype)[rng.integers(K, size=N)]
-    np.testing.assert_allclose(difference.forward(h, context), closed.forward(h, context), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(difference.forward(h, context), closed.forward(h, context), rtol=0,
+                               atol=1e-5)
     closed.backward(e)
     difference.backward(e)
-    for (path, _, exact), (_, _, got) in zip(closed.named_parameters(), difference.named_parameters()):
+    for (path, _, exact), (_, _, got) in zip(closed.named_parameters(),
+                                             difference.named_parameters()):
         assert np.linalg.norm(got - exact) <= tolerance * max(np.linalg.norm(exact), 0.1), path
 
 
@@ -203,7 +213,8 @@ def test_a_step_down_delta_hat_lowers_the_loss_and_equation_8_as_printed_raises_
         return loss.forward(h @ synthesizer.V + synthesizer.c, labels)
 
     delta_hat = synthesizer.forward(h, context)
-    printed = (context - synthesizer.output.forward(h @ synthesizer.V + synthesizer.c)) @ synthesizer.V.T
+    printed = (context - synthesizer.output.forward(h @ synthesizer.V
+                                                    + synthesizer.c)) @ synthesizer.V.T
     assert loss_at(h - 0.1 * delta_hat) < loss_at(h) < loss_at(h - 0.1 * printed)
 
 
@@ -214,20 +225,23 @@ def test_with_the_weights_of_the_layers_above_the_guess_is_the_true_gradient(dep
     rng = np.random.default_rng(2)
     h, labels = rng.standard_normal((12, 7)), rng.integers(4, size=12)
     top = {"linear": lambda: Linear(7, 4, rng, dtype=F64),
-           "tanh": lambda: Sequential(Linear(7, 6, rng, dtype=F64), Tanh(), Linear(6, 4, rng, dtype=F64)),
-           "batch norm": lambda: Sequential(Linear(7, 6, rng, dtype=F64), BatchNorm(6, dtype=F64), ReLU(),
-                                            Linear(6, 4, rng, dtype=F64))}[depth]()
+           "tanh": lambda: Sequential(Linear(7, 6, rng, dtype=F64), Tanh(),
+                                      Linear(6, 4, rng, dtype=F64)),
+           "batch norm": lambda: Sequential(Linear(7, 6, rng, dtype=F64), BatchNorm(6, dtype=F64),
+                                            ReLU(), Linear(6, 4, rng, dtype=F64))}[depth]()
     synthesizer = {"linear": lambda: VirtualLinear(7, 4, rng, dtype=F64),
                    "tanh": lambda: VirtualMLP(7, 4, rng, hidden=6, dtype=F64),
                    "batch norm": lambda: VirtualNetwork(deepcopy(top), 4)}[depth]()
     for (_, own, _), (_, true, _) in zip(synthesizer.named_parameters(), top.named_parameters()):
         own[...] = true
-    message, _ = DNI(top, SGD(0.1), loss=SoftmaxCrossEntropy()).forward_and_synthetic_update(h, target=labels)
+    message, _ = DNI(top, SGD(0.1),
+                     loss=SoftmaxCrossEntropy()).forward_and_synthetic_update(h, target=labels)
     delta_hat = synthesizer.forward(h, np.eye(4)[labels])
     np.testing.assert_allclose(delta_hat, len(h) * message, rtol=0, atol=1e-12)
     assert cosine(delta_hat, message) == pytest.approx(1, abs=1e-12)
     weights = [parameter.copy() for _, parameter, _ in synthesizer.named_parameters()]
-    synthesizer.learn(h, synthesizer.context, len(h) * message, SGD(0.1))           # nothing is left to learn
+    # nothing is left to learn
+    synthesizer.learn(h, synthesizer.context, len(h) * message, SGD(0.1))
     for old, (path, new, _) in zip(weights, synthesizer.named_parameters()):
         np.testing.assert_allclose(new, old, rtol=0, atol=1e-9, err_msg=path)
 
@@ -253,14 +267,16 @@ def train(form, steps=300, lr=1e-3, synthesizer_lr=3e-3):
         net.step(x[batch], y[batch], context[batch])
         if step >= steps - 50:
             guess = upper.delta_hat
-            cosines.append(cosine(guess, guess - upper.error))      # error = guess - true gradient, at the top
+            # error = guess - true gradient, at the top
+            cosines.append(cosine(guess, guess - upper.error))
     return net, np.array(cosines)
 
 
 @pytest.mark.parametrize("form", [
     lambda n, rng: VirtualLinear(n, 4, rng),
     lambda n, rng: VirtualMLP(n, 4, rng, hidden=32),
-    lambda n, rng: VirtualNetwork(Sequential(Linear(n, 32, rng), ReLU(), Linear(32, 4, rng, std=32**-0.5)), 4),
+    lambda n, rng: VirtualNetwork(Sequential(Linear(n, 32, rng), ReLU(),
+                                             Linear(32, 4, rng, std=32**-0.5)), 4),
 ], ids=["linear", "mlp", "network of ReLUs"])
 def test_virtual_networks_find_the_gradient_of_the_top_layer(form):
     _, cosines = train(form)
@@ -275,13 +291,15 @@ def test_a_linear_synthesizer_with_labels_is_further_from_it():
 
 # Frozen -------------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("inner", [lambda n, rng: VirtualLinear(n, 4, rng), lambda n, rng: VirtualMLP(n, 4, rng)])
+@pytest.mark.parametrize("inner", [lambda n, rng: VirtualLinear(n, 4, rng),
+                                   lambda n, rng: VirtualMLP(n, 4, rng)])
 def test_untrained_synthesizers_stay_as_they_started_and_the_blocks_learn_from_them(inner):
     net, _ = train(lambda n, rng: Frozen(inner(n, rng)), steps=1, lr=1e-2)
     first = {key: value.copy() for key, value in net.state().items()}
     net, _ = train(lambda n, rng: Frozen(inner(n, rng)), steps=60, lr=1e-2)
     last = net.state()
-    learned = {key for key in first if "synthesizer" in key and not np.array_equal(first[key], last[key])}
+    learned = {key for key in first if "synthesizer" in key
+               and not np.array_equal(first[key], last[key])}
     assert not learned
     assert np.abs(last["0.block.0.W"] - first["0.block.0.W"]).max() > 0.01
     assert net.synthesizers()[0].loss() > 0
@@ -293,7 +311,8 @@ def test_untrained_synthesizers_stay_as_they_started_and_the_blocks_learn_from_t
 def test_probes_leave_running_statistics_and_generators_as_one_forward_pass_leaves_them():
     rng = np.random.default_rng(4)
     masks = np.random.default_rng(5)
-    net = Sequential(Linear(5, 6, rng), BatchNorm(6), Tanh(), Dropout(0.5, masks), Linear(6, 3, rng))
+    net = Sequential(Linear(5, 6, rng), BatchNorm(6), Tanh(), Dropout(0.5, masks),
+                     Linear(6, 3, rng))
     alone, synthesizer = deepcopy(net), VirtualNetwork(net, 3)
     h = rng.standard_normal((8, 5)).astype(np.float32)
     alone.forward(h)
@@ -323,9 +342,11 @@ SMALL = {"linear": lambda rng: VirtualLinear(5, 3, rng), "mlp": lambda rng: Virt
 @pytest.mark.parametrize("form", SMALL)
 def test_every_backend_learns_the_same_and_the_host_never_waits(form, xp):
     rng = np.random.default_rng(8)
-    data = [rng.standard_normal((8, 5), dtype=np.float32), rng.standard_normal((8, 5), dtype=np.float32),
+    data = [rng.standard_normal((8, 5), dtype=np.float32),
+            rng.standard_normal((8, 5), dtype=np.float32),
             np.eye(3, dtype=np.float32)[rng.integers(3, size=8)]]
-    here, there = SMALL[form](np.random.default_rng(9)), SMALL[form](np.random.default_rng(9)).to(xp)
+    here, there = SMALL[form](np.random.default_rng(9)), SMALL[form](np.random.default_rng(9)).to(
+        xp)
     for synthesizer, module in ((here, np), (there, xp)):
         h, target, context = (backend.asarray(module, array) for array in data)
         optimizer = Adam(0.01)
@@ -336,7 +357,8 @@ def test_every_backend_learns_the_same_and_the_host_never_waits(form, xp):
         assert (waits, copied, doubles) == ([], [], [])
     for (path, expected), (_, got) in zip(here.state().items(), there.state().items()):
         tolerance = 0 if xp in (np, fake_device.xp) else 1e-3
-        np.testing.assert_allclose(backend.to_numpy(got), expected, rtol=tolerance, atol=tolerance, err_msg=path)
+        np.testing.assert_allclose(backend.to_numpy(got), expected, rtol=tolerance, atol=tolerance,
+                                   err_msg=path)
 
 
 @pytest.mark.parametrize("make", SMALL.values(), ids=SMALL)
@@ -356,12 +378,14 @@ def test_float32_stays_float32_and_arguments_stay_as_they_are(make):
 
 @pytest.mark.parametrize("make", [lambda: VirtualLinear(5, 3, np.random.default_rng(0)),
                                   lambda: VirtualMLP(5, 3, np.random.default_rng(0)),
-                                  lambda: VirtualNetwork(Linear(5, 3, np.random.default_rng(0)), 3)])
+                                  lambda: VirtualNetwork(Linear(5, 3, np.random.default_rng(0)),
+                                                         3)])
 def test_wrong_arguments_are_named(make):
     h, context = np.ones((8, 5), np.float32), np.eye(3, dtype=np.float32)[np.zeros(8, int)]
     with pytest.raises(ValueError, match=r"context must be an array of shape \(8, 3\); got None"):
         make().forward(h)
-    with pytest.raises(ValueError, match=r"context must be an array of shape \(8, 3\); got \(8, 4\)"):
+    with pytest.raises(ValueError,
+                       match=r"context must be an array of shape \(8, 3\); got \(8, 4\)"):
         make().forward(h, np.ones((8, 4), np.float32))
     with pytest.raises(TypeError, match=r"context has dtype float64"):
         make().forward(h, context.astype(F64))
@@ -378,6 +402,7 @@ def test_wrong_virtual_networks_are_named():
     with pytest.raises(ValueError, match="step must lie in"):
         VirtualNetwork(Linear(5, 3, rng), 3, step=0)
     with pytest.raises(ValueError, match="output of the virtual network has shape"):
-        VirtualNetwork(Linear(5, 4, rng), 3).forward(np.ones((8, 5), np.float32), np.ones((8, 3), np.float32))
+        VirtualNetwork(Linear(5, 4, rng), 3).forward(np.ones((8, 5), np.float32),
+                                                     np.ones((8, 3), np.float32))
     with pytest.raises(TypeError, match="rng must be a numpy.random.Generator"):
         VirtualLinear(5, 3, 0)

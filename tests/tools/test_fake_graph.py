@@ -31,8 +31,10 @@ def capture():
 
 @pytest.mark.parametrize("name", ["Graph", "MemoryPool", "Stream"])
 def test_there_is_only_what_cupy_has(name):
-    ours = {f"cuda.{name}.{method}" for method in vars(getattr(fake_graph, name)) if not method.startswith("_")}
-    assert ours and ours - NAMES.keys() <= {"cuda.Stream.ptr"}          # an attribute of every stream, set when it is made
+    ours = {f"cuda.{name}.{method}" for method in vars(getattr(fake_graph, name))
+            if not method.startswith("_")}
+    # an attribute of every stream, set when it is made
+    assert ours and ours - NAMES.keys() <= {"cuda.Stream.ptr"}
 
 
 def test_nothing_is_computed_until_the_launch_and_memory_is_read_then(capture):
@@ -79,7 +81,8 @@ def test_numbers_of_the_host_freeze_and_arrays_do_not(capture):
     (lambda xp, x: x.set(np.ones((2, 2))), RuntimeError, r"set\(\) is disallowed"),
     (lambda xp, x: x @ x, NotImplementedError, "calling cuBLAS API during stream capture"),
     (lambda xp, x: x.dot(x), NotImplementedError, "calling cuBLAS API during stream capture"),
-    (lambda xp, x: xp.einsum("ij,ij->j", x, x), NotImplementedError, "calling cuBLAS API during stream capture"),
+    (lambda xp, x: xp.einsum("ij,ij->j", x, x), NotImplementedError,
+     "calling cuBLAS API during stream capture"),
 ])
 def test_what_cannot_be_captured_raises(capture, work, error, message):
     x = fake_device.xp.ones((2, 2))
@@ -94,7 +97,8 @@ def test_a_graph_needs_a_pool_that_lives(capture):
     graph = capture(lambda: x + 1)
     graph.launch()
     del capture.pool
-    graph.pool = lambda: None                   # what a weak reference to the pool says once it is gone
+    # what a weak reference to the pool says once it is gone
+    graph.pool = lambda: None
     with pytest.raises(RuntimeError, match="memory of a pool that is gone"):
         graph.launch()
     stream = fake_graph.Stream(non_blocking=True)
