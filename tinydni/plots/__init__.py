@@ -12,8 +12,10 @@ from tinydni.plots.marker_histograms import marker_histograms
 from tinydni.plots.misread_digits import misread_digits
 from tinydni.plots.network import draw_network
 from tinydni.plots.picture import Picture, check_path, save
+from tinydni.plots.summary import summary
 from tinydni.plots.table import markdown_table, results_table
 from tinydni.plots.timeline import timeline
 
-__all__ = ["Picture", "bit_predictions", "cell_scatter", "check_path", "draw_network", "gradient_quality", "learning_curve",
-           "markdown_table", "marker_histograms", "misread_digits", "results_table", "save", "timeline"]
+__all__ = ["Picture", "bit_predictions", "cell_scatter", "check_path", "draw_network",
+           "gradient_quality", "learning_curve", "markdown_table", "marker_histograms",
+           "misread_digits", "results_table", "save", "summary", "timeline"]
