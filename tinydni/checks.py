@@ -8,6 +8,11 @@ import numpy as np
 
 from tinydni.backend import Array
 
+__all__ = ["check_context", "check_distinct", "check_dtype", "check_features", "check_finite",
+           "check_floats", "check_generator", "check_gradient", "check_labels",
+           "check_positive_int", "check_range", "check_rows", "check_same_dtype",
+           "check_same_shape"]
+
 
 def check_positive_int(value: Any, name: str, minimum: int = 1) -> int:
     """Return `value` if it is a whole number of at least `minimum`."""

@@ -6,7 +6,7 @@ from tinydni.backend import Array
 from tinydni.checks import check_distinct, check_same_shape
 from tinydni.layer import Layer, Shape
 
-__all__ = ["Residual", "Sequential"]
+__all__ = ["Residual", "Sequential", "one_layer"]
 
 
 class Sequential(Layer):

@@ -11,7 +11,7 @@ from tinydni.backend import Array, moved
 from tinydni.checks import check_positive_int, check_range
 
 __all__ = ["Adam", "Constant", "CosineDecay", "LinearDecay", "Momentum", "Optimizer", "RMSProp",
-           "SGD", "StepDecay"]
+           "SGD", "StepDecay", "as_optimizer"]
 
 
 class Optimizer:
