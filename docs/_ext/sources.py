@@ -1,0 +1,25 @@
+"""The papers that docstrings name, as they name them: what is cited, and its label on the page."""
+
+SOURCES = {
+    "Elman 1990": "elman-1990",
+    "Gers et al. 2000": "gers-2000",
+    "Gretton et al. 2012": "gretton-2012",
+    "Haninčík 2018": "hanincik-2018",
+    "He et al. 2015": "he-2015",
+    "He et al. 2016": "he-2016",
+    "Hinton 2012": "hinton-2012",
+    "Hochreiter & Schmidhuber 1997": "hochreiter-1997",
+    "Ioffe & Szegedy 2015": "ioffe-2015",
+    "Jaderberg et al. 2016": "jaderberg-2016",
+    "Jozefowicz et al. 2015": "jozefowicz-2015",
+    "Kingma & Ba 2015": "kingma-2015",
+    "LeCun et al. 1998": "lecun-1998",
+    "Lin et al. 2014": "lin-2014",
+    "Loshchilov & Hutter 2017": "loshchilov-2017",
+    "Miyato et al. 2017": "miyato-2017",
+    "Nøkland 2016": "nokland-2016",
+    "Polyak 1964": "polyak-1964",
+    "Shaham et al. 2017": "shaham-2017",
+    "Srivastava et al. 2014": "srivastava-2014",
+    "Trask 2017": "trask-2017",
+}
