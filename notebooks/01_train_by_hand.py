@@ -1,12 +1,13 @@
 # %% [markdown]
 # # 1. Train a network by hand
 #
-# **What you'll do.** Write a network of three layers as one page of arrays, work out its gradients with the
-# chain rule, and train it until it adds binary numbers that it has never seen added. Then tidy the page into
-# a class, swap that for the library's layers, and prove after every change that not one number has moved.
+# **What you'll do.** Write a network of three layers as one page of arrays, work out its
+# gradients with the chain rule, and train it until it adds binary numbers that it has never seen
+# added. Then tidy the page into a class, swap that for the library's layers, and prove after
+# every change that not one number has moved.
 #
-# **What you'll learn.** What the three passes `forward`, `backward` and `update` do; how the gradient of
-# every array follows from one rule; how to rebuild numerical code without fear.
+# **What you'll learn.** What the three passes `forward`, `backward` and `update` do; how the
+# gradient of every array follows from one rule; how to rebuild numerical code without fear.
 #
 # **What you need.** NumPy and the chain rule. The notebook runs in less than a minute.
 
@@ -23,8 +24,8 @@ SHORT = course.begin()
 # %% [markdown]
 # ## Adding, as a network sees it
 #
-# The inputs are the bits of two numbers from 0 to 31, the targets are the bits of their sum. Everybody can
-# check the answers, and nobody needs to download anything.
+# The inputs are the bits of two numbers from 0 to 31, the targets are the bits of their sum.
+# Everybody can check the answers, and nobody needs to download anything.
 
 # %%
 data = td.datasets.addition(bits=5)
@@ -40,11 +41,12 @@ for n in range(4):
     print(as_text(x[n, :5]), "+", as_text(x[n, 5:]), "=", as_text(t[n]))
 
 # %% [markdown]
-# Throughout the course the letters mean the same: `x` holds the inputs, one example per row, shape (N, D): N
-# examples of D = 10 bits. `t` holds the targets, shape (N, M), M = 6.
+# Throughout the course the letters mean the same: `x` holds the inputs, one example per row,
+# shape (N, D): N examples of D = 10 bits. `t` holds the targets, shape (N, M), M = 6.
 #
-# How hard is this? Look at the *last* bit of the sum. It is 1 when exactly one of the two last input bits
-# is 1. If you know only one input bit, whichever it is, you know nothing about the answer:
+# How hard is this? Look at the *last* bit of the sum. It is 1 when exactly one of the two last
+# input bits is 1. If you know only one input bit, whichever it is, you know nothing about the
+# answer:
 
 # %%
 every_x, every_t = np.vstack([x, x_test]), np.vstack([t, t_test])
@@ -54,27 +56,36 @@ print("covariance of the last bit with each input bit:", covariance)
 assert (covariance == 0).all()
 
 # %% [markdown]
-# The bit is **uncorrelated** with every input bit, and so with every weighted sum of them. Does a weighted
-# sum then say *nothing* about it? Answer before you run the next cell. Take the sum of the two last input
-# bits, and for every value of it count how often the answer is 1:
+# The bit is **uncorrelated** with every input bit, and so with every weighted sum of them. Does a
+# weighted sum then say *nothing* about it? Answer before you run the next cell. Take the sum of
+# the two last input bits, and for every value of it count how often the answer is 1:
 
 # %%
 last_two, answer = every_x[:, 4] + every_x[:, 9], every_t[:, -1]
 for value in (0, 1, 2):
-    print(f"sum of the two bits {value}: the answer is 1 in {100 * answer[last_two == value].mean():.0f} % of the cases")
+    print(
+        f"sum of the two bits {value}: the answer is 1 in "
+        f"{100 * answer[last_two == value].mean():.0f} % of the cases"
+    )
 
-shares = [max(np.mean((last_two > edge) == answer), np.mean((last_two < edge) == answer)) for edge in (-0.5, 0.5, 1.5)]
-print(f"best that one threshold on the sum can do: {100 * max(shares):.0f} % of the answers are right")
+shares = [
+    max(np.mean((last_two > edge) == answer), np.mean((last_two < edge) == answer))
+    for edge in (-0.5, 0.5, 1.5)
+]
+print(
+    f"best that one threshold on the sum can do: {100 * max(shares):.0f} % of the "
+    f"answers are right"
+)
 assert max(shares) == 0.75
 
 # %% [markdown]
-# The sum *determines* the answer: 1 if it is one, 0 if it is zero or two. But the answer first rises and then
-# falls again. Uncorrelated is not the same as independent. One threshold gets 75 % of the answers right, and
-# no layer with one threshold per output gets more. Two thresholds get all: "at least one" and "less than two".
-# A hidden layer can make both.
+# The sum *determines* the answer: 1 if it is one, 0 if it is zero or two. But the answer first
+# rises and then falls again. Uncorrelated is not the same as independent. One threshold gets 75 %
+# of the answers right, and no layer with one threshold per output gets more. Two thresholds get
+# all: "at least one" and "less than two". A hidden layer can make both.
 #
-# The other bits depend on a *carry* that may come from any place to their right. So there have to be hidden
-# layers that find something like a carry for themselves. We take two of them.
+# The other bits depend on a *carry* that may come from any place to their right. So there have to
+# be hidden layers that find something like a carry for themselves. We take two of them.
 
 # %% [markdown]
 # ## Forward
@@ -87,9 +98,9 @@ assert max(shares) == 0.75
 # | `z2 = h1 @ W2`, &nbsp; `h2 = sigmoid(z2)` | W2 (64, 32), h2 (N, 32) |
 # | `z3 = h2 @ W3`, &nbsp; `y = sigmoid(z3)` | W3 (32, 6), y (N, 6) |
 #
-# To keep the page short we leave the biases out; exercise 2 puts them in. The weights start random and small
-# enough that the sums z come out of size 1 or less: a normal distribution of standard deviation $1/\sqrt{D}$
-# for a layer with D inputs.
+# To keep the page short we leave the biases out; exercise 2 puts them in. The weights start
+# random and small enough that the sums z come out of size 1 or less: a normal distribution of
+# standard deviation $1/\sqrt{D}$ for a layer with D inputs.
 
 # %%
 def sigmoid(z):
@@ -97,7 +108,10 @@ def sigmoid(z):
 
 def initial_weights():
     rng = np.random.default_rng(0)
-    return [rng.standard_normal((n_in, n_out)) / np.sqrt(n_in) for n_in, n_out in ((10, 64), (64, 32), (32, 6))]
+    return [
+        rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)
+        for n_in, n_out in ((10, 64), (64, 32), (32, 6))
+    ]
 
 W1, W2, W3 = initial_weights()
 
@@ -111,16 +125,16 @@ print("the untrained network thinks", y[0].round(2))
 # %% [markdown]
 # ## How wrong is that?
 #
-# One number must say it. We take half the squared distance between output and target, averaged over the N
-# examples:
+# One number must say it. We take half the squared distance between output and target, averaged
+# over the N examples:
 #
 # $$L = \frac{1}{2N} \sum_{n=1}^{N} \sum_{m=1}^{M} (y_{nm} - t_{nm})^2$$
 #
-# Outputs of 0.5 everywhere would score ½ · 6 · ½² = 0.75. Keep that number in mind: a network that knows
-# nothing has that loss.
+# Outputs of 0.5 everywhere would score ½ · 6 · ½² = 0.75. Keep that number in mind: a network
+# that knows nothing has that loss.
 #
-# **Now you.** Write the loss as one line of NumPy. The cell says whether it is right, and if not, how it is
-# wrong.
+# **Now you.** Write the loss as one line of NumPy. The cell says whether it is right, and if not,
+# how it is wrong.
 #
 # <details><summary>Hint</summary>
 #
@@ -139,31 +153,34 @@ def loss_of(y, t):
     ### END SOLUTION
 
 course.check("1.1", loss_of)
-print(f"all outputs 0.5: {loss_of(np.full_like(t, 0.5), t):.3f}     untrained network: {loss_of(y, t):.3f}")
+print(
+    f"all outputs 0.5: {loss_of(np.full_like(t, 0.5), t):.3f}     untrained network: "
+    f"{loss_of(y, t):.3f}"
+)
 
 # %% [markdown]
 # ## Backward
 #
-# We want to know how the loss answers to each weight. Write `dW` for the array of all
-# $\partial L / \partial W_{jk}$; it has the shape of `W`. In the same way `dy`, `dh`, `dz` stand for the
-# gradient of the loss with respect to `y`, `h`, `z`: **d + name is always the gradient of the loss, in the
-# shape of the array that it is named after.**
+# We want to know how the loss answers to each weight. Write `dW` for the array of all $\partial L
+# / \partial W_{jk}$; it has the shape of `W`. In the same way `dy`, `dh`, `dz` stand for the
+# gradient of the loss with respect to `y`, `h`, `z`: **d + name is always the gradient of the
+# loss, in the shape of the array that it is named after.**
 #
-# Only three operations happen in the network, so three derivatives are enough. Each takes the gradient at its
-# output and makes the gradient at its input.
+# Only three operations happen in the network, so three derivatives are enough. Each takes the
+# gradient at its output and makes the gradient at its input.
 #
 # **The loss.** $L$ is a sum of squares, so $\partial L/\partial y_{nm} = (y_{nm} - t_{nm}) / N$:
 #
 #     dy = (y - t) / N
 #
-# **The sigmoid.** Its slope is $\sigma'(z) = \sigma(z)\,(1 - \sigma(z)) = y\,(1 - y)$, and every entry goes
-# its own way:
+# **The sigmoid.** Its slope is $\sigma'(z) = \sigma(z)\,(1 - \sigma(z)) = y\,(1 - y)$, and every
+# entry goes its own way:
 #
 #     dz = dy * (y * (1 - y))
 #
-# **The product** `z = h @ W`, in entries $z_{nk} = \sum_j h_{nj} W_{jk}$. The weight $W_{jk}$ acts on the
-# loss through the column k of z, once for every example, and $\partial z_{nk} / \partial W_{jk} = h_{nj}$.
-# The chain rule adds up all the ways:
+# **The product** `z = h @ W`, in entries $z_{nk} = \sum_j h_{nj} W_{jk}$. The weight $W_{jk}$
+# acts on the loss through the column k of z, once for every example, and $\partial z_{nk} /
+# \partial W_{jk} = h_{nj}$. The chain rule adds up all the ways:
 #
 # $$\frac{\partial L}{\partial W_{jk}} = \sum_n h_{nj}\, \frac{\partial L}{\partial z_{nk}}, \qquad
 # \frac{\partial L}{\partial h_{nj}} = \sum_k \frac{\partial L}{\partial z_{nk}}\, W_{jk}$$
@@ -173,14 +190,16 @@ print(f"all outputs 0.5: {loss_of(np.full_like(t, 0.5), t):.3f}     untrained ne
 #     dW = h.T @ dz          (j, n) times (n, k)
 #     dh = dz @ W.T          (n, k) times (k, j)
 #
-# That is all of it. Read the forward page from its last line to its first, and write one line for each.
+# That is all of it. Read the forward page from its last line to its first, and write one line for
+# each.
 #
-# **Now you.** The last line of the forward page is `y = sigmoid(h2 @ W3)`. Write the four lines from the loss
-# down to h2.
+# **Now you.** The last line of the forward page is `y = sigmoid(h2 @ W3)`. Write the four lines
+# from the loss down to h2.
 #
 # <details><summary>Hint</summary>
 #
-# `dy` comes from the loss, `dz3` from the sigmoid that made y, `dW3` and `dh2` from the product `z3 = h2 @ W3`.
+# `dy` comes from the loss, `dz3` from the sigmoid that made y, `dW3` and `dh2` from the product
+# `z3 = h2 @ W3`.
 # </details>
 #
 # <details><summary>A second hint</summary>
@@ -209,7 +228,8 @@ course.check("1.2", (dy, dz3, dW3, dh2), h2=h2, y=y, t=t, W3=W3)
 #
 # <details><summary>A second hint</summary>
 #
-# The order is dz2, dW2, dh1, dz1, dW1. A weight meets what went *into* its layer: h1 for W2, x for W1.
+# The order is dz2, dW2, dh1, dz1, dW1. A weight meets what went *into* its layer: h1 for W2, x
+# for W1.
 # </details>
 
 # %%
@@ -223,11 +243,14 @@ dW1 = x.T @ dz1
 
 course.check("1.3", (dz2, dW2, dh1, dz1, dW1), x=x, h1=h1, h2=h2, dh2=dh2, W2=W2)
 for name, array, gradient in (("W1", W1, dW1), ("W2", W2, dW2), ("W3", W3, dW3)):
-    print(f"{name} {array.shape}   d{name} {gradient.shape}   largest entry {np.abs(gradient).max():.4f}")
+    print(
+        f"{name} {array.shape}   d{name} {gradient.shape}   largest entry "
+        f"{np.abs(gradient).max():.4f}"
+    )
 
 # %% [markdown]
-# Believe nothing that you can measure. Move a single weight a little up and a little down, run forward both
-# times, and see how the loss changes:
+# Believe nothing that you can measure. Move a single weight a little up and a little down, run
+# forward both times, and see how the loss changes:
 
 # %%
 def loss_with(W1, W2, W3):
@@ -247,28 +270,31 @@ print(f"dW1[2,3] {dW1[2, 3]:.10f}")
 np.testing.assert_allclose(dW1[2, 3], measured(1), rtol=1e-6)
 
 # %% [markdown]
-# The weight sits in the first layer, so its gradient has come a long way. Does the check then prove all nine
-# lines of the backward page? Answer first. The next cell puts a mistake into `dW3` and `dW2`, and looks at one
-# weight of each layer.
+# The weight sits in the first layer, so its gradient has come a long way. Does the check then
+# prove all nine lines of the backward page? Answer first. The next cell puts a mistake into `dW3`
+# and `dW2`, and looks at one weight of each layer.
 
 # %%
 sabotaged = {1: dW1, 2: -dW2, 3: 2 * dW3}
 for number, gradient in sabotaged.items():
     agrees = bool(np.isclose(gradient[2, 3], measured(number), rtol=1e-6))
-    print(f"one weight of W{number}: claimed and measured " + ("agree" if agrees else "DIFFER"))
+    print(
+        f"one weight of W{number}: claimed and measured "
+        + ("agree" if agrees else "DIFFER")
+    )
     assert agrees == (number == 1)
 
 # %% [markdown]
-# The weight of W1 sees nothing. Seven of the nine lines lie on the way to it; `dW3` and `dW2` are side
-# branches, which no other line uses. So check at least one weight of *every* array. Three weights of 2,880
-# are still a spot check; notebook 2 checks all of them at once.
+# The weight of W1 sees nothing. Seven of the nine lines lie on the way to it; `dW3` and `dW2` are
+# side branches, which no other line uses. So check at least one weight of *every* array. Three
+# weights of 2,880 are still a spot check; notebook 2 checks all of them at once.
 
 # %% [markdown]
 # ## Update, and the whole page
 #
-# The gradient points to where the loss grows, so every weight takes a small step against it: `W -= lr * dW`,
-# with the learning rate `lr`. We do not wait for all 819 examples before a step, but take batches of 9. An
-# *epoch* is one pass through all of them: 91 steps.
+# The gradient points to where the loss grows, so every weight takes a small step against it:
+# `W -= lr * dW`, with the learning rate `lr`. We do not wait for all 819 examples before a
+# step, but take batches of 9. An *epoch* is one pass through all of them: 91 steps.
 
 # %%
 epochs, batch, lr = 300, 9, 1.0
@@ -293,23 +319,31 @@ for epoch in range(epochs):
         W2 -= lr * (h1.T @ dz2)
         W1 -= lr * (xb.T @ dz1)
 
-saved = np.array(losses)                        # what every later version has to reproduce
+saved = np.array(losses)  # what every later version has to reproduce
 per_epoch = saved.reshape(epochs, -1).mean(axis=1)
 for epoch in (1, 10, 50, 100, 150, 200, 300):
     print(f"epoch {epoch:3d}   loss {per_epoch[epoch - 1]:.4f}")
 
 # %%
-td.plots.learning_curve({"training loss": (np.arange(1, epochs + 1), per_epoch)}, title="Learning to add", xlabel="epoch",
-               ylabel="mean loss of the epoch", reference={"all outputs 0.5": 0.75})
+td.plots.learning_curve(
+    {"training loss": (np.arange(1, epochs + 1), per_epoch)},
+    title="Learning to add",
+    xlabel="epoch",
+    ylabel="mean loss of the epoch",
+    reference={"all outputs 0.5": 0.75},
+)
 
 # %% [markdown]
-# The curve does not go down evenly: the network finds one bit after another (exercise 3 asks which). And the
-# sums that it never saw?
+# The curve does not go down evenly: the network finds one bit after another (exercise 3 asks
+# which). And the sums that it never saw?
 
 # %%
 y_test = sigmoid(sigmoid(sigmoid(x_test @ W1) @ W2) @ W3)
 right = (y_test > 0.5) == t_test
-print(f"{100 * right.mean():.1f} % of the bits, {right.all(axis=1).sum()} of {len(right)} sums are right")
+print(
+    f"{100 * right.mean():.1f} % of the bits, {right.all(axis=1).sum()} of "
+    f"{len(right)} sums are right"
+)
 
 assert right.mean() > 0.99
 
@@ -319,11 +353,12 @@ assert right.mean() > 0.99
 # %% [markdown]
 # ## The same, as a `Layer`
 #
-# The page says everything three times. Each layer does the same three things, so they become a class. A layer
-# must keep its input and its output from `forward`, since `backward` needs both; and it must keep `dW` from
-# `backward` until `update`.
+# The page says everything three times. Each layer does the same three things, so they become a
+# class. A layer must keep its input and its output from `forward`, since `backward` needs both;
+# and it must keep `dW` from `backward` until `update`.
 #
-# **Now you.** Write `backward`: it gets dy, keeps dW, and returns dx, which is the dy of the layer below.
+# **Now you.** Write `backward`: it gets dy, keeps dW, and returns dx, which is the dy of the
+# layer below.
 #
 # <details><summary>Hint</summary>
 #
@@ -358,9 +393,9 @@ class Layer:
 course.check("1.4", Layer)
 
 # %% [markdown]
-# Now the training loop says only what it means. Note the order: `backward` goes through all layers *before*
-# anyone updates, because every layer needs the W that made its output to tell the layer below what went
-# wrong.
+# Now the training loop says only what it means. Note the order: `backward` goes through all
+# layers *before* anyone updates, because every layer needs the W that made its output to tell the
+# layer below what went wrong.
 
 # %%
 layers = [Layer(W) for W in initial_weights()]
@@ -379,38 +414,48 @@ for epoch in range(epochs):
             layer.update(lr)
 
 difference = np.abs(np.array(losses) - saved).max()
-print(f"{len(losses):,} losses, largest difference from the page of arrays: {difference:.1e}")
+print(
+    f"{len(losses):,} losses, largest difference from the page of arrays: "
+    f"{difference:.1e}"
+)
 np.testing.assert_allclose(losses, saved, rtol=1e-6, atol=1e-9)
 
 # %% [markdown]
-# This is how to rebuild numerical code: save the numbers, change one thing, compare *all* the numbers. A
-# mistake in a gradient rarely crashes. The network only learns worse, and you would look for the reason in
-# the learning rate.
+# This is how to rebuild numerical code: save the numbers, change one thing, compare *all* the
+# numbers. A mistake in a gradient rarely crashes. The network only learns worse, and you would
+# look for the reason in the learning rate.
 
 # %% [markdown]
 # ## The same, with tinydni
 #
-# The library has split our layer in two, since not every product is followed by a sigmoid. There is nothing
-# more in them than what you have just written. Here are the two `backward` methods as they stand in the
-# library:
+# The library has split our layer in two, since not every product is followed by a sigmoid. There
+# is nothing more in them than what you have just written. Here are the two `backward` methods as
+# they stand in the library:
 
 # %%
 print(inspect.getsource(td.Linear.backward))
 print(inspect.getsource(td.Sigmoid.backward))
 
 # %% [markdown]
-# (`batch_sum` is a fast `sum(axis=0)`.) There are two additions. The bias `b` is added to every example's
-# row, so its gradient is the sum over the batch. And the first layer may skip its `dx`, for nobody asks how
-# the *data* should change.
+# (`batch_sum` is a fast `sum(axis=0)`.) There are two additions. The bias `b` is added to every
+# example's row, so its gradient is the sum over the batch. And the first layer may skip its `dx`,
+# for nobody asks how the *data* should change.
 #
-# `td.build` puts blocks and loss together into a network that can run in several ways. The way of this
-# notebook is called `backprop`. Notebook 3 shows another one.
+# `td.build` puts blocks and loss together into a network that can run in several ways. The way of
+# this notebook is called `backprop`. Notebook 3 shows another one.
 
 # %%
-rng = np.random.default_rng(0)                  # the same draws in the same order as above
+rng = np.random.default_rng(0)  # the same draws in the same order as above
 sizes = ((10, 64), (64, 32), (32, 6))
-blocks = [td.Sequential(td.Linear(n_in, n_out, rng, std=1 / np.sqrt(n_in), bias=False, dtype=np.float64), td.Sigmoid())
-          for n_in, n_out in sizes]
+blocks = [
+    td.Sequential(
+        td.Linear(
+            n_in, n_out, rng, std=1 / np.sqrt(n_in), bias=False, dtype=np.float64
+        ),
+        td.Sigmoid(),
+    )
+    for n_in, n_out in sizes
+]
 net = td.build(blocks, td.MeanSquaredError(), lr, algorithm=td.backprop)
 
 losses = [net.step(x[start:start + batch], t[start:start + batch])
@@ -418,16 +463,20 @@ losses = [net.step(x[start:start + batch], t[start:start + batch])
 
 difference = np.abs(np.array(losses) - saved)
 for steps in (100, 1_000, 2_000, len(saved)):
-    print(f"largest difference in the first {steps:6,} steps: {difference[:steps].max():.0e}")
+    print(
+        f"largest difference in the first {steps:6,} steps: "
+        f"{difference[:steps].max():.0e}"
+    )
 np.testing.assert_allclose(losses[:1_000], saved[:1_000], rtol=1e-9)
 
 # %% [markdown]
-# For two thousand steps both agree to the sixteenth digit, which is all that a float64 has, and the assertion
-# holds. Then they part! Nothing is wrong. The library computes the sigmoid as `(1 + tanh(z / 2)) / 2`, which
-# is the same function and cannot overflow, but rounds the last digit differently. During the fast part of the
-# learning a difference of one digit in the sixteenth place grows with every step, as in the weather. Two good
-# rules follow: compare *early* steps, and compare them *tightly*. (Our `Layer` did the very same operations
-# in the same order, so nothing could grow.)
+# For two thousand steps both agree to the sixteenth digit, which is all that a float64 has, and
+# the assertion holds. Then they part! Nothing is wrong. The library computes the sigmoid as `(1 +
+# tanh(z / 2)) / 2`, which is the same function and cannot overflow, but rounds the last digit
+# differently. During the fast part of the learning a difference of one digit in the sixteenth
+# place grows with every step, as in the weather. Two good rules follow: compare *early* steps,
+# and compare them *tightly*. (Our `Layer` did the very same operations in the same order, so
+# nothing could grow.)
 #
 # What may not depend on the last digit is the result:
 
@@ -440,80 +489,84 @@ td.plots.bit_predictions(data.x_test, data.y_test, predicted)
 # %% [markdown]
 # ## On your own
 #
-# **1.** Remove the sigmoid from the two hidden layers (keep it in the last). How many bits can the network
-# get right now, however long it trains?
+# **1.** Remove the sigmoid from the two hidden layers (keep it in the last). How many bits can
+# the network get right now, however long it trains?
 #
 # <details><summary>Hint</summary>
 #
-# Without a bend in between, `x @ W1 @ W2 @ W3` is `x @ (W1 @ W2 @ W3)`: one layer in disguise. We saw that
-# the last bit is uncorrelated with every weighted sum of the inputs, so least squares finds nothing, and it
-# is the same for four others: half of their answers are right, as if by tossing a coin. Only the first bit, worth 32, can be had from a weighted
-# sum: is it at least 32? But our layers compare with 0, having no bias, and reach about 70 %. Come back after
-# exercise 2: with biases 98 % of the first bits are right.
+# Without a bend in between, `x @ W1 @ W2 @ W3` is `x @ (W1 @ W2 @ W3)`: one layer in disguise. We
+# saw that the last bit is uncorrelated with every weighted sum of the inputs, so least squares
+# finds nothing, and it is the same for four others: half of their answers are right, as if by
+# tossing a coin. Only the first bit, worth 32, can be had from a weighted sum: is it at least 32?
+# But our layers compare with 0, having no bias, and reach about 70 %. Come back after exercise 2:
+# with biases 98 % of the first bits are right.
 # </details>
 #
-# **2.** Give `Layer` a bias: `z = x @ W + b`. What are the shape and the gradient of `b`? Nudge one entry of
-# `b` to check.
+# **2.** Give `Layer` a bias: `z = x @ W + b`. What are the shape and the gradient of `b`? Nudge
+# one entry of `b` to check.
 #
 # <details><summary>Hint</summary>
 #
-# `b` has shape (M,) and is used once for every example: the chain rule adds up the ways,
-# `db = dz.sum(axis=0)`. If you forget the sum, NumPy will not protest at `b -= lr * dz` when the batch has
-# one example, and you learn something else.
+# `b` has shape (M,) and is used once for every example: the chain rule adds up the ways, `db =
+# dz.sum(axis=0)`. If you forget the sum, NumPy will not protest at `b -= lr * dz` when the batch
+# has one example, and you learn something else.
 # </details>
 #
-# **3.** Which bit of the sum is learnt first, and which last? Record the share of right answers for each of
-# the six bits after every epoch, and draw the six curves with `learning_curve`.
+# **3.** Which bit of the sum is learnt first, and which last? Record the share of right answers
+# for each of the six bits after every epoch, and draw the six curves with `learning_curve`.
 #
 # <details><summary>Hint</summary>
 #
-# `((y > 0.5) == tb).mean(axis=0)` has one number per bit; average it over an epoch. The first bit asks
-# whether a + b is at least 32, which one weighted sum can answer: it takes 10 epochs to be 95 % right. The
-# second takes about 30, the last, which needs two inputs but no carry, 50. The three in the middle need a
-# carry *and* the two bits of their own place, and take 100 to 160.
+# `((y > 0.5) == tb).mean(axis=0)` has one number per bit; average it over an epoch. The first bit
+# asks whether a + b is at least 32, which one weighted sum can answer: it takes 10 epochs to be
+# 95 % right. The second takes about 30, the last, which needs two inputs but no carry, 50. The
+# three in the middle need a carry *and* the two bits of their own place, and take 100 to 160.
 # </details>
 #
-# **4.** In the page of arrays, move the line `W3 -= ...` up, directly below `dz3 = ...`. What is wrong now,
-# and how well does the network still learn?
+# **4.** In the page of arrays, move the line `W3 -= ...` up, directly below `dz3 = ...`. What is
+# wrong now, and how well does the network still learn?
 #
 # <details><summary>Hint</summary>
 #
-# The outputs were made by the old W3, but `dz2` is now made from the new one, `W3 - lr * h2.T @ dz3`.
-# Multiply out: `dh2` becomes `dz3 @ W3.T - lr * (dz3 @ dz3.T) @ h2`. The extra term is always against h2, so
-# that every h2 is pushed up in every step, whatever the target says, until the sigmoids are stuck
-# near 1. About 69 % of the bits come out right. You will meet this mistake again in notebook 3.
+# The outputs were made by the old W3, but `dz2` is now made from the new one, `W3 - lr * h2.T @
+# dz3`. Multiply out: `dh2` becomes `dz3 @ W3.T - lr * (dz3 @ dz3.T) @ h2`. The extra term is
+# always against h2, so that every h2 is pushed up in every step, whatever the target says, until
+# the sigmoids are stuck near 1. About 69 % of the bits come out right. You will meet this mistake
+# again in notebook 3.
 # </details>
 #
-# **5.** Replace the loss by cross-entropy, $L = -\frac1N \sum t \log y + (1 - t) \log (1 - y)$. What happens
-# to `dz3`?
+# **5.** Replace the loss by cross-entropy, $L = -\frac1N \sum t \log y + (1 - t) \log (1 - y)$.
+# What happens to `dz3`?
 #
 # <details><summary>Hint</summary>
 #
-# `dy = (y - t) / (y * (1 - y)) / N`, and the factor y (1 - y) of the sigmoid cancels: `dz3 = (y - t) / N`. An
-# output that is wrong and sure of itself now gets the full push, while under squared error it gets next to
-# none. Take a smaller learning rate, such as 0.3; the network then needs about a third fewer epochs.
+# `dy = (y - t) / (y * (1 - y)) / N`, and the factor y (1 - y) of the sigmoid cancels: `dz3 = (y -
+# t) / N`. An output that is wrong and sure of itself now gets the full push, while under squared
+# error it gets next to none. Take a smaller learning rate, such as 0.3; the network then needs
+# about a third fewer epochs.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - Frameworks such as PyTorch write the backward page for you. It is still this page: one rule per operation,
-#   in reverse order, with the arrays of the forward pass kept in memory until they are needed. That memory is
-#   what limits the size of networks on a GPU.
-# - A mean over the batch, as we use it, makes the step independent of the batch size. Some tutorials sum
-#   instead: their learning rate is ours divided by N.
-# - The learning rate of 1 is large because the slopes of three sigmoids in a row make gradients small. From
-#   notebook 4 on the blocks are Linear, BatchNorm and ReLU, and the optimizer is Adam, with rates around
-#   0.001.
-# - **Assignment A1**, tasks 1 to 3 and 5, can be solved now: `tinydni assignment release A1 --out FOLDER`.
+# - Frameworks such as PyTorch write the backward page for you. It is still this page: one rule
+#   per operation, in reverse order, with the arrays of the forward pass kept in memory until they
+#   are needed. That memory is what limits the size of networks on a GPU.
+# - A mean over the batch, as we use it, makes the step independent of the batch size. Some
+#   tutorials sum instead: their learning rate is ours divided by N.
+# - The learning rate of 1 is large because the slopes of three sigmoids in a row make gradients
+#   small. From notebook 4 on the blocks are Linear, BatchNorm and ReLU, and the optimizer is
+#   Adam, with rates around 0.001.
+# - **Assignment A1**, tasks 1 to 3 and 5, can be solved now: `tinydni assignment release A1 --out
+#   FOLDER`.
 #
 # ## Further reading
 #
-# - D. Rumelhart, G. Hinton and R. Williams, *Learning representations by back-propagating errors*,
-#   Nature, 1986. Four pages; you have just written its equations.
-# - A. Trask, *Deep Learning without Backpropagation*, 2017: the tutorial whose task and road this notebook
-#   and the third one follow.
-# - I. Goodfellow, Y. Bengio and A. Courville, *Deep Learning*, 2016, section 6.5, for the same in full
-#   generality.
+# - D. Rumelhart, G. Hinton and R. Williams, *Learning representations by back-propagating
+#   errors*, Nature, 1986. Four pages; you have just written its equations.
+# - A. Trask, *Deep Learning without Backpropagation*, 2017: the tutorial whose task and road this
+#   notebook and the third one follow.
+# - I. Goodfellow, Y. Bengio and A. Courville, *Deep Learning*, 2016, section 6.5, for the same in
+#   full generality.
 #
 # Next: **2. Check a gradient.**

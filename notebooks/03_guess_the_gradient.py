@@ -1,14 +1,14 @@
 # %% [markdown]
 # # 3. Guess the gradient
 #
-# **What you'll do.** Train the adding network without sending the gradient through it: every layer guesses
-# its own. The first attempt, as it has been published, explodes. You will find out why, one mistake after the
-# other, until it learns as well as backpropagation; and the library's modules will give the same numbers as
-# yours.
+# **What you'll do.** Train the adding network without sending the gradient through it: every
+# layer guesses its own. The first attempt, as it has been published, explodes. You will find out
+# why, one mistake after the other, until it learns as well as backpropagation; and the library's
+# modules will give the same numbers as yours.
 #
-# **What you'll learn.** The locks of backpropagation; the synthetic gradient and the two messages at an
-# interface; when online least squares is stable; why a guess gets so much better when it may look at the
-# label.
+# **What you'll learn.** The locks of backpropagation; the synthetic gradient and the two messages
+# at an interface; when online least squares is stable; why a guess gets so much better when it
+# may look at the label.
 #
 # **What you need.** Notebooks 1 and 2. Less than two minutes.
 
@@ -30,24 +30,31 @@ print(data.notes[0])
 # %% [markdown]
 # ## The locks
 #
-# Here is the network of notebook 1 as the library draws it. Black arrows go forward; the red dashes are the
-# gradient on its way back.
+# Here is the network of notebook 1 as the library draws it. Black arrows go forward; the red
+# dashes are the gradient on its way back.
 
 # %%
 sizes = ((10, 64), (64, 32), (32, 6))
 
 def initial_blocks():
     rng = np.random.default_rng(0)
-    return [td.Sequential(td.Linear(n_in, n_out, rng, std=1 / np.sqrt(n_in), bias=False, dtype=np.float64), td.Sigmoid())
-            for n_in, n_out in sizes]
+    return [
+        td.Sequential(
+            td.Linear(
+                n_in, n_out, rng, std=1 / np.sqrt(n_in), bias=False, dtype=np.float64
+            ),
+            td.Sigmoid(),
+        )
+        for n_in, n_out in sizes
+    ]
 
 locked = td.build(initial_blocks(), td.MeanSquaredError(), lr, algorithm=td.backprop)
 td.plots.draw_network(locked)
 
 # %% [markdown]
-# Suppose that each block lives on a machine of its own. How long is the lowest machine idle? It computes its
-# h and then has to wait until the forward pass has reached the top *and* the gradient has come all the way
-# back. One speaks of three locks:
+# Suppose that each block lives on a machine of its own. How long is the lowest machine idle? It
+# computes its h and then has to wait until the forward pass has reached the top *and* the
+# gradient has come all the way back. One speaks of three locks:
 #
 # - **Forward lock.** A block cannot run before the block below has given it its input.
 # - **Update lock.** A block cannot update before all blocks above have run forward.
@@ -58,10 +65,11 @@ td.plots.draw_network(locked)
 # %% [markdown]
 # ## One step, in time
 #
-# The film shows three blocks that get one batch after the other. At the left, backpropagation: each block waits
-# for the gradient. At the right, what this notebook builds: each block learns at once, and messages go one block
-# down. It is drawn from two recorded runs (`python notebooks/make_film.py`): an act begins when the arrays that it
-# needs are there. Every act takes one tick, though in truth a guess costs a little more.
+# The film shows three blocks that get one batch after the other. At the left, backpropagation:
+# each block waits for the gradient. At the right, what this notebook builds: each block learns at
+# once, and messages go one block down. It is drawn from two recorded runs (`python
+# notebooks/make_film.py`): an act begins when the arrays that it needs are there. Every act takes
+# one tick, though in truth a guess costs a little more.
 #
 # ![Three blocks, twice. At the left the output of block 1 goes up to block 2 and to block 3, then the true gradient comes down block by block, and each block learns only then; meanwhile the others wait. At the right each block runs, guesses and learns as soon as an output reaches it, and sends a message to the block below; soon all three are busy all the time.](one_step.gif)
 #
@@ -72,15 +80,16 @@ td.plots.draw_network(locked)
 #
 # $$\hat\delta = M(h) \approx \delta$$
 #
-# where δ is the true gradient of each example's *own* loss. The block updates on the guess at once, as if it
-# were true. And where does M learn from? From the block above. It gets h, does the same, and so it can say what
-# *it* thinks the gradient at its input is. That is a message of the shape of h:
+# where δ is the true gradient of each example's *own* loss. The block updates on the guess at
+# once, as if it were true. And where does M learn from? From the block above. It gets h, does the
+# same, and so it can say what *it* thinks the gradient at its input is. That is a message of the
+# shape of h:
 #
 #     dx = dz @ W.T
 #
-# M compares it with what it had said, and improves by gradient descent on the squared difference. Note that
-# the message is itself made from a guess, the one of the block above. Only the top block, which sees the
-# loss, knows the truth. From there it moves down, one block per step.
+# M compares it with what it had said, and improves by gradient descent on the squared difference.
+# Note that the message is itself made from a guess, the one of the block above. Only the top
+# block, which sees the loss, knows the truth. From there it moves down, one block per step.
 #
 # What travels in which unit? This table holds for the whole course:
 #
@@ -94,15 +103,16 @@ td.plots.draw_network(locked)
 # | update of a block | `dh = delta_hat / N`, then as in notebook 1 | |
 # | target of a synthesizer | `delta = N * message` | |
 #
-# Messages have the unit of backpropagation, so that blocks need not know who sends them. Synthesizers guess δ,
-# so that their weights do not depend on the size of the batch.
+# Messages have the unit of backpropagation, so that blocks need not know who sends them.
+# Synthesizers guess δ, so that their weights do not depend on the size of the batch.
 
 # %% [markdown]
 # ## First attempt
 #
-# This is what A. Trask's tutorial of 2017 prints for it, retold in our letters: M is one matrix S, so that
-# the guess is `h @ S`. We start from random weights of our own, and average over a batch of 9 with learning
-# rate 1, where the tutorial sums with 0.1. Three class attributes mark the places that will have to change.
+# This is what A. Trask's tutorial of 2017 prints for it, retold in our letters: M is one matrix
+# S, so that the guess is `h @ S`. We start from random weights of our own, and average over a
+# batch of 9 with learning rate 1, where the tutorial sums with 0.1. Three class attributes mark
+# the places that will have to change.
 
 # %%
 def sigmoid(z):
@@ -113,7 +123,7 @@ class FirstAttempt:
 
     sign_W = +1                                 # of the step that W takes
     sign_S = +1                                 # of the step that S takes
-    message_first = False                       # whether the message is made before the update
+    message_first = False  # whether the message is made before the update
 
     def __init__(self, n_in, n_out, rng, lr_S=1.0):
         self.W = rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)
@@ -135,12 +145,16 @@ class FirstAttempt:
         self.S = self.S + self.sign_S * self.lr_S * self.h.T @ error / len(error)
 
 # %% [markdown]
-# Two such blocks, and on top an ordinary layer with the true gradient of the loss. One step goes once from
-# bottom to top:
+# Two such blocks, and on top an ordinary layer with the true gradient of the loss. One step goes
+# once from bottom to top:
 
 # %%
 def run(kind, lr_S=1.0, n_steps=300):
-    """Trains for some steps. Returns the size of the largest entry of S in the second block, and the loss, per step."""
+    """Trains for some steps.
+
+    Returns the size of the largest entry of S in the second block, and the loss, per
+    step.
+    """
     rng = np.random.default_rng(0)
     one, two = kind(10, 64, rng, lr_S), kind(64, 32, rng, lr_S)
     W = rng.standard_normal((32, 6)) / np.sqrt(32)
@@ -163,34 +177,46 @@ def run(kind, lr_S=1.0, n_steps=300):
                 break
     return np.array(largest), np.array(losses)
 
-curves = {f"learning rate of S {lr_S:g}": run(FirstAttempt, lr_S, n_steps=120)[0] for lr_S in (1, 0.1, 0.01)}
+curves = {
+    f"learning rate of S {lr_S:g}": run(FirstAttempt, lr_S, n_steps=120)[0]
+    for lr_S in (1, 0.1, 0.01)
+}
 for name, largest in curves.items():
-    print(f"{name:22s}  largest entry of S: {largest[0]:.2f} at first, {largest[10]:.1e} after 10 steps, "
-          f"{largest[100]:.1e} after 100")
+    print(
+        f"{name:22s}  largest entry of S: {largest[0]:.2f} at first, {largest[10]:.1e} "
+        f"after 10 steps, "
+        f"{largest[100]:.1e} after 100"
+    )
 assert all(largest[-1] > 1e6 * largest[0] for largest in curves.values())
 
-td.plots.learning_curve({name: (np.arange(len(largest)), largest) for name, largest in curves.items()},
-               title="First attempt", xlabel="step", ylabel="largest entry of S")
+td.plots.learning_curve(
+    {name: (np.arange(len(largest)), largest) for name, largest in curves.items()},
+    title="First attempt",
+    xlabel="step",
+    ylabel="largest entry of S",
+)
 
 # %% [markdown]
-# A straight line on a logarithmic axis is an exponential. A smaller learning rate makes the explosion slower
-# and does not stop it. That is a strong hint: a step that is too *large* is not the only thing wrong.
+# A straight line on a logarithmic axis is an exponential. A smaller learning rate makes the
+# explosion slower and does not stop it. That is a strong hint: a step that is too *large* is not
+# the only thing wrong.
 
 # %% [markdown]
 # ## Mistake one: S climbs
 #
 # S should go *down* the error $E = \frac{1}{2N} \lVert h S - \delta \rVert^2$, whose gradient is
-# $\frac1N h^T (h S - \delta)$. With the plus sign, it climbs. Look at what one step does to the error on the
-# same batch. Let $e = hS - \delta$ before the step and a be the learning rate:
+# $\frac1N h^T (h S - \delta)$. With the plus sign, it climbs. Look at what one step does to the
+# error on the same batch. Let $e = hS - \delta$ before the step and a be the learning rate:
 #
 # $$e' = h \left(S \pm \tfrac{a}{N} h^T e\right) - \delta = \left(1 \pm \tfrac{a}{N} h h^T\right) e$$
 #
-# The matrix $\frac1N h h^T$ has eigenvalues λ ≥ 0, the same as those of $\frac1N h^T h$ (and zeros). Along
-# each eigenvector the error is multiplied by 1 ± aλ in every step. With plus it grows, **for every a > 0**.
-# Measure it: freeze one batch of outputs, pick some δ, and take 50 steps uphill.
+# The matrix $\frac1N h h^T$ has eigenvalues λ ≥ 0, the same as those of $\frac1N h^T h$ (and
+# zeros). Along each eigenvector the error is multiplied by 1 ± aλ in every step. With plus it
+# grows, **for every a > 0**. Measure it: freeze one batch of outputs, pick some δ, and take 50
+# steps uphill.
 #
-# **Now you.** Write one step of S the *right* way: down the error E, on the batch h, δ, with learning rate a.
-# Return the new S.
+# **Now you.** Write one step of S the *right* way: down the error E, on the batch h, δ, with
+# learning rate a. Return the new S.
 #
 # <details><summary>Hint</summary>
 #
@@ -215,27 +241,35 @@ h, delta = sigmoid(rng.standard_normal((batch, 64))), rng.standard_normal((batch
 lambda_max = np.linalg.eigvalsh(h.T @ h / batch)[-1]
 
 def growth_per_step(sign, a, n_steps=50):
-    """The factor by which the error grows in the last of some steps on the frozen batch."""
+    """The factor by which the error grows in the last of some steps on the frozen
+    batch.
+    """
     S, sizes = np.zeros((64, 64)), []
     for step in range(n_steps):
         sizes.append(np.linalg.norm(h @ S - delta))
-        S = step_of_S(S, h, delta, -sign * a)           # a negative learning rate climbs
+        S = step_of_S(S, h, delta, -sign * a)  # a negative learning rate climbs
     return sizes[-1] / sizes[-2]
 
 a = 0.01
 print(f"largest eigenvalue λ = {lambda_max:.2f}")
-print(f"uphill with a = {a}: grows by {growth_per_step(+1, a):.4f} per step, predicted 1 + aλ = {1 + a * lambda_max:.4f}")
+print(
+    f"uphill with a = {a}: grows by {growth_per_step(+1, a):.4f} per step, predicted 1 "
+    f"+ aλ = {1 + a * lambda_max:.4f}"
+)
 np.testing.assert_allclose(growth_per_step(+1, a), 1 + a * lambda_max, rtol=1e-3)
 
 # %% [markdown]
 # ## Mistake two: W climbs, too
 #
-# δ is the gradient of the loss, with `y - t` at the top, so W has to go against it. Put a perfect guesser in
-# place of M for a moment and take one step with each sign:
+# δ is the gradient of the loss, with `y - t` at the top, so W has to go against it. Put a perfect
+# guesser in place of M for a moment and take one step with each sign:
 
 # %%
 rng = np.random.default_rng(0)
-W, W_top = rng.standard_normal((10, 32)) / np.sqrt(10), rng.standard_normal((32, 6)) / np.sqrt(32)
+W, W_top = (
+    rng.standard_normal((10, 32)) / np.sqrt(10),
+    rng.standard_normal((32, 6)) / np.sqrt(32),
+)
 
 def loss_with(W):
     return 0.5 * np.sum((sigmoid(sigmoid(x @ W) @ W_top) - t)**2) / len(x)
@@ -243,14 +277,17 @@ def loss_with(W):
 h, y = sigmoid(x @ W), sigmoid(sigmoid(x @ W) @ W_top)
 delta = ((y - t) * y * (1 - y)) @ W_top.T       # the truth
 dW = x.T @ (delta * h * (1 - h)) / len(x)
-print(f"before {loss_with(W):.5f}    W - lr dW {loss_with(W - lr * dW):.5f}    W + lr dW {loss_with(W + lr * dW):.5f}")
+print(
+    f"before {loss_with(W):.5f}    W - lr dW {loss_with(W - lr * dW):.5f}    W + lr dW "
+    f"{loss_with(W + lr * dW):.5f}"
+)
 assert loss_with(W - lr * dW) < loss_with(W) < loss_with(W + lr * dW)
 
 # %% [markdown]
 # ## Mistake three: the message comes too late
 #
-# The message `dz @ W.T` is made after the update, with a W that did not make h. In exercise 4 of notebook 1
-# that ruined the learning. So the message comes first.
+# The message `dz @ W.T` is made after the update, with a W that did not make h. In exercise 4 of
+# notebook 1 that ruined the learning. So the message comes first.
 #
 # Now all three are repaired. Does it work?
 
@@ -261,7 +298,10 @@ class AllRepaired(FirstAttempt):
 
 for lr_S in (1, 0.1, 0.01):
     largest, losses = run(AllRepaired, lr_S)
-    print(f"learning rate of S {lr_S:<5g} after {len(largest):3d} steps: largest entry of S {largest[-1]:.1e}, loss {losses[-1]:.2f}")
+    print(
+        f"learning rate of S {lr_S:<5g} after {len(largest):3d} steps: largest entry "
+        f"of S {largest[-1]:.1e}, loss {losses[-1]:.2f}"
+    )
 
 # %% [markdown]
 # With the learning rate of 1 it explodes all the same! But now a smaller one helps.
@@ -269,28 +309,34 @@ for lr_S in (1, 0.1, 0.01):
 # %% [markdown]
 # ## The speed limit
 #
-# With the minus sign the error along an eigenvector is multiplied by 1 - aλ. It shrinks if that lies between
-# -1 and 1, which means
+# With the minus sign the error along an eigenvector is multiplied by 1 - aλ. It shrinks if that
+# lies between -1 and 1, which means
 #
 # $$a < \frac{2}{\lambda_{\max}}$$
 #
-# Beyond it, each step overshoots by more than it corrects. (Halfway, at a = 1/λ, the error along that
-# eigenvector is gone in one step. What is left after 50 steps below the limit lies along eigenvectors with a
-# small λ, where learning is slow: that is why the factors below are then just under 1.)
+# Beyond it, each step overshoots by more than it corrects. (Halfway, at a = 1/λ, the error along
+# that eigenvector is gone in one step. What is left after 50 steps below the limit lies along
+# eigenvectors with a small λ, where learning is slow: that is why the factors below are then just
+# under 1.)
 #
-# The next picture moves a over one axis. Each line is the factor |1 - aλ| for one eigenvalue of a batch. It
-# has to stay below 1 for *all* of them, so the largest λ sets the limit.
+# The next picture moves a over one axis. Each line is the factor |1 - aλ| for one eigenvalue of a
+# batch. It has to stay below 1 for *all* of them, so the largest λ sets the limit.
 
 # %%
 h, delta = sigmoid(rng.standard_normal((batch, 64))), rng.standard_normal((batch, 64))
 eigenvalues = np.linalg.eigvalsh(h.T @ h / batch)[::-1]
 rates = np.linspace(0, 3 / eigenvalues[0], 200)
-td.plots.learning_curve({f"λ = {lam:.2f}": (rates, np.abs(1 - rates * lam)) for lam in eigenvalues[:3]},
-                        title="Too large is worse than too small", xlabel="learning rate a",
-                        ylabel="factor of the error in one step", reference={"limit": 1})
+td.plots.learning_curve(
+    {f"λ = {lam:.2f}": (rates, np.abs(1 - rates * lam)) for lam in eigenvalues[:3]},
+    title="Too large is worse than too small",
+    xlabel="learning rate a",
+    ylabel="factor of the error in one step",
+    reference={"limit": 1},
+)
 
 # %% [markdown]
-# **Now you.** Write the speed limit: the largest learning rate below which the error shrinks, for a batch h.
+# **Now you.** Write the speed limit: the largest learning rate below which the error shrinks, for
+# a batch h.
 #
 # <details><summary>Hint</summary>
 #
@@ -314,63 +360,82 @@ lambda_max = 2 / limit
 print(f"λmax = {lambda_max:.2f}, limit 2/λmax = {limit:.4f}")
 for share in (0.5, 0.9, 1.1, 2.0):
     factor = growth_per_step(-1, share * limit)
-    print(f"a = {share} of the limit: the error changes by a factor {factor:.3f} per step")
+    print(
+        f"a = {share} of the limit: the error changes by a factor {factor:.3f} per step"
+    )
     assert (factor > 1) == (share > 1)
 
 # %% [markdown]
-# Where does the large eigenvalue come from? The outputs of a sigmoid lie around ½, so all rows of h share one
-# big common part. For 64 of them λ is about 64 · ½² = 16: nearly the whole of it is the mean of h, and tells
-# nothing about the differences between examples. That also says what helps: outputs with mean zero, such as
-# those of tanh. And it is why the learning rate of S has to shrink as the layer gets wider.
+# Where does the large eigenvalue come from? The outputs of a sigmoid lie around ½, so all rows of
+# h share one big common part. For 64 of them λ is about 64 · ½² = 16: nearly the whole of it is
+# the mean of h, and tells nothing about the differences between examples. That also says what
+# helps: outputs with mean zero, such as those of tanh. And it is why the learning rate of S has
+# to shrink as the layer gets wider.
 
 # %%
-print(f"λmax of h: {lambda_max:.2f}    of h minus ½: {np.linalg.eigvalsh((h - 0.5).T @ (h - 0.5) / batch)[-1]:.2f}    "
-      f"64 · ½² = {64 / 4:.0f}")
+print(
+    f"λmax of h: {lambda_max:.2f}    of h minus ½: "
+    f"{np.linalg.eigvalsh((h - 0.5).T @ (h - 0.5) / batch)[-1]:.2f}    "
+    f"64 · ½² = {64 / 4:.0f}"
+)
 
 # %% [markdown]
-# While the network learns, its sigmoids saturate and λmax grows. It can't exceed the sum of all eigenvalues,
-# which is 64 times the mean of h²: if half of the outputs sit at 1 and half at 0, that is 32. We take a
-# learning rate of 0.05 and stay below 2/32.
+# While the network learns, its sigmoids saturate and λmax grows. It can't exceed the sum of all
+# eigenvalues, which is 64 times the mean of h²: if half of the outputs sit at 1 and half at 0,
+# that is 32. We take a learning rate of 0.05 and stay below 2/32.
 
 # %% [markdown]
 # ## What may a guess be made from?
 #
-# Two things change in the class that we keep. S starts at zero, so that the first guess is "no gradient", and
-# a block stays where it is until its synthesizer knows something. And the guess may look at a **context** c
-# beside h:
+# Two things change in the class that we keep. S starts at zero, so that the first guess is "no
+# gradient", and a block stays where it is until its synthesizer knows something. And the guess
+# may look at a **context** c beside h:
 #
 # $$\hat\delta = h A + c\, C + b$$
 #
-# The gradient at an output depends on how wrong the network is, and that depends on the *target*. So the natural
-# context, in training, is the target itself, and the tutorial ends with this idea, too. (When the network is
-# used later there is no gradient, so nobody needs a synthesizer, and no label either.)
+# The gradient at an output depends on how wrong the network is, and that depends on the *target*.
+# So the natural context, in training, is the target itself, and the tutorial ends with this idea,
+# too. (When the network is used later there is no gradient, so nobody needs a synthesizer, and no
+# label either.)
 #
-# **Now you.** Write the last method: A, C and b learn from the message `true_gradient`, which is `dh`. Look up
-# the units in the table above.
+# **Now you.** Write the last method: A, C and b learn from the message `true_gradient`, which is
+# `dh`. Look up the units in the table above.
 #
 # <details><summary>Hint</summary>
 #
-# The error of the guess, for each example, is `self.delta_hat - N * true_gradient`. The mean over the batch
-# divides it by N.
+# The error of the guess, for each example, is `self.delta_hat - N * true_gradient`. The mean over
+# the batch divides it by N.
 # </details>
 #
 # <details><summary>A second hint</summary>
 #
-# A meets h, C meets the context, b meets 1 in every example: `self.b -= self.lr_S * error.sum(axis=0)`.
+# A meets h, C meets the context, b meets 1 in every example: `self.b -= self.lr_S *
+# error.sum(axis=0)`.
 # </details>
 
 # %%
 class Decoupled:
-    """A block h = sigmoid(x W) with a linear synthesizer of its gradient from h, from a context, or from both."""
+    """A block h = sigmoid(x W) with a linear synthesizer of its gradient from h,
+    from a context, or from both.
+    """
 
-    def __init__(self, n_in, n_out, n_context, rng, reads_h=True, reads_context=True, lr_S=0.05):
+    def __init__(
+        self, n_in, n_out, n_context, rng, reads_h=True, reads_context=True, lr_S=0.05
+    ):
         self.W = rng.standard_normal((n_in, n_out)) / np.sqrt(n_in)
-        self.A, self.C, self.b = np.zeros((n_out, n_out)), np.zeros((n_context, n_out)), np.zeros(n_out)
+        self.A, self.C, self.b = (
+            np.zeros((n_out, n_out)),
+            np.zeros((n_context, n_out)),
+            np.zeros(n_out),
+        )
         self.reads_h, self.reads_context, self.lr_S = reads_h, reads_context, lr_S
 
     def forward_and_synthetic_update(self, x, context):
         h = sigmoid(x @ self.W)
-        self.h, self.context = h * self.reads_h, context * self.reads_context       # what M sees
+        self.h, self.context = (
+            h * self.reads_h,
+            context * self.reads_context,
+        )  # what M sees
         self.delta_hat = self.h @ self.A + self.context @ self.C + self.b
         dz = self.delta_hat / len(x) * (h * (1 - h))
         message = dz @ self.W.T                 # before the update
@@ -394,7 +459,11 @@ course.check("3.3", Decoupled)
 
 # %%
 def train(seed=0, **reads):
-    """Trains 10-64-32-6. Returns the losses of all steps and the percentage of wrong bits on unseen sums per epoch."""
+    """Trains 10-64-32-6.
+
+    Returns the losses of all steps and the percentage of wrong bits on unseen sums per
+    epoch.
+    """
     rng = np.random.default_rng(seed)
     one, two = Decoupled(10, 64, 6, rng, **reads), Decoupled(64, 32, 6, rng, **reads)
     W = rng.standard_normal((32, 6)) / np.sqrt(32)
@@ -418,30 +487,52 @@ def train(seed=0, **reads):
 def train_backprop():
     """The locked network, trained as in notebook 1."""
     wrong = []
-    locked = td.build(initial_blocks(), td.MeanSquaredError(), lr, algorithm=td.backprop)
+    locked = td.build(
+        initial_blocks(), td.MeanSquaredError(), lr, algorithm=td.backprop
+    )
     for epoch in course.watch("epoch").over(range(epochs)):
         for start in range(0, len(x), batch):
             locked.step(x[start:start + batch], t[start:start + batch])
-        wrong.append(100 * ((locked.predict(data.x_test.astype(np.float64)) > 0.5) != data.y_test).mean())
+        wrong.append(
+            100
+            * (
+                (locked.predict(data.x_test.astype(np.float64)) > 0.5) != data.y_test
+            ).mean()
+        )
     return wrong
 
 saved, both = train()
-wrong = {"from h": train(reads_context=False)[1], "from the label": train(reads_h=False)[1],
-         "from h and label": both, "backprop": train_backprop()}
+wrong = {
+    "from h": train(reads_context=False)[1],
+    "from the label": train(reads_h=False)[1],
+    "from h and label": both,
+    "backprop": train_backprop(),
+}
 for name, curve in wrong.items():
     print(f"{name:17s} {100 - curve[-1]:5.1f} % of the bits of unseen sums are right")
-assert SHORT or wrong["from h and label"][-1] < 1 < 10 < wrong["from the label"][-1] < wrong["from h"][-1]
+assert (
+    SHORT
+    or wrong["from h and label"][-1]
+    < 1
+    < 10
+    < wrong["from the label"][-1]
+    < wrong["from h"][-1]
+)
 
-td.plots.learning_curve({name: (np.arange(1, epochs + 1), curve) for name, curve in wrong.items()}, title="Guessed gradients",
-               xlabel="epoch", ylabel="wrong bits of unseen sums [%]")
+td.plots.learning_curve(
+    {name: (np.arange(1, epochs + 1), curve) for name, curve in wrong.items()},
+    title="Guessed gradients",
+    xlabel="epoch",
+    ylabel="wrong bits of unseen sums [%]",
+)
 
 # %% [markdown]
 # - From **h alone** the network learns next to nothing. Why? We come to that in the next section.
-# - From the **label alone** it learns something: "outputs like yours should be higher when the answer has
-#   this bit".
-# - From **both** it gets all or nearly all right, and needs no more epochs than backpropagation, though no
-#   gradient ever travels through more than one block. For this form the papers say **cDNI**, c for
-#   conditional.
+# - From the **label alone** it learns something: "outputs like yours should be higher when the
+#   answer has this bit".
+# - From **both** it gets all or nearly all right, and needs no more epochs than
+#   backpropagation, though no gradient ever travels through more than one block. For this form
+#   the papers say **cDNI**, c for conditional.
 #
 # One run proves little. Here are two more:
 
@@ -454,14 +545,18 @@ for seed in (1, 2):
 # %% [markdown]
 # ## Why h alone fails here
 #
-# A tempting answer: "h does not show what the answer should be." Can that be true? There are 1,024 pairs of
-# numbers. If their 1,024 outputs h are all different, then h says which pair it is, and so it says the answer:
-# the best guess from h is δ itself. Count them. Then see how much of δ three guessers explain, on sums that
-# they were not fitted to: a linear function of h, a smooth function of the *same* h (a mean over similar h, by
-# a kernel), and a linear function of h and the label. The network is one that learns by backpropagation.
+# A tempting answer: "h does not show what the answer should be." Can that be true? There are
+# 1,024 pairs of numbers. If their 1,024 outputs h are all different, then h says which pair it
+# is, and so it says the answer: the best guess from h is δ itself. Count them. Then see how much
+# of δ three guessers explain, on sums that they were not fitted to: a linear function of h, a
+# smooth function of the *same* h (a mean over similar h, by a kernel), and a linear function of h
+# and the label. The network is one that learns by backpropagation.
 
 # %%
-every_x, every_t = (np.vstack([a, b.astype(np.float64)]) for a, b in ((x, data.x_test), (t, data.y_test)))
+every_x, every_t = (
+    np.vstack([a, b.astype(np.float64)])
+    for a, b in ((x, data.x_test), (t, data.y_test))
+)
 probe = td.build(initial_blocks(), td.MeanSquaredError(), lr, algorithm=td.backprop)
 for epoch in course.watch("epoch").over(range(min(epochs, 60))):
     for start in range(0, len(x), batch):
@@ -470,7 +565,9 @@ for epoch in course.watch("epoch").over(range(min(epochs, 60))):
 h1 = probe.modules[0].forward(every_x)
 h2 = probe.modules[1].forward(h1)
 y = probe.modules[2].forward(h2)
-delta = probe.modules[2].backward(y - every_t)          # of each example's own loss, at interface 2
+delta = probe.modules[2].backward(
+    y - every_t
+)  # of each example's own loss, at interface 2
 order = np.random.default_rng(1).permutation(len(delta))
 fitted, held_out = order[:512], order[512:]
 
@@ -486,31 +583,55 @@ def linear(*features, penalty=0.1):
 def kernel(h, penalty=0.1):
     d2 = ((h[:, None] - h[None])**2).sum(axis=2)
     K = np.exp(-d2 / (np.median(d2) / 8))
-    weights = np.linalg.solve(K[np.ix_(fitted, fitted)] + penalty * np.eye(len(fitted)), delta[fitted])
+    weights = np.linalg.solve(
+        K[np.ix_(fitted, fitted)] + penalty * np.eye(len(fitted)), delta[fitted]
+    )
     return explained(K[np.ix_(held_out, fitted)] @ weights)
 
-shares = {"linear, from h": linear(h2), "by a kernel, from the same h": kernel(h2), "linear, from h and label": linear(h2, every_t)}
-print(f"{len(delta):,} pairs of numbers, {len(np.unique(h2.round(9), axis=0)):,} different h")
+shares = {
+    "linear, from h": linear(h2),
+    "by a kernel, from the same h": kernel(h2),
+    "linear, from h and label": linear(h2, every_t),
+}
+print(
+    f"{len(delta):,} pairs of numbers, {len(np.unique(h2.round(9), axis=0)):,} "
+    f"different h"
+)
 for name, share in shares.items():
     print(f"{name:29s} explains {100 * share:3.0f} % of δ")
-assert SHORT or shares["linear, from h"] < 0.3 < 0.5 < shares["by a kernel, from the same h"] < shares["linear, from h and label"]
+assert (
+    SHORT
+    or shares["linear, from h"]
+    < 0.3
+    < 0.5
+    < shares["by a kernel, from the same h"]
+    < shares["linear, from h and label"]
+)
 
 # %% [markdown]
-# So the tempting answer is false on this task. h does show the answer, and most of δ can be read from it, but
-# not by a *linear* function. The limit is the form of the guesser. With the label beside h a linear function is
-# enough, as the gradient is nearly linear in what is said minus what is wanted.
+# So the tempting answer is false on this task. h does show the answer, and most of δ can be read
+# from it, but not by a *linear* function. The limit is the form of the guesser. With the label
+# beside h a linear function is enough, as the gradient is nearly linear in what is said minus
+# what is wanted.
 #
-# (In notebook 5, on handwritten digits, it is the other way round: there h alone really says next to nothing
-# about δ, in whatever form one reads it. A reason that holds on one task need not hold on the next.)
+# (In notebook 5, on handwritten digits, it is the other way round: there h alone really says next
+# to nothing about δ, in whatever form one reads it. A reason that holds on one task need not hold
+# on the next.)
 #
 # ## The same, with the library
 #
-# This is what we have built. Compare it with the picture above: the red arrow reaches only the topmost
-# synthesizer, and the green dots go down by one block at most. Every block updates at once.
+# This is what we have built. Compare it with the picture above: the red arrow reaches only the
+# topmost synthesizer, and the green dots go down by one block at most. Every block updates at
+# once.
 
 # %%
-free = td.build(initial_blocks(), td.MeanSquaredError(), lr,
-                synthesizer=lambda n: td.LinearSynthesizer(n, n_context=6, dtype=np.float64), synthesizer_lr=0.05)
+free = td.build(
+    initial_blocks(),
+    td.MeanSquaredError(),
+    lr,
+    synthesizer=lambda n: td.LinearSynthesizer(n, n_context=6, dtype=np.float64),
+    synthesizer_lr=0.05,
+)
 td.plots.draw_network(free)
 
 # %% [markdown]
@@ -522,13 +643,14 @@ td.plots.draw_network(free)
 #
 # <details><summary>Hint</summary>
 #
-# The h of one module is the input of the next. The message dx of a module is for the one *below* it.
+# The h of one module is the input of the next. The message dx of a module is for the one *below*
+# it.
 # </details>
 #
 # <details><summary>A second hint</summary>
 #
-# Start with `h, below = x, None`. At the end of each round, `below = module`. The lowest module has nobody
-# below.
+# Start with `h, below = x, None`. At the end of each round, `below = module`. The lowest module
+# has nobody below.
 # </details>
 
 # %%
@@ -545,21 +667,32 @@ def one_step(modules, x, target, context):
 course.check("3.4", one_step)
 
 # %% [markdown]
-# That is all that `free.step` does. It starts from the same weights as ours, so it has to give the same numbers
-# (to rounding, and as we know from notebook 1, for the first thousands of steps; we compare one thousand).
+# That is all that `free.step` does. It starts from the same weights as ours, so it has to give
+# the same numbers (to rounding, and as we know from notebook 1, for the first thousands of steps;
+# we compare one thousand).
 
 # %%
-free = td.build(initial_blocks(), td.MeanSquaredError(), lr,
-                synthesizer=lambda n: td.LinearSynthesizer(n, n_context=6, dtype=np.float64), synthesizer_lr=0.05)
+free = td.build(
+    initial_blocks(),
+    td.MeanSquaredError(),
+    lr,
+    synthesizer=lambda n: td.LinearSynthesizer(n, n_context=6, dtype=np.float64),
+    synthesizer_lr=0.05,
+)
 losses, cosines = [], []
 for epoch in course.watch("epoch").over(range(epochs)):
     for start in range(0, len(x), batch):
         tb = t[start:start + batch]
         losses.append(free.step(x[start:start + batch], tb, context=tb))
-    cosines.append([found["cosine"] or 0 for found in gradient_quality(free, x, t, context=t)])
+    cosines.append(
+        [found["cosine"] or 0 for found in gradient_quality(free, x, t, context=t)]
+    )
 
 n = min(1_000, len(saved))
-print(f"largest difference in the first {n:,} losses: {np.abs(np.array(losses) - saved)[:n].max():.0e}")
+print(
+    f"largest difference in the first {n:,} losses: "
+    f"{np.abs(np.array(losses) - saved)[:n].max():.0e}"
+)
 np.testing.assert_allclose(losses[:n], saved[:n], rtol=1e-9)
 
 right = (free.predict(data.x_test.astype(np.float64)) > 0.5) == data.y_test
@@ -569,9 +702,9 @@ assert SHORT or right.mean() > 0.99
 # %% [markdown]
 # ## How good are the guesses?
 #
-# `gradient_quality` runs an ordinary backward pass on a copy and compares. It takes all guesses of a batch as
-# one long vector g, all true gradients as t, and reports among others the cosine of the angle between them: 1
-# is a perfect direction, 0 is no idea.
+# `gradient_quality` runs an ordinary backward pass on a copy and compares. It takes all guesses
+# of a batch as one long vector g, all true gradients as t, and reports among others the cosine of
+# the angle between them: 1 is a perfect direction, 0 is no idea.
 
 # %%
 one, two = np.array(cosines).T
@@ -580,74 +713,81 @@ td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1)
                title="Guess beside truth", xlabel="epoch", ylabel="cosine")
 
 # %% [markdown]
-# Far from perfect, and good enough. A step helps as long as it points downhill on average; the angle may be
-# wide. This is the most surprising fact about synthetic gradients, and notebook 5 comes back to it.
+# Far from perfect, and good enough. A step helps as long as it points downhill on average; the
+# angle may be wide. This is the most surprising fact about synthetic gradients, and notebook 5
+# comes back to it.
 
 # %% [markdown]
 # ## On your own
 #
-# **1.** Flip only one of the two signs in `FirstAttempt` and run it with learning rates of 1 and 0.01 for S.
-# Which of the two mistakes makes S explode for every learning rate?
+# **1.** Flip only one of the two signs in `FirstAttempt` and run it with learning rates of 1
+# and 0.01 for S. Which of the two mistakes makes S explode for every learning rate?
 #
 # <details><summary>Hint</summary>
 #
-# Make subclasses, as `AllRepaired` is one. S explodes for every rate if it climbs: that is the factor 1 + aλ.
-# With only W climbing, the synthesizer learns properly at 0.01 and guesses ever better how to make things
-# worse: S stays small, and the loss rises above what ignorance costs.
+# Make subclasses, as `AllRepaired` is one. S explodes for every rate if it climbs: that is the
+# factor 1 + aλ. With only W climbing, the synthesizer learns properly at 0.01 and guesses ever
+# better how to make things worse: S stays small, and the loss rises above what ignorance costs.
 # </details>
 #
-# **2.** Find the largest learning rate of S with which `train()` still works, by doubling it from 0.05.
-# Compare it with 2/λmax, where λmax belongs to what M sees, `[h, c, 1]` side by side.
+# **2.** Find the largest learning rate of S with which `train()` still works, by doubling it
+# from 0.05. Compare it with 2/λmax, where λmax belongs to what M sees, `[h, c, 1]` side by side.
 #
 # <details><summary>Hint</summary>
 #
-# Measure λmax on the whole training set, with the h of the first block at the start. The columns of c and the
-# column of ones have a mean as well, so it is larger than 16. In training λ changes, and a single batch can
-# be worse than the average: expect trouble somewhat below the limit.
+# Measure λmax on the whole training set, with the h of the first block at the start. The columns
+# of c and the column of ones have a mean as well, so it is larger than 16. In training λ changes,
+# and a single batch can be worse than the average: expect trouble somewhat below the limit.
 # </details>
 #
 # **3.** Does it matter in `Decoupled` when the message comes? Move the line below the update.
 #
 # <details><summary>Hint</summary>
 #
-# Hardly, here: it is a little slower. The extra term is proportional to the squared size of the guesses, and
-# these start at zero and stay small. In notebook 1 the same slip in the *top* layer, where the gradient is
-# large, ruined everything. A mistake that depends on circumstances is still a mistake.
+# Hardly, here: it is a little slower. The extra term is proportional to the squared size of the
+# guesses, and these start at zero and stay small. In notebook 1 the same slip in the *top* layer,
+# where the gradient is large, ruined everything. A mistake that depends on circumstances is still
+# a mistake.
 # </details>
 #
 # **4.** Start A and C at random, with standard deviation 0.2, instead of at zero. Is it worse?
 #
 # <details><summary>Hint</summary>
 #
-# Not on this task; it even learns a little faster, since the blocks move from the start. In deeper networks
-# the noise adds up from block to block, and there the start decides. Try it again with MNIST, after notebook 5.
+# Not on this task; it even learns a little faster, since the blocks move from the start. In
+# deeper networks the noise adds up from block to block, and there the start decides. Try it again
+# with MNIST, after notebook 5.
 # </details>
 #
 # **5.** The weights of block 1 stay exactly where they are in the first two steps. Why two?
 #
 # <details><summary>Hint</summary>
 #
-# In step 1 both synthesizers say zero, so neither block moves. The top sends a true message, so M of block 2
-# learns; but the message from block 2 to block 1 was made from a zero guess, and is zero. In step 2 block 2
-# guesses, moves, and sends something; then M of block 1 learns, for the first time. In step 3 block 1 moves.
+# In step 1 both synthesizers say zero, so neither block moves. The top sends a true message, so M
+# of block 2 learns; but the message from block 2 to block 1 was made from a zero guess, and is
+# zero. In step 2 block 2 guesses, moves, and sends something; then M of block 1 learns, for the
+# first time. In step 3 block 1 moves.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - Published code for this method often trains every synthesizer on the full true gradient, from a complete
-#   backward pass. That works, but nothing is decoupled. The message from the next block is the point.
-# - Adam in place of plain gradient descent removes the hunt for a learning rate below 2/λmax, since its steps
-#   have a size of their own. The next notebook builds it.
-# - We predict gradients of each example's own loss. Predicting the gradient of the mean would make the target
-#   N times smaller, and the synthesizer's weights and learning rate would depend on the batch size.
+# - Published code for this method often trains every synthesizer on the full true gradient, from
+#   a complete backward pass. That works, but nothing is decoupled. The message from the next
+#   block is the point.
+# - Adam in place of plain gradient descent removes the hunt for a learning rate below 2/λmax,
+#   since its steps have a size of their own. The next notebook builds it.
+# - We predict gradients of each example's own loss. Predicting the gradient of the mean would
+#   make the target N times smaller, and the synthesizer's weights and learning rate would depend
+#   on the batch size.
 #
 # ## Further reading
 #
-# - M. Jaderberg and others, *Decoupled Neural Interfaces using Synthetic Gradients*, 2016: the paper; section
-#   2 is what you have just built.
-# - A. Trask, *Deep Learning without Backpropagation*, 2017: the tutorial. Compare its class with yours.
-# - T. Lillicrap and others, *Random synaptic feedback weights support error backpropagation for deep
-#   learning*, 2016: even a fixed random guess of the way back can train a network.
+# - M. Jaderberg and others, *Decoupled Neural Interfaces using Synthetic Gradients*, 2016: the
+#   paper; section 2 is what you have just built.
+# - A. Trask, *Deep Learning without Backpropagation*, 2017: the tutorial. Compare its class with
+#   yours.
+# - T. Lillicrap and others, *Random synaptic feedback weights support error backpropagation for
+#   deep learning*, 2016: even a fixed random guess of the way back can train a network.
 #
 # Next: **4. Build the layers.**

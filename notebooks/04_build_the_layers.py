@@ -1,12 +1,13 @@
 # %% [markdown]
 # # 4. Build the layers
 #
-# **What you'll do.** Write the five parts of which every later network is made: `Linear`, `ReLU`, `BatchNorm`,
-# softmax with cross-entropy, and `Adam`. Each is derived, written and checked. Then build a decoupled network
-# from nothing but your own parts, and compare it with the library, number by number.
+# **What you'll do.** Write the five parts of which every later network is made: `Linear`, `ReLU`,
+# `BatchNorm`, softmax with cross-entropy, and `Adam`. Each is derived, written and checked. Then
+# build a decoupled network from nothing but your own parts, and compare it with the library,
+# number by number.
 #
-# **What you'll learn.** Where the gradient of `BatchNorm` comes from; why a classifier ends in logits; what Adam
-# divides by, and why; that nothing in the library is out of your reach.
+# **What you'll learn.** Where the gradient of `BatchNorm` comes from; why a classifier ends in
+# logits; what Adam divides by, and why; that nothing in the library is out of your reach.
 #
 # **What you need.** Notebooks 1 to 3. Less than a minute. Nothing is downloaded.
 
@@ -21,8 +22,8 @@ SHORT = course.begin()
 # %% [markdown]
 # ## Linear, and where its weights start
 #
-# In notebook 1 a layer was a product and a sigmoid. From now on they are two layers. You have written the
-# product with its bias in notebook 2; here it stands alone, y = x W + b:
+# In notebook 1 a layer was a product and a sigmoid. From now on they are two layers. You have
+# written the product with its bias in notebook 2; here it stands alone, y = x W + b:
 
 # %%
 class Linear:
@@ -44,9 +45,10 @@ class Linear:
 print(td.gradcheck.check_layer(Linear(5, 4, np.random.default_rng(0)), (6, 5)))
 
 # %% [markdown]
-# Why √(2 / n_in)? Let the inputs have mean square 1. Each output is a sum of n_in products, so its mean square
-# is n_in · std². With std = √(1 / n_in) that is 1. But a ReLU behind it sets half of the outputs to zero, and
-# half of the mean square is lost. The factor 2 makes up for it (He and others, 2015). Look at ten layers:
+# Why √(2 / n_in)? Let the inputs have mean square 1. Each output is a sum of n_in products, so
+# its mean square is n_in · std². With std = √(1 / n_in) that is 1. But a ReLU behind it sets half
+# of the outputs to zero, and half of the mean square is lost. The factor 2 makes up for it (He
+# and others, 2015). Look at ten layers:
 
 # %%
 rng = np.random.default_rng(0)
@@ -59,8 +61,8 @@ for name, factor in (("√(1 / n_in)", 1), ("√(2 / n_in)", 2), ("√(4 / n_in)
 # %% [markdown]
 # ## ReLU
 #
-# The **rectifier** is y = max(x, 0). The sigmoid has a slope of ¼ at most; a ReLU has the slope 1 wherever x is
-# positive, so gradients do not shrink on their way down.
+# The **rectifier** is y = max(x, 0). The sigmoid has a slope of ¼ at most; a ReLU has the slope 1
+# wherever x is positive, so gradients do not shrink on their way down.
 #
 # **Now you.** Write `forward` and `backward`.
 #
@@ -94,15 +96,16 @@ course.check("4.1", ReLU)
 # %% [markdown]
 # ## BatchNorm
 #
-# While a network learns, the outputs of each layer drift: their mean and their size change, and the layer above
-# has to follow. **Batch normalisation** (Ioffe and Szegedy, 2015) brings every feature to mean 0 and variance 1
-# over the batch, and then gives it a scale gamma and a shift beta that are learned:
+# While a network learns, the outputs of each layer drift: their mean and their size change, and
+# the layer above has to follow. **Batch normalisation** (Ioffe and Szegedy, 2015) brings every
+# feature to mean 0 and variance 1 over the batch, and then gives it a scale gamma and a shift
+# beta that are learned:
 #
 # $$\hat x = \frac{x - \operatorname{mean}(x)}{\sqrt{\operatorname{var}(x) + \varepsilon}}, \qquad
 # y = \gamma\, \hat x + \beta$$
 #
-# Mean and variance are taken over the N examples, for every feature by itself. ε is a small number that keeps
-# a constant feature from dividing by zero.
+# Mean and variance are taken over the N examples, for every feature by itself. ε is a small
+# number that keeps a constant feature from dividing by zero.
 #
 # **Now you.** Write x̂ for an x of shape (N, M).
 #
@@ -125,18 +128,20 @@ def normalised(x, eps):
 course.check("4.2", normalised)
 
 # %% [markdown]
-# The way back has three parts, since x acts on x̂ in three ways: directly, through the mean, and through the
-# variance. Write $s = 1/\sqrt{\operatorname{var} + \varepsilon}$. The gradient at x̂ is $g = \gamma\, dy$.
+# The way back has three parts, since x acts on x̂ in three ways: directly, through the mean, and
+# through the variance. Write $s = 1/\sqrt{\operatorname{var} + \varepsilon}$. The gradient at x̂
+# is $g = \gamma\, dy$.
 #
 # - *Directly:* $s\, g_n$.
-# - *Through the mean.* Every example has a share of 1/N in the mean, and the mean is subtracted from all of
-#   them: $-s \cdot \frac1N \sum_k g_k$.
-# - *Through the variance.* $\partial \operatorname{var} / \partial x_n = \frac2N (x_n - \operatorname{mean})$, and
-#   $\partial \hat x_k / \partial \operatorname{var} = -\frac12 (x_k - \operatorname{mean})\, s^3$. Multiply, sum
-#   over k, and put x̂ for s (x - mean): $-s\, \hat x_n \cdot \frac1N \sum_k g_k \hat x_k$.
+# - *Through the mean.* Every example has a share of 1/N in the mean, and the mean is subtracted
+#   from all of them: $-s \cdot \frac1N \sum_k g_k$.
+# - *Through the variance.* $\partial \operatorname{var} / \partial x_n = \frac2N (x_n -
+#   \operatorname{mean})$, and $\partial \hat x_k / \partial \operatorname{var} = -\frac12 (x_k -
+#   \operatorname{mean})\, s^3$. Multiply, sum over k, and put x̂ for s (x - mean): $-s\, \hat x_n
+#   \cdot \frac1N \sum_k g_k \hat x_k$.
 #
-# What does that mean? If all of dy pushes a feature up by the same amount, `BatchNorm` takes it out again: that
-# part of the gradient is removed. The same for a push that stretches the feature.
+# What does that mean? If all of dy pushes a feature up by the same amount, `BatchNorm` takes it
+# out again: that part of the gradient is removed. The same for a push that stretches the feature.
 #
 # **Now you.** Put the three parts together: dx from dy, x̂, s and gamma.
 #
@@ -159,8 +164,9 @@ def batchnorm_dx(dy, x_hat, s, gamma):
 course.check("4.3", batchnorm_dx)
 
 # %% [markdown]
-# One thing is left. In use a network reads one image, and there is no batch. So the layer keeps a running mean
-# and variance while it learns, and uses them afterwards: `new = 0.9 * old + 0.1 * batch`. The whole layer:
+# One thing is left. In use a network reads one image, and there is no batch. So the layer keeps a
+# running mean and variance while it learns, and uses them afterwards: `new = 0.9 * old + 0.1 *
+# batch`. The whole layer:
 
 # %%
 class BatchNorm:
@@ -173,7 +179,9 @@ class BatchNorm:
 
     def forward(self, x):
         if not self.training:
-            return self.gamma * (x - self.mean) / np.sqrt(self.var + self.eps) + self.beta
+            return (
+                self.gamma * (x - self.mean) / np.sqrt(self.var + self.eps) + self.beta
+            )
         N = len(x)
         self.mean = 0.9 * self.mean + 0.1 * x.mean(axis=0)
         self.var = 0.9 * self.var + 0.1 * x.var(axis=0) * N / (N - 1)
@@ -192,13 +200,13 @@ assert report.ok
 # %% [markdown]
 # ## Softmax and cross-entropy
 #
-# Which of ten digits is it? The network gives ten numbers of any size, the **logits** z. **Softmax** makes
-# probabilities of them: all positive, with sum 1,
+# Which of ten digits is it? The network gives ten numbers of any size, the **logits**
+# z. **Softmax** makes probabilities of them: all positive, with sum 1,
 #
 # $$p_k = \frac{e^{z_k}}{\sum_l e^{z_l}}$$
 #
-# A logit of 1,000 would overflow. But adding one number to all logits of an example changes nothing, so we
-# subtract the largest first.
+# A logit of 1,000 would overflow. But adding one number to all logits of an example changes
+# nothing, so we subtract the largest first.
 #
 # **Now you.** Write softmax for logits of shape (N, K).
 #
@@ -226,9 +234,10 @@ course.check("4.4", softmax)
 #
 # $$L = -\frac1N \sum_n \log p_{n, t_n}$$
 #
-# A network that knows nothing has p = 1/10 and a loss of log 10 = 2.30. For the gradient at the logits, write
-# $\log p_t = z_t - \log \sum_l e^{z_l}$. The derivative of the first term by $z_k$ is 1 if k = t, else 0. That
-# of the second is $e^{z_k} / \sum_l e^{z_l} = p_k$. So all exponentials cancel.
+# A network that knows nothing has p = 1/10 and a loss of log 10 = 2.30. For the gradient at the
+# logits, write $\log p_t = z_t - \log \sum_l e^{z_l}$. The derivative of the first term by $z_k$
+# is 1 if k = t, else 0. That of the second is $e^{z_k} / \sum_l e^{z_l} = p_k$. So all
+# exponentials cancel.
 #
 # **Now you.** Write dz from p (N, K) and the labels (N,), whole numbers.
 #
@@ -265,7 +274,8 @@ assert report.ok
 # %% [markdown]
 # ## Adam, one line at a time
 #
-# So far every weight took the step `p -= lr * dp`, plain gradient descent (SGD). Four changes lead to Adam.
+# So far every weight took the step `p -= lr * dp`, plain gradient descent (SGD). Four changes
+# lead to Adam.
 #
 # | name | rule | what for |
 # | --- | --- | --- |
@@ -274,8 +284,9 @@ assert report.ok
 # | **Adam** | both, each divided by what it lacks at the start | see below |
 # | **Weight decay** | `dp += decay * p` first | weights that nothing holds shrink slowly |
 #
-# In Adam m and v are *means*, with the weights 1 - b1 and 1 - b2 for the newest value. They start at zero. After
-# t steps the weights of all gradients so far add up to 1 - b1ᵗ only, so divide by that:
+# In Adam m and v are *means*, with the weights 1 - b1 and 1 - b2 for the newest value. They start
+# at zero. After t steps the weights of all gradients so far add up to 1 - b1ᵗ only, so divide by
+# that:
 #
 # $$m \leftarrow b_1 m + (1 - b_1)\, dp, \quad v \leftarrow b_2 v + (1 - b_2)\, dp^2, \quad
 # p \leftarrow p - lr\, \frac{m / (1 - b_1^t)}{\sqrt{v / (1 - b_2^t)} + \varepsilon}$$
@@ -304,8 +315,8 @@ def adam_step(p, dp, m, v, t, lr, b1=0.9, b2=0.999, eps=1e-8):
 course.check("4.6", adam_step)
 
 # %% [markdown]
-# In the very first step m / (1 - b1) is dp, and v / (1 - b2) is dp². What is the size of the step then? Answer
-# before you run this:
+# In the very first step m / (1 - b1) is dp, and v / (1 - b2) is dp². What is the size of the step
+# then? Answer before you run this:
 
 # %%
 for dp in (1e-6, 1.0, 1e3):
@@ -313,13 +324,14 @@ for dp in (1e-6, 1.0, 1e3):
     print(f"gradient {dp:7g}: the first step is {p:.4f}")
 
 # %% [markdown]
-# It is the learning rate, whatever the gradient. That makes one learning rate do for many layers. It also means
-# that a gradient that is *nothing but noise* moves a weight as far as a good one: remember this when gradients
-# are guessed.
+# It is the learning rate, whatever the gradient. That makes one learning rate do for many layers.
+# It also means that a gradient that is *nothing but noise* moves a weight as far as a good one:
+# remember this when gradients are guessed.
 #
 # ## A network of your own parts
 #
-# All that is missing is a stack of layers, with the two loops of notebook 1, and Adam for every parameter.
+# All that is missing is a stack of layers, with the two loops of notebook 1, and Adam for every
+# parameter.
 
 # %%
 class Stack:
@@ -377,32 +389,45 @@ for epoch in range(2):
         for block in blocks:
             block.update(lr=1e-3)
 
-twin = td.build(td.mlp((data.n_in, WIDTH, WIDTH, 10), np.random.default_rng(0), dtype=np.float64),
-                td.SoftmaxCrossEntropy(), lambda: td.Adam(1e-3), algorithm=td.backprop)
+twin = td.build(
+    td.mlp((data.n_in, WIDTH, WIDTH, 10), np.random.default_rng(0), dtype=np.float64),
+    td.SoftmaxCrossEntropy(),
+    lambda: td.Adam(1e-3),
+    algorithm=td.backprop,
+)
 theirs = [twin.step(x[rows], t[rows]) for epoch in range(2) for rows in batches(epoch)]
-print(f"{len(losses)} steps, loss {losses[0]:.3f} at first, {losses[-1]:.3f} in the end; "
-      f"largest difference from the library {np.abs(np.array(losses) - theirs).max():.0e}")
+print(
+    f"{len(losses)} steps, loss {losses[0]:.3f} at first, {losses[-1]:.3f} in the end; "
+    f"largest difference from the library {np.abs(np.array(losses) - theirs).max():.0e}"
+)
 np.testing.assert_allclose(losses, theirs, rtol=1e-6)
 
 # %% [markdown]
 # ## And decoupled
 #
-# Now put notebook 3 and this one together. A module is a stack with a linear synthesizer of h and the label,
-# which starts at zero. It updates on its guess; its synthesizer learns from the message of the module above. The
-# synthesizer uses Adam, too.
+# Now put notebook 3 and this one together. A module is a stack with a linear synthesizer of h and
+# the label, which starts at zero. It updates on its guess; its synthesizer learns from the
+# message of the module above. The synthesizer uses Adam, too.
 
 # %%
 class Module:
     """A block that guesses the gradient at its output from h and the label (cDNI)."""
 
     def __init__(self, block, n_h):
-        self.block, self.S, self.state, self.t = block, np.zeros((n_h + 10 + 1, n_h)), (0.0, 0.0), 0
+        self.block, self.S, self.state, self.t = (
+            block,
+            np.zeros((n_h + 10 + 1, n_h)),
+            (0.0, 0.0),
+            0,
+        )
 
     def forward_and_synthetic_update(self, x, label, lr):
         h = self.block.forward(x)
         self.seen = np.hstack([h, label, np.ones((len(h), 1))])
         self.delta_hat = self.seen @ self.S
-        dx = self.block.backward(self.delta_hat / len(h))       # the message, made before the update
+        dx = self.block.backward(
+            self.delta_hat / len(h)
+        )  # the message, made before the update
         self.block.update(lr)
         return dx, h
 
@@ -414,7 +439,12 @@ class Module:
 def train(epochs, lr=3e-3, lr_S=1e-3):
     """Returns the three blocks."""
     one, two, top = stacks(np.random.default_rng(0))
-    one, two, labels, loss = Module(one, WIDTH), Module(two, WIDTH), np.eye(10)[t], CrossEntropy()
+    one, two, labels, loss = (
+        Module(one, WIDTH),
+        Module(two, WIDTH),
+        np.eye(10)[t],
+        CrossEntropy(),
+    )
     for epoch in course.watch("epoch").over(range(epochs)):
         for rows in batches(epoch):
             _, h1 = one.forward_and_synthetic_update(x[rows], labels[rows], lr)
@@ -430,64 +460,73 @@ def percent_wrong(blocks, x, labels):
     h = x
     for block in blocks:
         for layer in block.layers:
-            layer.training = False                              # BatchNorm: running statistics
+            layer.training = False  # BatchNorm: running statistics
         h = block.forward(h)
     return 100 * np.mean(h.argmax(axis=1) != labels)
 
 wrong = percent_wrong(train(3 if SHORT else 60), x_test, data.y_test)
-print(f"cDNI of your own parts: {wrong:.1f} % of {len(x_test)} test images misread; dice would have 90 %")
+print(
+    f"cDNI of your own parts: {wrong:.1f} % of {len(x_test)} test images misread; dice "
+    f"would have 90 %"
+)
 assert SHORT or wrong < 6
 
 # %% [markdown]
-# No gradient has travelled through more than one block, and all of it is yours. From here on the library stands
-# for these parts. Its code says the same things; what it adds are float32, speed, checks, and a GPU.
+# No gradient has travelled through more than one block, and all of it is yours. From here on the
+# library stands for these parts. Its code says the same things; what it adds are float32, speed,
+# checks, and a GPU.
 
 # %% [markdown]
 # ## On your own
 #
-# **1.** Train the same network on MNIST, with `td.datasets.mnist()`, a width of 256, and 5 epochs. It should
-# misread less than 3 %.
+# **1.** Train the same network on MNIST, with `td.datasets.mnist()`, a width of 256, and 5
+# epochs. It should misread less than 3 %.
 #
 # <details><summary>Hint</summary>
 #
-# Change `data`, WIDTH and the number of epochs, and let the learning rates fall to zero over the run:
-# `lr * (1 - step / n_steps)` (a **schedule**). Take batches of 64. It takes a minute or two, and ends below 2 %.
+# Change `data`, WIDTH and the number of epochs, and let the learning rates fall to zero over the
+# run: `lr * (1 - step / n_steps)` (a **schedule**). Take batches of 64. It takes a minute or two,
+# and ends below 2 %.
 # </details>
 #
-# **2.** In `batchnorm_dx`, leave out the part through the variance, and run the gradient check. Then train with
-# it. Does it learn?
+# **2.** In `batchnorm_dx`, leave out the part through the variance, and run the gradient check.
+# Then train with it. Does it learn?
 #
 # <details><summary>Hint</summary>
 #
-# The check fails at once. The training hardly shows it: about 1 % in the end, where it was half a percent, on
-# 360 images. Mistakes that a training curve does not show are the reason for gradient checks.
+# The check fails at once. The training hardly shows it: about 1 % in the end, where it was half a
+# percent, on 360 images. Mistakes that a training curve does not show are the reason for gradient
+# checks.
 # </details>
 #
-# **3.** Where does the bias of a `Linear` go that stands before a `BatchNorm`? Look at its gradient.
+# **3.** Where does the bias of a `Linear` go that stands before a `BatchNorm`? Look at its
+# gradient.
 #
 # <details><summary>Hint</summary>
 #
-# The bias moves the mean, and the mean is subtracted. Its gradient is zero, to rounding. That is why
-# convolutions before a `BatchNorm` have `bias=False` from notebook 8 on.
+# The bias moves the mean, and the mean is subtracted. Its gradient is zero, to rounding. That is
+# why convolutions before a `BatchNorm` have `bias=False` from notebook 8 on.
 # </details>
 #
-# **4.** Make one synthesizer start at random, with standard deviation 0.1, in place of zero. What happens?
+# **4.** Make one synthesizer start at random, with standard deviation 0.1, in place of zero. What
+# happens?
 #
 # <details><summary>Hint</summary>
 #
-# Adam takes full steps on gradients that mean nothing, until the synthesizer has learned. With both of them at
-# random about 5 % of the images are misread after 20 epochs, where it was 1 %. After 60 epochs it has recovered.
+# Adam takes full steps on gradients that mean nothing, until the synthesizer has learned. With
+# both of them at random about 5 % of the images are misread after 20 epochs, where it was 1 %.
+# After 60 epochs it has recovered.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - Softmax and cross-entropy are one loss in every framework, on logits. Two layers would divide by
-#   probabilities that may be zero.
-# - `BatchNorm` behaves differently while it learns and in use. To forget `eval()` is the most frequent mistake
-#   with it.
-# - **Assignments A1 and A3**, and A2.1 to A2.3, can be solved after this notebook:
-#   `tinydni assignment release A3 --out FOLDER`.
+# - Softmax and cross-entropy are one loss in every framework, on logits. Two layers would divide
+#   by probabilities that may be zero.
+# - `BatchNorm` behaves differently while it learns and in use. To forget `eval()` is the most
+#   frequent mistake with it.
+# - **Assignments A1 and A3**, and A2.1 to A2.3, can be solved after this notebook: `tinydni
+#   assignment release A3 --out FOLDER`.
 #
 # ## Further reading
 #

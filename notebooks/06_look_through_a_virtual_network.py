@@ -1,13 +1,14 @@
 # %% [markdown]
 # # 6. Look through a virtual network
 #
-# **What you'll do.** Build a synthesizer that has the *form* of a gradient: it imagines a small network above
-# h, with the label at its end, and says what the gradient of that would be. Derive how it learns, which takes
-# a gradient of a gradient, check it in two ways, and train MNIST with it.
+# **What you'll do.** Build a synthesizer that has the *form* of a gradient: it imagines a small
+# network above h, with the label at its end, and says what the gradient of that would be. Derive
+# how it learns, which takes a gradient of a gradient, check it in two ways, and train MNIST with
+# it.
 #
-# **What you'll learn.** Why the right form beats many parameters; how to differentiate a gradient by hand;
-# how a central difference of two backward passes does the same for any network; what must be compared with
-# what before one praises a method.
+# **What you'll learn.** Why the right form beats many parameters; how to differentiate a gradient
+# by hand; how a central difference of two backward passes does the same for any network; what
+# must be compared with what before one praises a method.
 #
 # **What you need.** Notebooks 1 to 5. Three to four minutes.
 
@@ -25,19 +26,24 @@ SHORT = course.begin()
 # %% [markdown]
 # ## What a gradient looks like
 #
-# The linear synthesizer of the last notebooks, `h A + y C + b`, is an all-purpose guesser. It has to find out
-# from examples what every gradient of a classifier has in common, and some of that it cannot even express:
+# The linear synthesizer of the last notebooks, `h A + y C + b`, is an all-purpose guesser. It has
+# to find out from examples what every gradient of a classifier has in common, and some of that it
+# cannot even express:
 #
 # - it is **zero** for an example that is classified rightly and with confidence;
 # - it is **bounded**, since probabilities are;
-# - right below a *linear* top, δ = (p - y) Wᵀ, so all gradients of a batch lie in a space of few dimensions.
+# - right below a *linear* top, δ = (p - y) Wᵀ, so all gradients of a batch lie in a space of few
+#   dimensions.
 #
-# How many dimensions? And is that so at the interfaces further down, too? Say what you expect, for a network of
-# five layers, 256 wide, with ten classes and 256 examples. Then count: the rank of the δ of a batch.
+# How many dimensions? And is that so at the interfaces further down, too? Say what you expect,
+# for a network of five layers, 256 wide, with ten classes and 256 examples. Then count: the rank
+# of the δ of a batch.
 
 # %%
 digits = td.datasets.digits()
-blocks = td.mlp((digits.n_in, 256, 256, 256, 256, 10), td.stream(0, "weights"), dtype=np.float64)
+blocks = td.mlp(
+    (digits.n_in, 256, 256, 256, 256, 10), td.stream(0, "weights"), dtype=np.float64
+)
 net = td.build(blocks, td.SoftmaxCrossEntropy(), 1e-3, algorithm=td.backprop)
 h = digits.x[:256].astype(np.float64)
 for module in net.modules:
@@ -50,24 +56,27 @@ print("rank of δ at the interfaces, bottom to top:", ranks[::-1])
 assert ranks[0] == 9 and min(ranks[1:]) > 200
 
 # %% [markdown]
-# Nine right below the top: one less than the classes, since p and y both sum to 1. But only there. One block
-# further down each example has its own pattern of open and closed ReLUs, so its own way back, and the gradients
-# fill all dimensions that 256 examples can (255, as `BatchNorm` takes the mean out).
+# Nine right below the top: one less than the classes, since p and y both sum to 1. But only
+# there. One block further down each example has its own pattern of open and closed ReLUs, so its
+# own way back, and the gradients fill all dimensions that 256 examples can (255, as `BatchNorm`
+# takes the mean out).
 #
-# T. Miyato and others had the idea to build what is known into the guesser. Let v be a *virtual* network from h to K logits, any
-# network we like. Take its loss as if it stood in the place of everything above h, and guess the gradient of
-# that:
+# T. Miyato and others had the idea to build what is known into the guesser. Let v be a *virtual*
+# network from h to K logits, any network we like. Take its loss as if it stood in the place of
+# everything above h, and guess the gradient of that:
 #
 # $$\hat\delta = \frac{\partial\, \ell(v(h), y)}{\partial h}$$
 #
-# The simplest v is linear, z = hV + c. For cross-entropy, with p = softmax(z), we know the derivative:
+# The simplest v is linear, z = hV + c. For cross-entropy, with p = softmax(z), we know the
+# derivative:
 #
 # $$\hat\delta = u V^T, \qquad u = p - y$$
 #
-# (The paper prints this with y - p. That is the gradient of the log-likelihood, which one climbs; we go down
-# the loss.)
+# (The paper prints this with y - p. That is the gradient of the log-likelihood, which one climbs;
+# we go down the loss.)
 #
-# **Now you.** Write δ̂ from h (N, H), V (H, K), c (K,) and the one-hot labels y (N, K). `softmax` is given.
+# **Now you.** Write δ̂ from h (N, H), V (H, K), c (K,) and the one-hot labels y (N, K). `softmax`
+# is given.
 #
 # <details><summary>Hint</summary>
 #
@@ -92,29 +101,34 @@ def virtual_guess(h, V, c, y):
 course.check("6.1", virtual_guess)
 
 # %% [markdown]
-# Right below a linear top block this form contains the truth itself: with V = W the virtual network *is* the
-# top block.
+# Right below a linear top block this form contains the truth itself: with V = W the virtual
+# network *is* the top block.
 
 # %%
 rng = np.random.default_rng(0)
 N, H, K = 500, 20, 4
 h = rng.standard_normal((N, H))
-W = 2 * rng.standard_normal((H, K)) / np.sqrt(H)                        # of the true top block
-labels = np.array([rng.choice(K, p=p) for p in softmax(h @ W)])         # drawn by its own probabilities
+W = 2 * rng.standard_normal((H, K)) / np.sqrt(H)  # of the true top block
+labels = np.array(
+    [rng.choice(K, p=p) for p in softmax(h @ W)]
+)  # drawn by its own probabilities
 y = np.eye(K)[labels]
 
 loss, top = td.SoftmaxCrossEntropy(), td.Linear(H, K, rng, bias=False, dtype=np.float64)
 top.W[...] = W
 loss.forward(top.forward(h), labels)
-delta = top.backward(loss.backward()) * N                               # the truth, by the library
+delta = top.backward(loss.backward()) * N  # the truth, by the library
 
 guess = virtual_guess(h, W, np.zeros(K), y)
-print(f"largest difference between the truth and the guess with V = W: {np.abs(delta - guess).max():.0e}")
+print(
+    f"largest difference between the truth and the guess with V = W: "
+    f"{np.abs(delta - guess).max():.0e}"
+)
 np.testing.assert_allclose(guess, delta, atol=1e-12)
 
 # %% [markdown]
-# The virtual network is also not bound to forget as a guess from h alone is (notebook 5): the label sits
-# inside, where it belongs.
+# The virtual network is also not bound to forget as a guess from h alone is (notebook 5): the
+# label sits inside, where it belongs.
 #
 # ## Learning it: the gradient of a gradient
 #
@@ -122,17 +136,17 @@ np.testing.assert_allclose(guess, delta, atol=1e-12)
 #
 # $$E = \tfrac{1}{2N} \lVert \hat\delta - \delta \rVert^2$$
 #
-# Let $e = (\hat\delta - \delta)/N$ be what comes back to the synthesizer, as `dy` comes back to a layer. We
-# look for the gradient of $\langle e, \hat\delta \rangle$ with respect to V. Write the forward page, one
-# operation per line, and read it backwards, as ever:
+# Let $e = (\hat\delta - \delta)/N$ be what comes back to the synthesizer, as `dy` comes back to a
+# layer. We look for the gradient of $\langle e, \hat\delta \rangle$ with respect to V. Write the
+# forward page, one operation per line, and read it backwards, as ever:
 #
 #     z = h @ V + c
 #     p = softmax(z)
 #     u = p - y
 #     delta_hat = u @ V.T
 #
-# From the last line, `du = e @ V`. The third changes nothing: `dp = du`. The second is new: we need the way back
-# through a softmax, where $\partial p_k / \partial z_l = p_k ([k = l] - p_l)$.
+# From the last line, `du = e @ V`. The third changes nothing: `dp = du`. The second is new: we
+# need the way back through a softmax, where $\partial p_k / \partial z_l = p_k ([k = l] - p_l)$.
 #
 # **Now you.** Multiply by du, sum over k, and write dz from p and du, both (N, K).
 #
@@ -155,8 +169,8 @@ def through_softmax(p, du):
 course.check("6.2", through_softmax)
 
 # %% [markdown]
-# **Now you.** V occurs twice on the page: on the way up and on the way down. So `dV` has two parts. Write it
-# from e, u, h and dz.
+# **Now you.** V occurs twice on the page: on the way up and on the way down. So `dV` has two
+# parts. Write it from e, u, h and dz.
 #
 # <details><summary>Hint</summary>
 #
@@ -186,7 +200,10 @@ class Virtual:
     parameters = ("V", "c")
 
     def __init__(self, n_h, n_classes, rng):
-        self.V, self.c = rng.standard_normal((n_h, n_classes)) / np.sqrt(n_h), np.zeros(n_classes)
+        self.V, self.c = (
+            rng.standard_normal((n_h, n_classes)) / np.sqrt(n_h),
+            np.zeros(n_classes),
+        )
 
     def forward(self, h, y):
         self.h, self.p = h, softmax(h @ self.V + self.c)
@@ -199,30 +216,37 @@ class Virtual:
         self.dV = gradient_of_V(e, self.u, self.h, dz)
         self.dc = dz.sum(axis=0)
 
-report = td.gradcheck.check_synthesizer(Virtual(6, 3, np.random.default_rng(0)), (8, 6), np.eye(3)[[0, 2, 1, 1, 0, 2, 2, 0]])
+report = td.gradcheck.check_synthesizer(
+    Virtual(6, 3, np.random.default_rng(0)), (8, 6), np.eye(3)[[0, 2, 1, 1, 0, 2, 2, 0]]
+)
 print(report)
 assert report.ok
 
 # %% [markdown]
-# The checker of notebook 2 moves V and c and looks at `delta_hat`: the closed form is right. The library's
-# `VirtualLinear` says the same in the same words:
+# The checker of notebook 2 moves V and c and looks at `delta_hat`: the closed form is right. The
+# library's `VirtualLinear` says the same in the same words:
 
 # %%
-ours, theirs = Virtual(H, K, np.random.default_rng(1)), td.VirtualLinear(H, K, np.random.default_rng(1), dtype=np.float64)
+ours, theirs = (
+    Virtual(H, K, np.random.default_rng(1)),
+    td.VirtualLinear(H, K, np.random.default_rng(1), dtype=np.float64),
+)
 e = rng.standard_normal((N, H)) / N
 for synthesizer in (ours, theirs):
     synthesizer.forward(h, y)
     synthesizer.backward(e)
 for name in ("V", "c"):
-    np.testing.assert_allclose(getattr(theirs, "d" + name), getattr(ours, "d" + name), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        getattr(theirs, "d" + name), getattr(ours, "d" + name), rtol=1e-9, atol=1e-12
+    )
 print(inspect.getsource(td.VirtualLinear.backward))
 
 # %% [markdown]
 # ## Does it find the truth?
 #
-# Four guessers for the toy top block above: our virtual network; the same without its second-order part; the
-# same going *up*, with the sign as printed; and, as a line to beat, the best that any linear guess from [h,
-# y, 1] can do.
+# Four guessers for the toy top block above: our virtual network; the same without its
+# second-order part; the same going *up*, with the sign as printed; and, as a line to beat, the
+# best that any linear guess from [h, y, 1] can do.
 
 # %%
 def fit(sign=-1, second_order=True, lr=0.3, n_steps=100):
@@ -232,7 +256,9 @@ def fit(sign=-1, second_order=True, lr=0.3, n_steps=100):
         e = (guesser.forward(h, y) - delta) / N
         errors.append(0.5 * N * np.sum(e**2))
         guesser.backward(e)
-        guesser.V = guesser.V + sign * lr * (guesser.dV if second_order else e.T @ guesser.u)
+        guesser.V = guesser.V + sign * lr * (
+            guesser.dV if second_order else e.T @ guesser.u
+        )
         guesser.c = guesser.c + sign * lr * guesser.dc * second_order
     return np.array(errors)
 
@@ -240,24 +266,36 @@ features = np.hstack([h, y, np.ones((N, 1))])
 linear = features @ np.linalg.lstsq(features, delta, rcond=None)[0]
 best_linear = 0.5 * np.sum((linear - delta)**2) / N
 
-errors = {"virtual": fit(), "without second order": fit(second_order=False), "uphill": fit(sign=+1, n_steps=12)}
-assert errors["virtual"][-1] < 0.01 < best_linear and errors["uphill"][-1] > errors["uphill"][0]
-td.plots.learning_curve({name: (np.arange(len(error)), error) for name, error in errors.items()}, title="Matching a gradient",
-               xlabel="step", ylabel="squared error E", reference={"guess zero": 0.5 * np.sum(delta**2) / N,
-                                                                   "best linear": best_linear})
+errors = {
+    "virtual": fit(),
+    "without second order": fit(second_order=False),
+    "uphill": fit(sign=+1, n_steps=12),
+}
+assert (
+    errors["virtual"][-1] < 0.01 < best_linear
+    and errors["uphill"][-1] > errors["uphill"][0]
+)
+td.plots.learning_curve(
+    {name: (np.arange(len(error)), error) for name, error in errors.items()},
+    title="Matching a gradient",
+    xlabel="step",
+    ylabel="squared error E",
+    reference={"guess zero": 0.5 * np.sum(delta**2) / N, "best linear": best_linear},
+)
 
 # %% [markdown]
-# With 84 numbers the virtual network finds the truth; the linear guess has 500 and cannot. And the
-# second-order part? It is *right*, and here it matters little. With a hidden layer in the virtual network it
-# weighs a bit more (exercise 2). Going uphill fails as it did in notebook 3.
+# With 84 numbers the virtual network finds the truth; the linear guess has 500 and cannot. And
+# the second-order part? It is *right*, and here it matters little. With a hidden layer in the
+# virtual network it weighs a bit more (exercise 2). Going uphill fails as it did in notebook 3.
 
 # %% [markdown]
 # ## Any virtual network, by a difference
 #
 # For every v one would have to derive a page like ours. There is a trick. The inner product
-# $\langle e, \hat\delta \rangle = \langle e, \partial \ell / \partial h \rangle$ is a directional derivative:
-# the slope of the summed loss as h moves along e. And derivatives may be taken in any order. So its gradient
-# with respect to V is the slope, along the same way, of the *ordinary* weight gradient:
+# $\langle e, \hat\delta \rangle = \langle e, \partial \ell / \partial h \rangle$ is a directional
+# derivative: the slope of the summed loss as h moves along e. And derivatives may be taken in any
+# order. So its gradient with respect to V is the slope, along the same way, of the *ordinary*
+# weight gradient:
 #
 # $$\frac{\partial}{\partial V} \langle e, \hat\delta \rangle
 # = \frac{d}{d\varepsilon}\, \frac{\partial \ell}{\partial V}(h + \varepsilon e)
@@ -302,12 +340,18 @@ print(f"closed form beside difference of two passes: relative error {error:.0e}"
 assert error < 1e-6
 
 # %% [markdown]
-# The library has it as `VirtualNetwork`, for any layers. With one hidden layer of tanh there is also a closed
-# form, `VirtualMLP`, a page of formulas. Same weights, same numbers:
+# The library has it as `VirtualNetwork`, for any layers. With one hidden layer of tanh there is
+# also a closed form, `VirtualMLP`, a page of formulas. Same weights, same numbers:
 
 # %%
-closed = td.variants.VirtualMLP(H, K, np.random.default_rng(2), hidden=16, dtype=np.float64)
-layers = [td.Linear(H, 16, rng, dtype=np.float64), td.Tanh(), td.Linear(16, K, rng, dtype=np.float64)]
+closed = td.variants.VirtualMLP(
+    H, K, np.random.default_rng(2), hidden=16, dtype=np.float64
+)
+layers = [
+    td.Linear(H, 16, rng, dtype=np.float64),
+    td.Tanh(),
+    td.Linear(16, K, rng, dtype=np.float64),
+]
 layers[0].W[...], layers[2].W[...] = closed.A, closed.V
 general = td.variants.VirtualNetwork(td.Sequential(*layers), K, step=1e-5)
 
@@ -315,7 +359,10 @@ guesses = [synthesizer.forward(h, y) for synthesizer in (closed, general)]
 np.testing.assert_allclose(*guesses, rtol=1e-9, atol=1e-12)
 for synthesizer in (closed, general):
     synthesizer.backward(e)
-for name, by_hand, by_difference in (("first matrix", closed.dA, layers[0].dW), ("second matrix", closed.dV, layers[2].dW)):
+for name, by_hand, by_difference in (
+    ("first matrix", closed.dA, layers[0].dW),
+    ("second matrix", closed.dV, layers[2].dW),
+):
     error = np.abs(by_difference - by_hand).max() / np.abs(by_hand).max()
     print(f"{name}: relative error of the difference {error:.0e}")
     assert error < 1e-6
@@ -332,7 +379,8 @@ for name, by_hand, by_difference in (("first matrix", closed.dA, layers[0].dW), 
 # | `vfbn, untrained` | the same linear form, random, and never trained |
 # | `local` | a classifier of its own: the same form, but trained as a classifier, on the labels, not on the messages |
 #
-# The last two are the controls. Without them nobody could tell whether *learning the gradient* does anything.
+# The last two are the controls. Without them nobody could tell whether *learning the gradient*
+# does anything.
 
 # %%
 data, MNIST = course.mnist(SHORT)
@@ -346,20 +394,41 @@ def recipe(method, seed=0):
     rng = td.stream(seed, "synthesizer")
     return {
         "backprop": dict(algorithm=td.backprop, lr=adam(2e-3)),
-        "cdni": dict(synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10),
-                     lr=adam(5e-3, eps=1e-5), top_lr=adam(1e-3), synthesizer_lr=adam(1e-3)),
-        "vfbn": dict(synthesizer=lambda n: td.VirtualLinear(n, 10, rng), lr=adam(3e-3), synthesizer_lr=adam(1e-3)),
-        "vfbn, one hidden": dict(synthesizer=lambda n: td.variants.VirtualMLP(n, 10, rng, hidden=256), lr=adam(3e-3),
-                                 synthesizer_lr=adam(1e-3)),
-        "vfbn, untrained": dict(synthesizer=lambda n: td.variants.Frozen(td.VirtualLinear(n, 10, rng)), lr=adam(1e-3),
-                                synthesizer_lr=adam(1e-3)),
-        "local": dict(synthesizer=lambda n: td.variants.LocalHead(td.Linear(n, 10, rng, std=n**-0.5), 10), lr=adam(1e-3),
-                      synthesizer_lr=adam(1e-3)),
+        "cdni": dict(
+            synthesizer=lambda n: td.LinearSynthesizer(n, n_context=10),
+            lr=adam(5e-3, eps=1e-5),
+            top_lr=adam(1e-3),
+            synthesizer_lr=adam(1e-3),
+        ),
+        "vfbn": dict(
+            synthesizer=lambda n: td.VirtualLinear(n, 10, rng),
+            lr=adam(3e-3),
+            synthesizer_lr=adam(1e-3),
+        ),
+        "vfbn, one hidden": dict(
+            synthesizer=lambda n: td.variants.VirtualMLP(n, 10, rng, hidden=256),
+            lr=adam(3e-3),
+            synthesizer_lr=adam(1e-3),
+        ),
+        "vfbn, untrained": dict(
+            synthesizer=lambda n: td.variants.Frozen(td.VirtualLinear(n, 10, rng)),
+            lr=adam(1e-3),
+            synthesizer_lr=adam(1e-3),
+        ),
+        "local": dict(
+            synthesizer=lambda n: td.variants.LocalHead(
+                td.Linear(n, 10, rng, std=n**-0.5), 10
+            ),
+            lr=adam(1e-3),
+            synthesizer_lr=adam(1e-3),
+        ),
     }[method]
 
 def train(method, layers=6, seed=0):
     """Trains one network. Returns its history."""
-    blocks = td.mlp([data.n_in] + [256] * (layers - 1) + [10], td.stream(seed, "weights"))
+    blocks = td.mlp(
+        [data.n_in] + [256] * (layers - 1) + [10], td.stream(seed, "weights")
+    )
     net = td.build(blocks, td.SoftmaxCrossEntropy(), **recipe(method, seed))
     training = td.Training(net, data, epochs, batch_size=64, seed=seed,
                            schedule=td.LinearDecay(epochs * (len(data.x) // 64)),
@@ -371,78 +440,103 @@ def train(method, layers=6, seed=0):
 METHODS = ("backprop", "vfbn", "vfbn, one hidden", "local", "cdni", "vfbn, untrained")
 histories = {method: train(method) for method in METHODS}
 for method in METHODS:
-    print(f"{method:16s} {histories[method]['test_error'][-1]:5.2f} % of the test images misread")
+    print(
+        f"{method:16s} {histories[method]['test_error'][-1]:5.2f} % of the test images "
+        f"misread"
+    )
 
 last = {method: history["test_error"][-1] for method, history in histories.items()}
-assert not MNIST or max(last["vfbn"], last["local"], last["cdni"]) < last["vfbn, untrained"] + 0.3
+assert (
+    not MNIST
+    or max(last["vfbn"], last["local"], last["cdni"]) < last["vfbn, untrained"] + 0.3
+)
 assert not MNIST or last["vfbn"] < last["backprop"] + 0.8
 
-td.plots.learning_curve({method: (history["epoch"], history["test_error"]) for method, history in histories.items()},
-               title=f"{data.name}, 6 layers", xlabel="epoch", ylabel="test error [%]")
+td.plots.learning_curve(
+    {
+        method: (history["epoch"], history["test_error"])
+        for method, history in histories.items()
+    },
+    title=f"{data.name}, 6 layers",
+    xlabel="epoch",
+    ylabel="test error [%]",
+)
 
 # %%
-td.plots.gradient_quality({method: histories[method] for method in ("vfbn", "cdni", "local", "vfbn, untrained")},
-                 title=f"{data.name}, 6 layers: guess beside truth")
+td.plots.gradient_quality(
+    {
+        method: histories[method]
+        for method in ("vfbn", "cdni", "local", "vfbn, untrained")
+    },
+    title=f"{data.name}, 6 layers: guess beside truth",
+)
 
 # %% [markdown]
-# - **The virtual network is close to backpropagation from the first epoch on**: its guesses have the right
-#   direction early, nearly the truth at interface 5, and clearly better than those of cDNI all the way down.
-#   No chain has to fill first: a random V already knows that an example that is right needs no change.
-# - **Frozen it works, too**, though worse. The blocks below learn to be read by fixed random weights,
-#   which is a classifier like any other.
-# - **And the local classifier** comes close to all of them without listening to any message, though its
-#   cosine is lower. On a task as easy as this, layers that work each for themselves go far, and the cosine does
-#   not decide. It takes deeper networks, cut in few places, to tell the methods apart.
+# - **The virtual network is close to backpropagation from the first epoch on**: its guesses have
+#   the right direction early, nearly the truth at interface 5, and clearly better than those of
+#   cDNI all the way down. No chain has to fill first: a random V already knows that an example
+#   that is right needs no change.
+# - **Frozen it works, too**, though worse. The blocks below learn to be read by fixed random
+#   weights, which is a classifier like any other.
+# - **And the local classifier** comes close to all of them without listening to any message,
+#   though its cosine is lower. On a task as easy as this, layers that work each for themselves go
+#   far, and the cosine does not decide. It takes deeper networks, cut in few places, to tell the
+#   methods apart.
 #
 # ## Why it wins
 #
-# It does not guess better because it is larger. It has 2,570 numbers per interface where the linear
-# synthesizer has 68,352. It has the right *form*: zero where nothing is to be learnt, bounded, and exact at the
-# top. All that is left to learn is one question: which directions of h matter to the classes above?
+# It does not guess better because it is larger. It has 2,570 numbers per interface where the
+# linear synthesizer has 68,352. It has the right *form*: zero where nothing is to be learnt,
+# bounded, and exact at the top. All that is left to learn is one question: which directions of h
+# matter to the classes above?
 
 # %% [markdown]
 # ## On your own
 #
-# **1.** For squared error with a linear virtual network, z = hV and u = z - y. Derive `dV` for δ̂ = u Vᵀ.
-# What takes the place of the softmax line?
+# **1.** For squared error with a linear virtual network, z = hV and u = z - y. Derive `dV` for
+# δ̂ = u Vᵀ. What takes the place of the softmax line?
 #
 # <details><summary>Hint</summary>
 #
 # p is z itself, so dz = du: `dV = e.T @ u + h.T @ (e @ V)`. In the library it is
-# `VirtualLinear(..., output=td.Sequential())`, with nothing between z and p; check both against one another.
+# `VirtualLinear(..., output=td.Sequential())`, with nothing between z and p; check both against
+# one another.
 # </details>
 #
-# **2.** How much does the second-order part weigh with a hidden layer? In `VirtualMLP.backward`, the
-# first-order part of dA is `e.T @ m`. Measure its cosine with the full dA, for the gradient that learning
-# sees.
+# **2.** How much does the second-order part weigh with a hidden layer? In `VirtualMLP.backward`,
+# the first-order part of dA is `e.T @ m`. Measure its cosine with the full dA, for the gradient
+# that learning sees.
 #
 # <details><summary>Hint</summary>
 #
-# `np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b))`. After `closed.backward(e)` the full gradient is
-# `closed.dA`, and the first-order part is `e.T @ closed.m`. Take e = (guess - truth) / N, as in learning: the
-# cosine is 0.97 here, where for the linear form it is above 0.99. (A random e gives another number.)
+# `np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b))`. After `closed.backward(e)` the full
+# gradient is `closed.dA`, and the first-order part is `e.T @ closed.m`. Take e = (guess - truth)
+# / N, as in learning: the cosine is 0.97 here, where for the linear form it is above 0.99. (A
+# random e gives another number.)
 # </details>
 #
-# **3.** Give `VirtualNetwork` a hidden layer of ReLU instead of tanh, and compare its gradient for steps of
-# 10⁻¹ to 10⁻⁶ with one another. Why is smaller not better?
+# **3.** Give `VirtualNetwork` a hidden layer of ReLU instead of tanh, and compare its gradient
+# for steps of 10⁻¹ to 10⁻⁶ with one another. Why is smaller not better?
 #
 # <details><summary>Hint</summary>
 #
-# Between kinks ReLU is straight: f'' is zero, and everything that bends sits in the kinks. With smaller steps
-# fewer and fewer examples cross a kink, and each crossing counts 1/ε: at 10⁻³ or 10⁻⁴, it depends on the
-# weights, the gradient is several times longer than at 10⁻¹ and points elsewhere. Below that nobody crosses one
-# any more, and the kinks are overlooked altogether. A step of 0.03 to 0.1 times the size of h averages over
-# many. The library's default is 0.1.
+# Between kinks ReLU is straight: f'' is zero, and everything that bends sits in the kinks. With
+# smaller steps fewer and fewer examples cross a kink, and each crossing counts 1/ε: at 10⁻³ or
+# 10⁻⁴, it depends on the weights, the gradient is several times longer than at 10⁻¹ and points
+# elsewhere. Below that nobody crosses one any more, and the kinks are overlooked altogether. A
+# step of 0.03 to 0.1 times the size of h averages over many. The library's default is 0.1.
 # </details>
 #
-# **4.** Start V of every `VirtualLinear` at zero. Does it learn? And `VirtualMLP` with both A and V at zero?
+# **4.** Start V of every `VirtualLinear` at zero. Does it learn? And `VirtualMLP` with both A and
+# V at zero?
 #
 # <details><summary>Hint</summary>
 #
-# The linear form guesses zero at first, but `dV = e.T @ u` is not zero where the message is not. Below the
-# top it is the truth, so V moves in the first step; the next interface hears something in the second step,
-# and so on down: one interface per step. With two zero matrices m, q and dm are all zero, so is every
-# gradient, and nothing ever happens. Of several layers in a row at most one may start at zero.
+# The linear form guesses zero at first, but `dV = e.T @ u` is not zero where the message is not.
+# Below the top it is the truth, so V moves in the first step; the next interface hears something
+# in the second step, and so on down: one interface per step. With two zero matrices m, q and dm
+# are all zero, so is every gradient, and nothing ever happens. Of several layers in a row at most
+# one may start at zero.
 # </details>
 #
 # **5.** Train `vfbn` with 3 layers and a synthesizer learning rate of zero, and compare with
@@ -450,27 +544,28 @@ td.plots.gradient_quality({method: histories[method] for method in ("vfbn", "cdn
 #
 # <details><summary>Hint</summary>
 #
-# `Frozen` never learns either, so the difference is the learning rate of the blocks, 3e-3 and 1e-3. When a
-# comparison hides such a thing, it measures the recipe.
+# `Frozen` never learns either, so the difference is the learning rate of the blocks, 3e-3 and
+# 1e-3. When a comparison hides such a thing, it measures the recipe.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - The virtual network may be anything: two small convolutions for images, with
-#   `VirtualNetwork`. It should be smooth where its second derivative is wanted: tanh or softplus rather than
-#   ReLU.
+# - The virtual network may be anything: two small convolutions for images, with `VirtualNetwork`.
+#   It should be smooth where its second derivative is wanted: tanh or softplus rather than ReLU.
 # - It starts small and random, never at zero, and all virtual networks use batch statistics.
-# - **Assignment A4**, tasks 1 and 2, can be solved now: `tinydni assignment release A4 --out FOLDER`.
-# - A difference of two passes costs about four passes of the virtual network; it is small, so that is little.
+# - **Assignment A4**, tasks 1 and 2, can be solved now: `tinydni assignment release A4 --out
+#   FOLDER`.
+# - A difference of two passes costs about four passes of the virtual network; it is small, so
+#   that is little.
 #
 # ## Further reading
 #
-# - T. Miyato, D. Okanohara, S. Maeda and M. Koyama, *Synthetic Gradient Methods with Virtual Forward-Backward
-#   Networks*, 2017: three pages.
-# - B. Pearlmutter, *Fast Exact Multiplication by the Hessian*, 1994: the derivative along a direction, from
-#   two backward passes or exactly.
-# - A. Nøkland and L. Eidnes, *Training Neural Networks with Local Error Signals*, 2019: how far the local
-#   classifier goes.
+# - T. Miyato, D. Okanohara, S. Maeda and M. Koyama, *Synthetic Gradient Methods with Virtual
+#   Forward-Backward Networks*, 2017: three pages.
+# - B. Pearlmutter, *Fast Exact Multiplication by the Hessian*, 1994: the derivative along a
+#   direction, from two backward passes or exactly.
+# - A. Nøkland and L. Eidnes, *Training Neural Networks with Local Error Signals*, 2019: how far
+#   the local classifier goes.
 #
 # Next: **7. Unlock everything.**

@@ -1,12 +1,13 @@
 # %% [markdown]
 # # 8. See images: convolution by hand
 #
-# **What you'll do.** Write a convolution as four plain loops, with its backward pass in the same loops.
-# Make it hundreds of times faster in three steps, and check each step against the numbers of the first.
-# Then add pooling.
+# **What you'll do.** Write a convolution as four plain loops, with its backward pass in the same
+# loops. Make it hundreds of times faster in three steps, and check each step against the numbers
+# of the first. Then add pooling.
 #
-# **What you'll learn.** That a convolution is a matrix product in disguise, and where its gradients come
-# from; why the order of loops decides the speed; how to rewrite code and keep its numbers.
+# **What you'll learn.** That a convolution is a matrix product in disguise, and where its
+# gradients come from; why the order of loops decides the speed; how to rewrite code and keep its
+# numbers.
 #
 # **What you need.** Notebooks 1 and 2. One minute. MNIST is downloaded once, about 11 MB.
 
@@ -28,21 +29,22 @@ data, MNIST = course.mnist(SHORT, images=True)
 # %% [markdown]
 # ## One small window, everywhere
 #
-# The networks so far took an image as a row of 784 numbers. Shuffle the pixels, the same way in all images,
-# and they would learn just as well: they do not know that two pixels are neighbours. And what they learn about
-# a stroke at one place they have to learn again at every other.
+# The networks so far took an image as a row of 784 numbers. Shuffle the pixels, the same way in
+# all images, and they would learn just as well: they do not know that two pixels are neighbours.
+# And what they learn about a stroke at one place they have to learn again at every other.
 #
-# A convolution repairs both. It takes a small window of weights, lays it on the image, multiplies, adds up, and
-# moves on by one pixel. The letters: images x have the shape (N, H, W, C), the C channels of a pixel side by
-# side (C = 1 for grey, 3 for colours, more inside a network). The **kernel** W has the shape (k, k, C, M): M
-# windows of k by k pixels. The result is again an image, with M channels:
+# A convolution repairs both. It takes a small window of weights, lays it on the image,
+# multiplies, adds up, and moves on by one pixel. The letters: images x have the shape (N, H, W,
+# C), the C channels of a pixel side by side (C = 1 for grey, 3 for colours, more inside a
+# network). The **kernel** W has the shape (k, k, C, M): M windows of k by k pixels. The result is
+# again an image, with M channels:
 #
 # $$y_{npqm} = \sum_{i=0}^{k-1} \sum_{j=0}^{k-1} \sum_{c} x_{n,\,p+i,\,q+j,\,c}\; W_{ijcm}$$
 #
 # As a program this is four loops, over all entries of y. What stands in the innermost one?
 #
-# **Now you.** Write y[n, p, q], for all maps m at once or one after the other: from the `window` of the image,
-# shape (k, k, C), and the kernels W (k, k, C, M). It returns M numbers.
+# **Now you.** Write y[n, p, q], for all maps m at once or one after the other: from the `window`
+# of the image, shape (k, k, C), and the kernels W (k, k, C, M). It returns M numbers.
 #
 # <details><summary>Hint</summary>
 #
@@ -73,52 +75,73 @@ def forward_loops(x, W):
     return y
 
 # %% [markdown]
-# (In mathematics a convolution turns the kernel round first. What all of this field uses, and we as well, is
-# called a correlation there.) Before we teach it anything, three kernels made by hand:
+# (In mathematics a convolution turns the kernel round first. What all of this field uses, and we
+# as well, is called a correlation there.) Before we teach it anything, three kernels made by
+# hand:
 
 # %%
-kernels = {"ink below,\nnone above": np.array([[-1, -1, -1], [0, 0, 0], [1, 1, 1]]),
-           "ink at the right,\nnone at the left": np.array([[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]]),
-           "the mean of the\nwindow: a blur": np.full((3, 3), 1 / 9)}
-digit = (data.x_test[:1] - data.x_test.min()).astype(np.float64)               # zero is paper, the rest is ink
+kernels = {
+    "ink below,\nnone above": np.array([[-1, -1, -1], [0, 0, 0], [1, 1, 1]]),
+    "ink at the right,\nnone at the left": np.array(
+        [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]]
+    ),
+    "the mean of the\nwindow: a blur": np.full((3, 3), 1 / 9),
+}
+digit = (data.x_test[:1] - data.x_test.min()).astype(
+    np.float64
+)  # zero is paper, the rest is ink
 maps = forward_loops(digit, np.stack(list(kernels.values()), axis=-1)[:, :, None])
 
 def show(images, captions, alt):
-    """Images (height, width) side by side, each on its own scale: orange below zero, white at zero, purple above."""
+    """Images (height, width) side by side, each on its own scale: orange below
+    zero, white at zero, purple above.
+    """
     picture = td.plots.Picture(1.75 * len(images), 2.2, alt)
     for k, (image, caption) in enumerate(zip(images, captions)):
-        axes = picture.add_axes(((k + 0.05) / len(images), 0.03, 0.9 / len(images), 0.72))
+        axes = picture.add_axes(
+            ((k + 0.05) / len(images), 0.03, 0.9 / len(images), 0.72)
+        )
         largest = np.abs(image).max()
         axes.imshow(image, cmap="PuOr", vmin=-largest, vmax=largest)
         axes.set(xticks=[], yticks=[])
         axes.set_title(caption, fontsize=9)
     return picture
 
-show([digit[0, ..., 0], *np.moveaxis(maps[0], -1, 0)], ["a digit", *kernels],
-     "A handwritten digit, and beside it three images made from it by kernels of 3 by 3 pixels. The first is positive along "
-     "upper edges of strokes and negative along lower ones, the second does so for left and right edges, and the third is "
-     "the digit, blurred.")
+show(
+    [digit[0, ..., 0], *np.moveaxis(maps[0], -1, 0)],
+    ["a digit", *kernels],
+    "A handwritten digit, and beside it three images made from it by kernels of 3 by 3 "
+    "pixels. The first is positive along "
+    "upper edges of strokes and negative along lower ones, the second does so for left "
+    "and right edges, and the third is "
+    "the digit, blurred.",
+)
 
 # %% [markdown]
-# Edges, found by nine numbers, wherever they are. And wherever they are *moved*: if the image is shifted, the
-# result is shifted. That is the point of it all, so it deserves a test.
+# Edges, found by nine numbers, wherever they are. And wherever they are *moved*: if the image is
+# shifted, the result is shifted. That is the point of it all, so it deserves a test.
 
 # %%
 rng = np.random.default_rng(0)
 image, kernel = rng.standard_normal((1, 12, 12, 2)), rng.standard_normal((3, 3, 2, 4))
-shifted = np.roll(image, (2, 1), axis=(1, 2))                   # two down, one to the right
-np.testing.assert_array_equal(forward_loops(shifted, kernel)[:, 2:, 1:], forward_loops(image, kernel)[:, :-2, :-1])
+shifted = np.roll(image, (2, 1), axis=(1, 2))  # two down, one to the right
+np.testing.assert_array_equal(
+    forward_loops(shifted, kernel)[:, 2:, 1:], forward_loops(image, kernel)[:, :-2, :-1]
+)
 
 n_shared, n_dense = 5 * 5 * 1 * 8 + 8, 28 * 28 * (24 * 24 * 8) + 24 * 24 * 8
-print(f"8 maps of an image of 28 x 28 by kernels of 5 x 5: {n_shared} weights and biases. As a Linear layer: {n_dense:,}")
+print(
+    f"8 maps of an image of 28 x 28 by kernels of 5 x 5: {n_shared} weights and "
+    f"biases. As a Linear layer: {n_dense:,}"
+)
 
 # %% [markdown]
 # ## Backward, in the same loops
 #
-# Look at the innermost line. The number y[n, p, q, m] is a sum of products of one window and one kernel. So
-# the rule for a product is all that we need: whatever the gradient at that number is, the kernel gets it times
-# the window, and the window gets it times the kernel. Every kernel is used at many places, and every pixel lies
-# in many windows; the chain rule adds up all the ways.
+# Look at the innermost line. The number y[n, p, q, m] is a sum of products of one window and one
+# kernel. So the rule for a product is all that we need: whatever the gradient at that number is,
+# the kernel gets it times the window, and the window gets it times the kernel. Every kernel is
+# used at many places, and every pixel lies in many windows; the chain rule adds up all the ways.
 #
 # **Now you.** Write the two lines in the loops.
 #
@@ -160,18 +183,25 @@ class Convolution:
         dx, self.dW = self.forms[1](self.x, self.W, dy)
         return dx
 
-report = td.gradcheck.check_layer(Convolution((forward_loops, backward_loops), rng.standard_normal((3, 3, 2, 4))), (2, 5, 6, 2))
+report = td.gradcheck.check_layer(
+    Convolution((forward_loops, backward_loops), rng.standard_normal((3, 3, 2, 4))),
+    (2, 5, 6, 2),
+)
 print(report)
 assert report.ok
 
 # %% [markdown]
-# It is right, so its numbers are the measure of all that follows. Take images of the size that stands in the
-# middle of our network below, save y, dx and dW, and look at the clock. (We count the processor's time, not the
-# wall's: other programs do not disturb it much.)
+# It is right, so its numbers are the measure of all that follows. Take images of the size that
+# stands in the middle of our network below, save y, dx and dW, and look at the clock. (We count
+# the processor's time, not the wall's: other programs do not disturb it much.)
 
 # %%
 k, C, M = 5, 8, 16
-x, W, dy = rng.standard_normal((16, 18, 18, C)), rng.standard_normal((k, k, C, M)), rng.standard_normal((16, 14, 14, M))
+x, W, dy = (
+    rng.standard_normal((16, 18, 18, C)),
+    rng.standard_normal((k, k, C, M)),
+    rng.standard_normal((16, 14, 14, M)),
+)
 
 def seconds(forms, x, W, dy, repeats):
     """Processor time of one forward and one backward pass, the best of several."""
@@ -191,20 +221,30 @@ FORMS, took = {"four loops": (forward_loops, backward_loops)}, {}
 took["four loops"] = seconds(FORMS["four loops"], x, W, dy, repeats=1)
 
 def same_numbers(name, forward, backward):
-    """Asserts that a form gives the saved numbers, and says how much faster it does so."""
-    for what, got, expected in zip(("y", "dx", "dW"), (forward(x, W), *backward(x, W, dy)), saved):
-        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9, err_msg=f"{name}: {what}")
+    """Asserts that a form gives the saved numbers, and says how much faster it does
+    so.
+    """
+    for what, got, expected in zip(
+        ("y", "dx", "dW"), (forward(x, W), *backward(x, W, dy)), saved
+    ):
+        np.testing.assert_allclose(
+            got, expected, rtol=1e-9, atol=1e-9, err_msg=f"{name}: {what}"
+        )
     FORMS[name] = forward, backward
     took[name] = seconds(FORMS[name], x, W, dy, repeats=20)
-    print(f"{name}: the same numbers, about {rounded(took['four loops'] / took[name])} times as fast as four loops")
+    print(
+        f"{name}: the same numbers, about {rounded(took['four loops'] / took[name])} "
+        f"times as fast as four loops"
+    )
 
 # %% [markdown]
 # ## Two loops fewer: a matrix product
 #
-# The loop over m multiplies the same window with every kernel, and the loop over n does the same to every
-# image. Lay a window out as a row of k · k · C numbers: then N windows are a matrix, M kernels are a matrix, and
-# both loops are one product. Its gradients are those of notebook 1, `dW = h.T @ dz` and `dh = dz @ W.T`, with
-# the windows as h. Two loops are left, over the places:
+# The loop over m multiplies the same window with every kernel, and the loop over n does the same
+# to every image. Lay a window out as a row of k · k · C numbers: then N windows are a matrix, M
+# kernels are a matrix, and both loops are one product. Its gradients are those of notebook 1,
+# `dW = h.T @ dz` and `dh = dz @ W.T`, with the windows as h. Two loops are left, over the
+# places:
 
 # %%
 def forward_places(x, W):
@@ -220,26 +260,31 @@ def backward_places(x, W, dy):
     for p, q in np.ndindex(dy.shape[1:3]):
         windows = x[:, p:p + k, q:q + k]
         dW += (windows.reshape(len(x), -1).T @ dy[:, p, q]).reshape(W.shape)
-        dx[:, p:p + k, q:q + k] += (dy[:, p, q] @ W.reshape(-1, M).T).reshape(windows.shape)
+        dx[:, p : p + k, q : q + k] += (dy[:, p, q] @ W.reshape(-1, M).T).reshape(
+            windows.shape
+        )
     return dx, dW
 
 same_numbers("two loops over places", forward_places, backward_places)
 
 # %% [markdown]
-# About a hundred times faster; most of what can be gained is gained. Python now does something 196 times instead of
-# 50,176 times, and does more each time.
+# About a hundred times faster; most of what can be gained is gained. Python now does something
+# 196 times instead of 50,176 times, and does more each time.
 #
 # ## No loop: all windows in one matrix
 #
-# Copy the windows of *all* places below each other, and one single product is left. This is what most courses
-# teach; it goes by the name of im2col. The way back must undo the copying. A copy has the gradient rule "add up
-# what comes back from all copies", and each pixel was copied once for every offset (i, j) at which a window has
-# seen it. So there is a loop again in `backward`, a short one:
+# Copy the windows of *all* places below each other, and one single product is left. This is what
+# most courses teach; it goes by the name of im2col. The way back must undo the copying. A copy
+# has the gradient rule "add up what comes back from all copies", and each pixel was copied once
+# for every offset (i, j) at which a window has seen it. So there is a loop again in `backward`, a
+# short one:
 
 # %%
 def columns_of(x, k):
     """All windows, copied: (N, P, Q, k · k · C)."""
-    windows = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(1, 2))      # (N, P, Q, C, k, k), not yet a copy
+    windows = np.lib.stride_tricks.sliding_window_view(
+        x, (k, k), axis=(1, 2)
+    )  # (N, P, Q, C, k, k), not yet a copy
     return windows.transpose(0, 1, 2, 4, 5, 3).reshape(*windows.shape[:3], -1)
 
 def forward_columns(x, W):
@@ -252,28 +297,31 @@ def backward_columns(x, W, dy):
     dcolumns = (rows @ W.reshape(-1, M).T).reshape(N, P, Q, k, k, C)
     dx = np.zeros_like(x)
     for i, j in np.ndindex(k, k):
-        dx[:, i:i + P, j:j + Q] += dcolumns[:, :, :, i, j]      # what the copies at offset (i, j) have to say
+        dx[:, i : i + P, j : j + Q] += dcolumns[
+            :, :, :, i, j
+        ]  # what the copies at offset (i, j) have to say
     return dx, dW.reshape(W.shape)
 
 same_numbers("all windows in one matrix", forward_columns, backward_columns)
 print(f"x has {x.size:,} numbers, the matrix of its windows {columns_of(x, k).size:,}")
 
 # %% [markdown]
-# Not much of a gain, or none! The product itself is fast. But the matrix is nearly k² times as large as the
-# image, and writing it down and reading it again costs as much as multiplying it. A computer moves numbers more
-# slowly than it multiplies them.
+# Not much of a gain, or none! The product itself is fast. But the matrix is nearly k² times as
+# large as the image, and writing it down and reading it again costs as much as multiplying it. A
+# computer moves numbers more slowly than it multiplies them.
 #
 # ## The other two loops: offsets
 #
-# That little loop in `backward` had the right idea. Look at the formula again, with the sums over i and j
-# *outside*:
+# That little loop in `backward` had the right idea. Look at the formula again, with the sums over
+# i and j *outside*:
 #
 # $$y = \sum_{i} \sum_{j} \; x^{(ij)}\, W_{ij}, \qquad x^{(ij)} = x[:, i:i+P, j:j+Q]$$
 #
-# For one offset (i, j), *every* place of y meets the same (C, M) matrix W[i, j], and the pixels that it meets
-# are the image itself, moved by (i, j): a view, no copy. So a convolution is k² matrix products with shifted
-# images. Its gradients are two lines, the rule of notebook 1 for each of the products: `dW[i, j] = x_ij.T @ dy`,
-# summed over images and places, and `dx_ij += dy @ W[i, j].T`.
+# For one offset (i, j), *every* place of y meets the same (C, M) matrix W[i, j], and the pixels
+# that it meets are the image itself, moved by (i, j): a view, no copy. So a convolution is k²
+# matrix products with shifted images. Its gradients are two lines, the rule of notebook 1 for
+# each of the products: `dW[i, j] = x_ij.T @ dy`, summed over images and places, and `dx_ij += dy
+# @ W[i, j].T`.
 #
 # **Now you.** Write the line of `forward` that stands in the loop over the offsets.
 #
@@ -310,64 +358,95 @@ def backward_offsets(x, W, dy):
 same_numbers("offsets", forward_offsets, backward_offsets)
 
 # %% [markdown]
-# Shorter than anything before, no arrays larger than x and y, and about as fast as the others. This is the one to
-# remember.
+# Shorter than anything before, no arrays larger than x and y, and about as fast as the others.
+# This is the one to remember.
 #
 # ## The library's
 #
-# `td.Conv2D` goes two small steps further. It works on a few images at a time, so many as fit into the
-# processor's nearest memory; and it joins the k products of a kernel *row* into one, for which it copies the
-# windows of that row only. Here is the loop that remains. `row_blocks` yields the images and, for each row i of
-# the kernel, what it meets:
+# `td.Conv2D` goes two small steps further. It works on a few images at a time, so many as fit
+# into the processor's nearest memory; and it joins the k products of a kernel *row* into one, for
+# which it copies the windows of that row only. Here is the loop that remains. `row_blocks` yields
+# the images and, for each row i of the kernel, what it meets:
 
 # %%
 print(inspect.getsource(convolution.correlate))
 
 def forward_library(x, W):
     k = len(W)
-    return convolution.correlate(np, x, W, 1, (0, 0), (x.shape[1] - k + 1, x.shape[2] - k + 1))         # stride 1, no frame
+    return convolution.correlate(
+        np, x, W, 1, (0, 0), (x.shape[1] - k + 1, x.shape[2] - k + 1)
+    )  # stride 1, no frame
 
 def backward_library(x, W, dy):
-    return convolution.input_gradient(np, dy, W, 1, (0, 0), x.shape[1:3]), convolution.kernel_gradient(np, x, dy, W.shape[:2], 1, (0, 0))
+    return convolution.input_gradient(
+        np, dy, W, 1, (0, 0), x.shape[1:3]
+    ), convolution.kernel_gradient(np, x, dy, W.shape[:2], 1, (0, 0))
 
 same_numbers("library", forward_library, backward_library)
 
 # %% [markdown]
-# What is best depends on the sizes. So measure more than one case: ours; a batch of 64; and the middle of a
-# residual network, with small kernels on large images (float32, as in training).
+# What is best depends on the sizes. So measure more than one case: ours; a batch of 64; and the
+# middle of a residual network, with small kernels on large images (float32, as in training).
 
 # %%
 def narrow(*shape):
     return rng.standard_normal(shape).astype(np.float32)
 
-sizes = {"16 images, 14 x 14, kernel 5": (narrow(16, 18, 18, 8), narrow(5, 5, 8, 16), narrow(16, 14, 14, 16)),
-         "64 images, 14 x 14, kernel 5": (narrow(64, 18, 18, 8), narrow(5, 5, 8, 16), narrow(64, 14, 14, 16)),
-         "64 images, 32 x 32, kernel 3": (narrow(64, 34, 34, 16), narrow(3, 3, 16, 16), narrow(64, 32, 32, 16))}
+sizes = {
+    "16 images, 14 x 14, kernel 5": (
+        narrow(16, 18, 18, 8),
+        narrow(5, 5, 8, 16),
+        narrow(16, 14, 14, 16),
+    ),
+    "64 images, 14 x 14, kernel 5": (
+        narrow(64, 18, 18, 8),
+        narrow(5, 5, 8, 16),
+        narrow(64, 14, 14, 16),
+    ),
+    "64 images, 32 x 32, kernel 3": (
+        narrow(64, 34, 34, 16),
+        narrow(3, 3, 16, 16),
+        narrow(64, 32, 32, 16),
+    ),
+}
 print("time, as a multiple of the library's")
 for size, arrays in sizes.items():
-    seconds_of = {name: seconds(forms, *arrays, repeats=5) for name, forms in FORMS.items() if name != "four loops"}
-    print(f"{size}:   " + ",   ".join(f"{name} {value / seconds_of['library']:.1f}" for name, value in seconds_of.items()))
+    seconds_of = {
+        name: seconds(forms, *arrays, repeats=5)
+        for name, forms in FORMS.items()
+        if name != "four loops"
+    }
+    print(
+        f"{size}:   "
+        + ",   ".join(
+            f"{name} {value / seconds_of['library']:.1f}"
+            for name, value in seconds_of.items()
+        )
+    )
 
 # %% [markdown]
-# Expect 1 to 4 here, and some hundreds for the four loops. What is in second place depends on the sizes and on the
-# machine. With many images the two loops over places are hard to beat, since each of their products is large. The
-# matrix of all windows falls behind as it grows.
+# Expect 1 to 4 here, and some hundreds for the four loops. What is in second place depends on the
+# sizes and on the machine. With many images the two loops over places are hard to beat, since
+# each of their products is large. The matrix of all windows falls behind as it grows.
 
 # %% [markdown]
 # ## Two things that one likes to know
 #
-# **dx is a convolution, too.** Each dy was spread over a window by the kernel; seen from a pixel, that collects
-# the dy around it, with the kernel turned by half a turn and its two channel axes swapped. At the edge there is
-# no dy, so zeros are put around:
+# **dx is a convolution, too.** Each dy was spread over a window by the kernel; seen from a pixel,
+# that collects the dy around it, with the kernel turned by half a turn and its two channel axes
+# swapped. At the edge there is no dy, so zeros are put around:
 
 # %%
 around = ((0, 0), (k - 1, k - 1), (k - 1, k - 1), (0, 0))
 turned = W[::-1, ::-1].transpose(0, 1, 3, 2)
-np.testing.assert_allclose(forward_offsets(np.pad(dy, around), turned), saved[1], rtol=1e-9, atol=1e-9)
+np.testing.assert_allclose(
+    forward_offsets(np.pad(dy, around), turned), saved[1], rtol=1e-9, atol=1e-9
+)
 
 # %% [markdown]
-# **Zeros around the image** keep it from shrinking: with (k - 1) / 2 of them on every side y is as large as x
-# (`padding="same"`, the library's default). A frame of constants has no gradient, so `backward` cuts it off:
+# **Zeros around the image** keep it from shrinking: with (k - 1) / 2 of them on every side y is
+# as large as x (`padding="same"`, the library's default). A frame of constants has no gradient,
+# so `backward` cuts it off:
 
 # %%
 same, edge = td.Conv2D(C, M, rng, kernel=k, bias=False, dtype=np.float64), (k - 1) // 2
@@ -375,8 +454,12 @@ frame = np.pad(x, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
 dy_same = rng.standard_normal((*x.shape[:3], M))
 dframe, dW = backward_offsets(frame, same.W, dy_same)
 
-np.testing.assert_allclose(same.forward(x), forward_offsets(frame, same.W), rtol=1e-9, atol=1e-9)
-np.testing.assert_allclose(same.backward(dy_same), dframe[:, edge:-edge, edge:-edge], rtol=1e-9, atol=1e-9)
+np.testing.assert_allclose(
+    same.forward(x), forward_offsets(frame, same.W), rtol=1e-9, atol=1e-9
+)
+np.testing.assert_allclose(
+    same.backward(dy_same), dframe[:, edge:-edge, edge:-edge], rtol=1e-9, atol=1e-9
+)
 np.testing.assert_allclose(same.dW, dW, rtol=1e-9, atol=1e-9)
 print("with a frame of zeros: the same y, dx and dW as td.Conv2D")
 
@@ -384,15 +467,16 @@ print("with a frame of zeros: the same y, dx and dW as td.Conv2D")
 # ## Pooling
 #
 # Often it is enough to know roughly where an edge is. *Pooling* looks at the outputs in small
-# windows, here 3 by 3, and keeps one number of each: the largest, or the mean. Moving on by s = 2 pixels instead
-# of one (the *stride*) halves the image.
+# windows, here 3 by 3, and keeps one number of each: the largest, or the mean. Moving on by s = 2
+# pixels instead of one (the *stride*) halves the image.
 #
-# **Now you.** How many windows of size k fit side by side, with stride s, on an image of this size with a frame of
-# `padding` zeros on every side?
+# **Now you.** How many windows of size k fit side by side, with stride s, on an image of this
+# size with a frame of `padding` zeros on every side?
 #
 # <details><summary>Hint</summary>
 #
-# The framed image has `size + 2 * padding` pixels. The first window starts at 0; the last one must still fit.
+# The framed image has `size + 2 * padding` pixels. The first window starts at 0; the last one
+# must still fit.
 # </details>
 #
 # <details><summary>A second hint</summary>
@@ -409,9 +493,9 @@ def n_windows(size, k, s, padding):
 course.check("8.4", n_windows)
 
 # %% [markdown]
-# The trick with the offsets works again: the pixels that offset (i, j) meets are
-# `x[:, i:i + s * P:s, j:j + s * Q:s]`. For the mean every pixel has its share, forward and backward:
-# `y += x_ij / k**2` and `dx_ij += dy / k**2`.
+# The trick with the offsets works again: the pixels that offset (i, j) meets are `x[:, i:i + s *
+# P:s, j:j + s * Q:s]`. For the mean every pixel has its share, forward and backward: `y += x_ij /
+# k**2` and `dx_ij += dy / k**2`.
 #
 # **Now you.** And for the maximum? Write the line that adds to dx_ij.
 #
@@ -457,35 +541,41 @@ report = td.gradcheck.check_layer(Largest(3, 2), (2, 7, 9, 3))
 print(report)
 assert report.ok
 
-ours, theirs, images = Largest(3, 2), td.MaxPool(3, stride=2), rng.standard_normal((4, 9, 9, 3))
+ours, theirs, images = (
+    Largest(3, 2),
+    td.MaxPool(3, stride=2),
+    rng.standard_normal((4, 9, 9, 3)),
+)
 np.testing.assert_array_equal(ours.forward(images), theirs.forward(images))
 dpooled = rng.standard_normal(ours.y.shape)
 np.testing.assert_allclose(ours.backward(dpooled), theirs.backward(dpooled), rtol=1e-12)
 
 # %% [markdown]
-# Two equal pixels in one window would both get the whole of dy here. After a ReLU there are many equal zeros, so
-# the library's `MaxPool` gives it to the first of them alone. (The windows overlap, and a pixel that is the
-# largest of two windows gets both dy: that is the `+=`.)
+# Two equal pixels in one window would both get the whole of dy here. After a ReLU there are many
+# equal zeros, so the library's `MaxPool` gives it to the first of them alone. (The windows
+# overlap, and a pixel that is the largest of two windows gets both dy: that is the `+=`.)
 
 # %% [markdown]
 # ## On your own
 #
-# **1.** A layer `td.Conv2D(8, 16, rng, kernel=3, stride=2, padding=1)` gets images of 28 by 28 with 8 channels.
-# How large is what comes out, and how many parameters does it have? Ask the layer.
+# **1.** A layer `td.Conv2D(8, 16, rng, kernel=3, stride=2, padding=1)` gets images of 28 by 28
+# with 8 channels. How large is what comes out, and how many parameters does it have? Ask the
+# layer.
 #
 # <details><summary>Hint</summary>
 #
-# A window begins at every second pixel of the framed image of 30: (28 + 2 · 1 - 3) // 2 + 1 = 14 windows each
-# way, with 16 channels. 3 · 3 · 8 · 16 = 1,152 weights and 16 biases. `layer.output_shape((28, 28, 8))`,
-# `layer.n_parameters()`.
+# A window begins at every second pixel of the framed image of 30: (28 + 2 · 1 - 3) // 2 + 1 = 14
+# windows each way, with 16 channels. 3 · 3 · 8 · 16 = 1,152 weights and 16 biases.
+# `layer.output_shape((28, 28, 8))`, `layer.n_parameters()`.
 # </details>
 #
-# **2.** Write the class `Mean` beside `Largest`, from the two lines for the mean above, and check it.
+# **2.** Write the class `Mean` beside `Largest`, from the two lines for the mean above, and check
+# it.
 #
 # <details><summary>Hint</summary>
 #
-# `forward`: `np.mean(taps(x, self.k, self.s), axis=0)`. `backward`: for every `dx_ij` add `dy / self.k**2`; x
-# itself is not needed, only its shape. Compare with `td.AvgPool(3, stride=2)`.
+# `forward`: `np.mean(taps(x, self.k, self.s), axis=0)`. `backward`: for every `dx_ij` add `dy /
+# self.k**2`; x itself is not needed, only its shape. Compare with `td.AvgPool(3, stride=2)`.
 # </details>
 #
 # **3.** Give `forward_offsets` and `backward_offsets` a stride s, and compare with
@@ -493,26 +583,28 @@ np.testing.assert_allclose(ours.backward(dpooled), theirs.backward(dpooled), rto
 #
 # <details><summary>Hint</summary>
 #
-# P = (height - k) // s + 1, and the pixels of offset (i, j) are `x[:, i:i + s * P:s, j:j + s * Q:s]`, in all
-# three places. Nothing else changes. Pixels that no window meets get dx = 0.
+# P = (height - k) // s + 1, and the pixels of offset (i, j) are `x[:, i:i + s * P:s, j:j + s *
+# Q:s]`, in all three places. Nothing else changes. Pixels that no window meets get dx = 0.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - Images are (N, H, W, C) in tinydni: the C numbers of a pixel side by side make the shifted views good
-#   operands for a matrix product. PyTorch's default is (N, C, H, W);
-#   `x.transpose(0, 2, 3, 1)` turns one into the other.
-# - On a graphics card memory is fast and calls are slow, so there the one large matrix is right again:
-#   notebook 15, and `row_blocks` in the library.
-# - A convolution before a `BatchNorm` needs no bias (`bias=False`): the mean is subtracted anyway.
-# - **Assignment A2**, tasks 4 and 5, can be solved now: `tinydni assignment release A2 --out FOLDER`.
+# - Images are (N, H, W, C) in tinydni: the C numbers of a pixel side by side make the shifted
+#   views good operands for a matrix product. PyTorch's default is (N, C, H, W); `x.transpose(0,
+#   2, 3, 1)` turns one into the other.
+# - On a graphics card memory is fast and calls are slow, so there the one large matrix is right
+#   again: notebook 15, and `row_blocks` in the library.
+# - A convolution before a `BatchNorm` needs no bias (`bias=False`): the mean is subtracted
+#   anyway.
+# - **Assignment A2**, tasks 4 and 5, can be solved now: `tinydni assignment release A2 --out
+#   FOLDER`.
 #
 # ## Further reading
 #
-# - Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, *Gradient-Based Learning Applied to Document Recognition*,
-#   1998: the digits, the convolutions, and why.
-# - V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016: sizes, strides and
-#   frames in pictures.
+# - Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, *Gradient-Based Learning Applied to Document
+#   Recognition*, 1998: the digits, the convolutions, and why.
+# - V. Dumoulin and F. Visin, *A guide to convolution arithmetic for deep learning*, 2016: sizes,
+#   strides and frames in pictures.
 #
 # Next: **9. Decouple a network that sees.**

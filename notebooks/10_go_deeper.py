@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 10. Go deeper: residual networks
 #
-# **What you'll do.** Stack 24 layers and watch the gradient die on its way down. Save it with one plus
-# sign. Take the network apart into 16 million paths. Then lose the shortcut's gradient on purpose, and
-# measure what it costs.
+# **What you'll do.** Stack 24 layers and watch the gradient die on its way down. Save it with one
+# plus sign. Take the network apart into 16 million paths. Then lose the shortcut's gradient on
+# purpose, and measure what it costs.
 #
-# **What you'll learn.** Why y = x + f(x) can be deep; by which paths a gradient reaches the bottom; how a
-# wrong gradient can hide behind a falling loss.
+# **What you'll learn.** Why y = x + f(x) can be deep; by which paths a gradient reaches the
+# bottom; how a wrong gradient can hide behind a falling loss.
 #
 # **What you need.** Notebooks 1 to 5. One minute. MNIST is downloaded once, 11 MB.
 
@@ -23,29 +23,43 @@ import tinydni as td
 SHORT = course.begin()
 
 digits, MNIST = course.mnist(SHORT)
-epochs, n_train, n_test = (1, 640, 200) if SHORT else (3, 12_800, 5_000) if MNIST else (20, 1_437, 360)
+epochs, n_train, n_test = (
+    (1, 640, 200) if SHORT else (3, 12_800, 5_000) if MNIST else (20, 1_437, 360)
+)
 
 def part(data):
     """The first n_train images to train on, the first n_test to test on."""
-    return replace(data, x=data.x[:n_train], y=data.y[:n_train], x_test=data.x_test[:n_test], y_test=data.y_test[:n_test])
+    return replace(
+        data,
+        x=data.x[:n_train],
+        y=data.y[:n_train],
+        x_test=data.x_test[:n_test],
+        y_test=data.y_test[:n_test],
+    )
 
 digits = part(digits)
-print(f"{digits.name}: {len(digits.x):,} images to train on, {len(digits.x_test):,} to test on")
+print(
+    f"{digits.name}: {len(digits.x):,} images to train on, {len(digits.x_test):,} to "
+    f"test on"
+)
 
 # %% [markdown]
 # ## One plus sign
 #
-# A block of an ordinary network makes something new from what it gets, y = f(x). A residual block *adds* to what
-# it gets. The first path, x itself, is called the shortcut; f is the branch:
+# A block of an ordinary network makes something new from what it gets, y = f(x). A residual
+# block *adds* to what it gets. The first path, x itself, is called the shortcut; f is the
+# branch:
 #
 # | | forward |
 # | --- | --- |
 # | plain | `y = f(x)` |
 # | residual | `y = x + f(x)` |
 #
-# x is used twice, so the chain rule adds up two ways; and the way over the shortcut has the derivative 1.
+# x is used twice, so the chain rule adds up two ways; and the way over the shortcut has the
+# derivative 1.
 #
-# **Now you.** Write the class: `forward` and `backward`. `branch` is a layer with the same two methods.
+# **Now you.** Write the class: `forward` and `backward`. `branch` is a layer with the same two
+# methods.
 #
 # <details><summary>Hint</summary>
 #
@@ -80,7 +94,9 @@ course.check("10.1", Residual)
 
 def branch(width, size, rng, dtype=np.float32):
     """tanh(x W + b) with weights of standard deviation size / sqrt(width)."""
-    return td.Sequential(td.Linear(width, width, rng, std=size / np.sqrt(width), dtype=dtype), td.Tanh())
+    return td.Sequential(
+        td.Linear(width, width, rng, std=size / np.sqrt(width), dtype=dtype), td.Tanh()
+    )
 
 f = branch(5, 1.0, np.random.default_rng(0), np.float64)
 report = td.gradcheck.check_layer(Residual(f), (6, 5))
@@ -94,13 +110,14 @@ np.testing.assert_array_equal(Residual(f).backward(dy), theirs.backward(dy))
 print(inspect.getsource(td.Residual.backward))
 
 # %% [markdown]
-# (The checker has found the layer inside the branch by itself. The library's `Residual` can also have a layer in
-# the shortcut, for blocks that change the shape: more about that below.)
+# (The checker has found the layer inside the branch by itself. The library's `Residual` can also
+# have a layer in the shortcut, for blocks that change the shape: more about that below.)
 #
 # ## What arrives at the bottom
 #
-# Take a first layer, 24 blocks of width 32, and a last layer. How long is the gradient below each block? Once
-# with weights of standard deviation 1 / √32, which is about right for tanh, and once with half of that:
+# Take a first layer, 24 blocks of width 32, and a last layer. How long is the gradient below each
+# block? Once with weights of standard deviation 1 / √32, which is about right for tanh, and once
+# with half of that:
 
 # %%
 WIDTH, DEPTH = 32, 24
@@ -108,14 +125,25 @@ WIDTH, DEPTH = 32, 24
 def deep_blocks(kind, size, seed=0):
     """A first layer, DEPTH blocks, a last layer."""
     rng = td.stream(seed, "weights")
-    return [td.Sequential(td.Linear(digits.n_in, WIDTH, rng), td.Tanh()),
-            *(kind(branch(WIDTH, size, rng)) for _ in range(DEPTH)), td.Linear(WIDTH, 10, rng)]
+    return [
+        td.Sequential(td.Linear(digits.n_in, WIDTH, rng), td.Tanh()),
+        *(kind(branch(WIDTH, size, rng)) for _ in range(DEPTH)),
+        td.Linear(WIDTH, 10, rng),
+    ]
 
 def network(blocks, algorithm=td.backprop, lr=2e-3, **options):
-    return td.build(blocks, td.SoftmaxCrossEntropy(), lr=lambda: td.Adam(lr), algorithm=algorithm, **options)
+    return td.build(
+        blocks,
+        td.SoftmaxCrossEntropy(),
+        lr=lambda: td.Adam(lr),
+        algorithm=algorithm,
+        **options,
+    )
 
 def gradients(net, n=256):
-    """The gradient (n, H) at every interface of a network under backpropagation, bottom to top."""
+    """The gradient (n, H) at every interface of a network under backpropagation,
+    bottom to top.
+    """
     h = digits.x[:n]
     for module in net.modules:
         h = module.forward(h)
@@ -125,43 +153,60 @@ def gradients(net, n=256):
         found.append(dh)
     return found[::-1]
 
-lengths = {f"{name}, {size:g} / √32": [np.linalg.norm(dh) for dh in gradients(network(deep_blocks(kind, size)))]
-           for name, kind in (("plain", td.Sequential), ("residual", td.Residual)) for size in (1.0, 0.5)}
+lengths = {
+    f"{name}, {size:g} / √32": [
+        np.linalg.norm(dh) for dh in gradients(network(deep_blocks(kind, size)))
+    ]
+    for name, kind in (("plain", td.Sequential), ("residual", td.Residual))
+    for size in (1.0, 0.5)
+}
 for name, length in lengths.items():
-    print(f"{name:20s} below the last layer {length[-1]:.0e}, below the lowest block {length[0]:.0e}")
+    print(
+        f"{name:20s} below the last layer {length[-1]:.0e}, below the lowest block "
+        f"{length[0]:.0e}"
+    )
 assert lengths["plain, 0.5 / √32"][0] < 1e-5 * lengths["plain, 0.5 / √32"][-1]
 assert 0.5 < lengths["residual, 0.5 / √32"][0] / lengths["residual, 0.5 / √32"][-1] < 50
 
-td.plots.learning_curve({name: (np.arange(DEPTH + 1), length) for name, length in lengths.items()}, title="The gradient on its way down",
-               xlabel="block that it has come to: 24 is the top, 0 the bottom", ylabel="length of the gradient")
+td.plots.learning_curve(
+    {name: (np.arange(DEPTH + 1), length) for name, length in lengths.items()},
+    title="The gradient on its way down",
+    xlabel="block that it has come to: 24 is the top, 0 the bottom",
+    ylabel="length of the gradient",
+)
 
 # %% [markdown]
-# In the plain network every block multiplies: with a factor of about ½ per block, what is left below 24 blocks is
-# less than 10⁻⁷ of it. With weights of just the right size it is bearable; but nobody keeps them there in
-# training. In the residual network the gradient arrives either way, and has even grown a little.
+# In the plain network every block multiplies: with a factor of about ½ per block, what is left
+# below 24 blocks is less than 10⁻⁷ of it. With weights of just the right size it is bearable; but
+# nobody keeps them there in training. In the residual network the gradient arrives either way,
+# and has even grown a little.
 #
 # ## Sixteen million paths
 #
-# Why? Write $A_l$ for what the backward pass of branch l does to a gradient. For given x it is a linear map.
-# A plain stack sends the gradient through all of them, one after the other. A residual stack does this:
+# Why? Write $A_l$ for what the backward pass of branch l does to a gradient. For given x it is a
+# linear map. A plain stack sends the gradient through all of them, one after the other. A
+# residual stack does this:
 #
 # $$dh_0 = (1 + A_1)(1 + A_2) \cdots (1 + A_{24})\; dh_{24}$$
 #
-# Multiply out. At every block a path chooses: over the shortcut, or through the branch. That makes 2²⁴ paths,
-# and the gradient at the bottom is the sum over all of them:
+# Multiply out. At every block a path chooses: over the shortcut, or through the branch. That
+# makes 2²⁴ paths, and the gradient at the bottom is the sum over all of them:
 #
 # $$dh_0 = dh_{24} + \sum_l A_l\, dh_{24} + \sum_{l < m} A_l A_m\, dh_{24} + \dots$$
 #
-# The first term is the gradient at the top, as it is, past everything. We can sort the 16,777,216 paths by the
-# number k of branches that they go through, without walking each of them: when a block is passed, every sum
-# splits into what goes past the branch (k stays) and what goes through it (k + 1).
+# The first term is the gradient at the top, as it is, past everything. We can sort the 16,777,216
+# paths by the number k of branches that they go through, without walking each of them: when a
+# block is passed, every sum splits into what goes past the branch (k stays) and what goes through
+# it (k + 1).
 #
-# **Now you.** `past[k]` is the sum over the paths of k branches above this block, `through[k]` is the same after the
-# branch of this block. Write the list of the new sums, for k = 0, 1, ... (the last k of `through` is left out).
+# **Now you.** `past[k]` is the sum over the paths of k branches above this block, `through[k]` is
+# the same after the branch of this block. Write the list of the new sums, for k = 0, 1, ... (the
+# last k of `through` is left out).
 #
 # <details><summary>Hint</summary>
 #
-# A path of k branches has either gone past this branch, with k already, or through it, with k - 1 before.
+# A path of k branches has either gone past this branch, with k already, or through it, with k - 1
+# before.
 # </details>
 #
 # <details><summary>A second hint</summary>
@@ -201,32 +246,47 @@ course.check("10.3", number_of_paths)
 # %%
 net = network(deep_blocks(td.Residual, 0.5))
 truth = gradients(net)
-by_length = [truth[-1]] + [np.zeros_like(truth[-1]) for _ in range(DEPTH)]      # sums over paths of k = 0, 1, ... branches
-for module in net.modules[-2:0:-1]:                                             # from the top block down
+by_length = [truth[-1]] + [
+    np.zeros_like(truth[-1]) for _ in range(DEPTH)
+]  # sums over paths of k = 0, 1, ... branches
+for module in net.modules[-2:0:-1]:  # from the top block down
     through = [module.block.branch.backward(dh) for dh in by_length]
     by_length = sums_below(by_length, through)
 
-np.testing.assert_array_equal(by_length[0], truth[-1])                          # the path past everything
-np.testing.assert_allclose(sum(by_length), truth[0], rtol=1e-3, atol=1e-6)      # all paths together are the gradient
+np.testing.assert_array_equal(by_length[0], truth[-1])  # the path past everything
+np.testing.assert_allclose(
+    sum(by_length), truth[0], rtol=1e-3, atol=1e-6
+)  # all paths together are the gradient
 
 n_paths = np.array([number_of_paths(DEPTH, k) for k in range(DEPTH + 1)])
 assert n_paths.sum() == 2**DEPTH
 for k in (0, 1, 2, 4, 8, 12, 24):
-    print(f"{n_paths[k]:11,.0f} paths through {k:2d} branches, length of their sum {np.linalg.norm(by_length[k]):.4f}")
+    print(
+        f"{n_paths[k]:11,.0f} paths through {k:2d} branches, length of their sum "
+        f"{np.linalg.norm(by_length[k]):.4f}"
+    )
 
-td.plots.learning_curve({"length of the sum": (np.arange(DEPTH + 1), [np.linalg.norm(part) for part in by_length])},
-               title="The gradient at the bottom, path by path", xlabel="branches that a path goes through",
-               ylabel="length of the gradient")
+td.plots.learning_curve(
+    {
+        "length of the sum": (
+            np.arange(DEPTH + 1),
+            [np.linalg.norm(part) for part in by_length],
+        )
+    },
+    title="The gradient at the bottom, path by path",
+    xlabel="branches that a path goes through",
+    ylabel="length of the gradient",
+)
 
 # %% [markdown]
-# What arrives has come by short paths, through one to six branches out of 24. Long paths are far more, but each
-# branch on the way makes the gradient shorter. A residual network behaves like very many shallow networks at once, and is
-# trained like them.
+# What arrives has come by short paths, through one to six branches out of 24. Long paths are far
+# more, but each branch on the way makes the gradient shorter. A residual network behaves like
+# very many shallow networks at once, and is trained like them.
 #
 # ## Training it; and a mistake
 #
-# Now let us lose the shortcut's gradient. It takes nothing but forgetting `dy +`. Forward, it is the residual
-# network; backward, it is the plain one:
+# Now let us lose the shortcut's gradient. It takes nothing but forgetting `dy +`. Forward, it is
+# the residual network; backward, it is the plain one:
 
 # %%
 class Forgetful(td.Residual):
@@ -235,33 +295,61 @@ class Forgetful(td.Residual):
     def backward(self, dy):
         return self.branch.backward(dy)
 
-report = td.gradcheck.check_layer(Forgetful(branch(5, 1.0, np.random.default_rng(0), np.float64)), (6, 5))
+report = td.gradcheck.check_layer(
+    Forgetful(branch(5, 1.0, np.random.default_rng(0), np.float64)), (6, 5)
+)
 print(report)
 assert not report.ok
 
 # %%
 def train(net, data, n_epochs=epochs, schedule=td.LinearDecay, context=None):
     """Trains a network. Returns its history."""
-    training = td.Training(net, data, n_epochs, batch_size=64, seed=0,
-                           schedule=schedule(n_epochs * (len(data.x) // 64)), context=context)
+    training = td.Training(
+        net,
+        data,
+        n_epochs,
+        batch_size=64,
+        seed=0,
+        schedule=schedule(n_epochs * (len(data.x) // 64)),
+        context=context,
+    )
     return training.run([course.watch("training")])
 
-histories = {name: train(network(deep_blocks(kind, 0.5)), digits)
-             for name, kind in (("residual", td.Residual), ("forgetful", Forgetful), ("plain", td.Sequential))}
-histories["one Linear layer"] = train(network([td.Linear(digits.n_in, 10, td.stream(0, "weights"))]), digits)
+histories = {
+    name: train(network(deep_blocks(kind, 0.5)), digits)
+    for name, kind in (
+        ("residual", td.Residual),
+        ("forgetful", Forgetful),
+        ("plain", td.Sequential),
+    )
+}
+histories["one Linear layer"] = train(
+    network([td.Linear(digits.n_in, 10, td.stream(0, "weights"))]), digits
+)
 
 last = {name: history["test_error"][-1] for name, history in histories.items()}
 for name, error in last.items():
     print(f"{name:16s} {error:5.1f} % of the test images misread")
-assert not MNIST or last["residual"] < last["one Linear layer"] < last["forgetful"] < last["plain"]
+assert (
+    not MNIST
+    or last["residual"] < last["one Linear layer"] < last["forgetful"] < last["plain"]
+)
 
-td.plots.learning_curve({name: (history["epoch"], history["test_error"]) for name, history in histories.items()},
-               title=f"{digits.name}, {DEPTH + 2} layers", xlabel="epoch", ylabel="test error [%]")
+td.plots.learning_curve(
+    {
+        name: (history["epoch"], history["test_error"])
+        for name, history in histories.items()
+    },
+    title=f"{digits.name}, {DEPTH + 2} layers",
+    xlabel="epoch",
+    ylabel="test error [%]",
+)
 
 # %% [markdown]
-# One forgotten term, and a network of 26 layers is far worse than a single `Linear`, though nothing crashes
-# and the loss goes down. The forgetful one still *has* its shortcuts, so its top blocks see the image, through a
-# first layer that never learns, and make something of it. The plain one sees nothing at all.
+# One forgotten term, and a network of 26 layers is far worse than a single `Linear`, though
+# nothing crashes and the loss goes down. The forgetful one still *has* its shortcuts, so its top
+# blocks see the image, through a first layer that never learns, and make something of it. The
+# plain one sees nothing at all.
 
 # %% [markdown]
 # ## On your own
@@ -271,53 +359,55 @@ td.plots.learning_curve({name: (history["epoch"], history["test_error"]) for nam
 #
 # <details><summary>Hint</summary>
 #
-# About 10 %, where it was 9 with all blocks; without the lowest block it is 13. Every block only adds something
-# to what passes by, so those above still know what to do with the rest. A block of a plain network cannot be
-# missed like that: all that the next one gets comes from it.
+# About 10 %, where it was 9 with all blocks; without the lowest block it is 13. Every block only
+# adds something to what passes by, so those above still know what to do with the rest. A block of
+# a plain network cannot be missed like that: all that the next one gets comes from it.
 # </details>
 #
-# **2.** The opposite mistake: `backward` calls `self.branch.backward(dy)`, so that the branch learns, but returns
-# only dy. Is that as bad? What does each branch learn from now?
+# **2.** The opposite mistake: `backward` calls `self.branch.backward(dy)`, so that the branch
+# learns, but returns only dy. Is that as bad? What does each branch learn from now?
 #
 # <details><summary>Hint</summary>
 #
-# Hardly as bad: about 10 % instead of 9. The gradient at the top now reaches every block unchanged, and each
-# branch learns as if all above it were the identity. With branches as small as these that is nearly true. It is
-# still not the gradient of the loss, and `check_layer` says so.
+# Hardly as bad: about 10 % instead of 9. The gradient at the top now reaches every block
+# unchanged, and each branch learns as if all above it were the identity. With branches as small
+# as these that is nearly true. It is still not the gradient of the loss, and `check_layer` says
+# so.
 # </details>
 #
-# **3.** Put a `td.BatchNorm(width)` between `Linear` and `Tanh` of each branch. Can the plain network be trained
-# now?
+# **3.** Put a `td.BatchNorm(width)` between `Linear` and `Tanh` of each branch. Can the plain
+# network be trained now?
 #
 # <details><summary>Hint</summary>
 #
-# Yes: about 13 %, where it was stuck before. `BatchNorm` brings the size of everything back to 1 in every block, on
-# the way up and so on the way down. The residual network with `BatchNorm` has about 9 %: that the gradient
-# arrives is not all that the shortcut is good for.
+# Yes: about 13 %, where it was stuck before. `BatchNorm` brings the size of everything back to 1
+# in every block, on the way up and so on the way down. The residual network with `BatchNorm` has
+# about 9 %: that the gradient arrives is not all that the shortcut is good for.
 # </details>
 #
-# **4.** How many of the 2²⁴ paths go through at most six branches, and how much of the gradient do the others make?
+# **4.** How many of the 2²⁴ paths go through at most six branches, and how much of the gradient
+# do the others make?
 #
 # <details><summary>Hint</summary>
 #
-# `n_paths[:7].sum()` is 190,051, one path in 88. The others are missing in `sum(by_length[:7])`: the length of
-# `truth[0] - sum(by_length[:7])` is about a sixth of that of `truth[0]`.
+# `n_paths[:7].sum()` is 190,051, one path in 88. The others are missing in `sum(by_length[:7])`:
+# the length of `truth[0] - sum(by_length[:7])` is about a sixth of that of `truth[0]`.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - The ReLU *behind* the sum stands on the shortcut, too: where it is closed, the identity path is closed. He and
-#   others moved it into the branch in a second paper, and trained 1,001 layers.
-# - Let each branch begin small (the last `BatchNorm` with gamma = 0, or small weights): then the network starts
-#   as the identity, whatever its depth. Notebook 13 uses that, and there nearly all of the gradient comes by the
-#   shortcut.
+# - The ReLU *behind* the sum stands on the shortcut, too: where it is closed, the identity path
+#   is closed. He and others moved it into the branch in a second paper, and trained 1,001 layers.
+# - Let each branch begin small (the last `BatchNorm` with gamma = 0, or small weights): then the
+#   network starts as the identity, whatever its depth. Notebook 13 uses that, and there nearly
+#   all of the gradient comes by the shortcut.
 #
 # ## Further reading
 #
-# - K. He, X. Zhang, S. Ren and J. Sun, *Deep Residual Learning for Image Recognition*, 2016; and *Identity
-#   Mappings in Deep Residual Networks*, 2016.
-# - A. Veit, M. Wilber and S. Belongie, *Residual Networks Behave Like Ensembles of Relatively Shallow Networks*,
-#   2016: the paths.
+# - K. He, X. Zhang, S. Ren and J. Sun, *Deep Residual Learning for Image Recognition*, 2016;
+#   and *Identity Mappings in Deep Residual Networks*, 2016.
+# - A. Veit, M. Wilber and S. Belongie, *Residual Networks Behave Like Ensembles of Relatively
+#   Shallow Networks*, 2016: the paths.
 #
 # Next: **11. Cut a residual network.**
