@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Array", "BackendError", "asarray", "get", "is_host", "moved", "name_of", "to_numpy",
-           "why_no_cupy"]
+__all__ = ["Array", "BackendError", "NAMES", "asarray", "get", "is_host", "moved", "name_of",
+           "to_numpy", "why_no_cupy"]
 
 Array = Any         # an array of NumPy or of CuPy: the two have no common base class
 NAMES = ("numpy", "cupy")

@@ -12,7 +12,8 @@ from tinydni.checks import check_dtype, check_generator, check_range
 from tinydni.optimizers import Optimizer, as_optimizer
 from tinydni.random import generator_to_array, restore_generator
 
-__all__ = ["Layer", "Part", "Shape", "Stateful", "batch_dot", "batch_sum", "normal", "read_only"]
+__all__ = ["Layer", "Part", "Shape", "Stateful", "batch_dot", "batch_sum", "normal", "ones",
+           "read_only"]
 
 
 Shape = tuple[Any, ...]
