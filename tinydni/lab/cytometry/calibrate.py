@@ -90,11 +90,10 @@ def fit(given: Namespace) -> int:
         target_columns = columns_of(reference, wanted, "--markers")
         columns = columns_of(table, target_columns, given.reference)
     else:
-        target_columns = reference.markers
+        if not (target_columns := reference.markers):
+            raise DataError(f"{given.reference} has no column that is a marker by its name; name "
+                            "those to calibrate with --markers.")
         columns = columns_of(table, target_columns, given.reference, whole=True)
-    if not columns:
-        raise DataError(f"{given.reference} has no column that is a marker by its name; name those "
-                        "to calibrate with --markers.")
     target, source = reference.select(target_columns), table.select(columns)
 
     def train(watch: Any, updates: int) -> Any:

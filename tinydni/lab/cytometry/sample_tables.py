@@ -88,8 +88,7 @@ class Table:
             return (fields for _, fields in records(self.path, self.separator, bool(self.header)))
         stored = self.fcs.raw if self.fcs else self.values
         columns = [[""] * len(stored) if i in new else
-                   # the shortest text of the stored number, where no gain or time step changes it
-                   [str(b if a == b else a).removesuffix(".0") for a, b in zip(*pair)]
+                   [shortest(b if a == b else a) for a, b in zip(*pair)]
                    for i, pair in enumerate(zip(self.values.T, stored.T))]
         return map(list, zip(*columns))
 
@@ -159,6 +158,13 @@ def checked(table: Table) -> Table:
         elif n_cells >= 10 and counts(column):
             table.aside[name] = "it counts the cells"
     return table
+
+
+def shortest(number: np.generic) -> str:
+    """Return the shortest text of a number that is read as the same number."""
+    if isinstance(number, np.integer):
+        return str(number)
+    return np.format_float_positional(number, trim="-")
 
 
 def read_csv(path: str | Path) -> Table:
