@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tinydni import backend, layer
+from tinydni import backend
 from tinydni.backend import Array
 from tinydni.dni import Network
 from tinydni.gpu.cublas import captured_products
+from tinydni.layer import ones
 from tinydni.optimizers import Optimizer
 
 __all__ = ["CapturedStep", "check_can_be_captured"]
@@ -155,7 +156,7 @@ def taken_down(xp: Any, pool: Any, step: Callable[[], Array]) -> tuple[Any, Arra
     Raises RuntimeError where CuPy cannot capture an operation.
     """
     stream = xp.cuda.Stream(non_blocking=True)
-    layer.ones.cache_clear()    # kept between steps: the graph makes its own, since others may
+    ones.cache_clear()    # kept between steps: the graph makes its own, since others may
     try:                        # throw these away; and nobody else may use those of the graph
         with xp.cuda.using_allocator(pool.malloc), stream, captured_products(xp, stream):
             stream.begin_capture()
@@ -168,7 +169,7 @@ def taken_down(xp: Any, pool: Any, step: Callable[[], Array]) -> tuple[Any, Arra
                                    ) from error
             return stream.end_capture(), result
     finally:
-        layer.ones.cache_clear()
+        ones.cache_clear()
 
 
 def give_up(stream: Any) -> None:
