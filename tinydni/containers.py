@@ -66,7 +66,7 @@ class Residual(Layer):
         f = self.branch.forward(x)
         s = self.shortcut.forward(x) if self.shortcut else x
         check_same_shape(s, f, "Residual: the shortcut of x", "the output of the branch",
-                         "They are added: the branch must keep the shape, or the shortcut change it.")
+                         "They are added: the branch must keep the shape, or a shortcut change it.")
         return s + f
 
     def backward(self, dy: Array) -> Array:

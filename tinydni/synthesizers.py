@@ -20,7 +20,8 @@ from tinydni.layer import Layer, batch_sum
 from tinydni.linear import Linear
 from tinydni.optimizers import Optimizer, as_optimizer
 
-__all__ = ["LinearSynthesizer", "NetworkSynthesizer", "Synthesizer", "mlp_synthesizer", "widths_read"]
+__all__ = ["LinearSynthesizer", "NetworkSynthesizer", "Synthesizer", "mlp_synthesizer",
+           "widths_read"]
 
 
 class Synthesizer(Layer):
