@@ -1,57 +1,62 @@
 """The digits that a network misreads, to see whether one would have read them oneself."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from tinydni import checks
 from tinydni.plots.picture import Picture
-from tinydni.plots.style import INK, LARGE, QUIET, SMALL, VERMILION
+from tinydni.plots.style import INK, QUIET, SMALL, VERMILION
 
-CELL, CAPTION, HEAD = 0.78, 0.26, 0.72          # side of an image, height of its caption and of the title [inches]
+CELL, CAPTION, HEAD = 0.78, 0.26, 0.72      # side of an image, height of caption and title [inches]
 
 
-def misread_digits(images, truth, predicted, count=24, columns=8):
-    """Draws the first `count` images that were misread, with what they are and what was read. Returns a Picture.
+def misread_digits(images: Any, truth: Any, predicted: Any, count: int = 24,
+                   columns: int = 8) -> Picture:
+    """Draw the first images that were misread, with what they are and what was read.
 
-    images (N, S·S) or (N, S, S): grey values, high is ink    truth, predicted (N,): labels
     Raises ValueError where the lengths differ or the images are not square.
+
+    Parameters
+    ----------
+    images (N, S·S) or (N, S, S) : grey values, high is ink
+    truth, predicted (N,) : labels
+    count, columns : how many images at most, and in a row
     """
     images, truth, predicted = (np.asarray(array) for array in (images, truth, predicted))
     images = as_squares(images)
     if not len(images) == len(truth) == len(predicted) > 0:
-        raise ValueError(f"images, truth and predicted must have one entry per example; got {len(images)}, {len(truth)} "
-                         f"and {len(predicted)}.")
+        raise ValueError("images, truth and predicted must have one entry per example; got "
+                         f"{len(images)}, {len(truth)} and {len(predicted)}.")
     wrong = np.flatnonzero(truth != predicted)
     shown = wrong[:checks.check_positive_int(count, "count")]
     rows = max(1, -(-len(shown) // checks.check_positive_int(columns, "columns")))
-    width, height = CELL * columns + 0.4, HEAD + rows * (CELL + CAPTION)
-    picture = Picture(width, height, describe(truth, predicted, wrong, shown))
-    axes = picture.blank_axes()
-    axes.text(0.2, height - 0.18, f"{len(wrong):,} of {len(truth):,} digits misread", fontsize=LARGE,
-              fontweight="bold", color=INK, va="top")
-    axes.text(0.2, height - 0.44, "what it is → what the network reads", fontsize=SMALL, color=QUIET, va="top")
+    height = HEAD + rows * (CELL + CAPTION)
+    picture = Picture(CELL * columns + 0.4, height, describe(truth, predicted, wrong, shown))
+    picture.title(f"{len(wrong):,} of {len(truth):,} digits misread", below_top=0.18)
+    picture.text(0.2, height - 0.44, "what it is → what the network reads", fontsize=SMALL,
+                 color=QUIET, va="top")
     for place, i in enumerate(shown):
         x = 0.2 + CELL * (place % columns)
         y = height - HEAD - (CELL + CAPTION) * (place // columns)
-        draw_digit(axes, images[i], x, y)
-        axes.text(x + CELL / 2 - 0.09, y - CELL, f"{truth[i]} →", fontsize=SMALL + 0.5, color=INK, ha="center", va="top")
-        axes.text(x + CELL / 2 + 0.15, y - CELL, f"{predicted[i]}", fontsize=SMALL + 0.5, fontweight="bold",
-                  color=VERMILION, ha="center", va="top")
+        draw_digit(picture, images[i], x, y)
+        style = {"fontsize": SMALL + 0.5, "ha": "center", "va": "top"}
+        picture.text(x + CELL / 2 - 0.09, y - CELL, f"{truth[i]} →", **style)
+        picture.text(x + CELL / 2 + 0.15, y - CELL, f"{predicted[i]}", fontweight="bold",
+                     color=VERMILION, **style)
     return picture
 
 
-def draw_digit(axes, image, x, y):
-    """One image with its upper left corner at (x, y)."""
-    inset = axes.inset_axes((x + 0.04, y - CELL + 0.04, CELL - 0.08, CELL - 0.08), transform=axes.transData)
-    inset.imshow(image, cmap="gray_r", interpolation="nearest")
-    inset.set(xticks=[], yticks=[])
-    inset.spines[:].set_color(QUIET)
-    inset.spines[:].set_linewidth(0.5)
+def draw_digit(picture, image, x, y):
+    """Draw one image with its upper left corner at (x, y)."""
+    axes = picture.panel(x + 0.04, y - CELL + 0.04, CELL - 0.08, CELL - 0.08, xticks=[], yticks=[])
+    axes.imshow(image, cmap="gray_r", interpolation="nearest")
+    axes.spines[:].set(color=QUIET, linewidth=0.5)
 
 
 def as_squares(images):
-    """The images as (N, S, S), or ValueError."""
+    """Return the images as (N, S, S), or raise ValueError."""
     side = math.isqrt(images[0].size) if len(images) else 0
     if images.ndim not in (2, 3) or not side or images[0].size != side * side:
         raise ValueError(f"images must have shape (N, S·S) or (N, S, S); got {images.shape}.")
@@ -59,7 +64,7 @@ def as_squares(images):
 
 
 def describe(truth, predicted, wrong, shown):
-    """The figure in full sentences."""
-    start = f"{len(wrong):,} of {len(truth):,} digits were misread."
+    """Return the figure in full sentences."""
     pairs = ", ".join(f"a {truth[i]} read as {predicted[i]}" for i in shown)
-    return start + (f" The images show {pairs}." if len(shown) else " There is no image to show.")
+    return (f"{len(wrong):,} of {len(truth):,} digits were misread. "
+            + (f"The images show {pairs}." if pairs else "There is no image to show."))

@@ -1,76 +1,100 @@
-"""A figure that says in words what it shows, appears in a notebook, and is written whole or not at all."""
+"""A figure that says in words what it shows, appears in a notebook, and is written whole."""
 
 import io
 from pathlib import Path
-
-import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from typing import Any
 
 from tinydni.lab.files import check_folder, whole_file
+from tinydni.plots.style import INK, LARGE
 
-DPI = 200                               # of files; a notebook shows them at half the size, sharp on any screen
+DPI = 200                               # of files; a notebook shows them at half the size, sharp
 ENDINGS = (".png", ".svg", ".pdf")
 
 
-class Picture(Figure):
-    """A Matplotlib figure with its description. It needs no display and leaves pyplot's state alone.
+class Picture:
+    """A Matplotlib figure, in `figure`, with its description. It leaves pyplot's state alone.
 
-    width, height: size [inches]
-    alt: what the picture shows, in full sentences, for readers who do not see it; it is stored in the file
-    Raises ValueError for an alt text that is not a sentence.
+    Lengths are in inches, from the lower left corner.
+
+    Parameters
+    ----------
+    width, height : size
+    alt : what the picture shows, in full sentences, for readers who do not see it; it is stored in
+        the file
     """
 
-    def __init__(self, width, height, alt):
+    def __init__(self, width: float, height: float, alt: str):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg     # when the first is drawn
+        from matplotlib.figure import Figure
         if not alt.strip().endswith("."):
             raise ValueError(f"alt must describe the picture in full sentences; got {alt!r}.")
-        super().__init__(figsize=(width, height), dpi=DPI, facecolor="white")
-        FigureCanvasAgg(self)           # the canvas attaches itself to the figure
-        self.alt = alt
+        self.width, self.height, self.alt = width, height, alt
+        self.figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+        FigureCanvasAgg(self.figure)    # the canvas attaches itself to the figure
 
-    def _repr_png_(self):
-        """How Jupyter shows the picture: the bytes, and the words for readers who do not see it."""
-        width, height = self.get_size_inches() * DPI / 2
-        return png_bytes(self), {"alt": self.alt, "width": int(width), "height": int(height)}
+    def _repr_png_(self) -> tuple[bytes, dict[str, Any]]:
+        """How Jupyter shows the picture: the bytes, and the words for those who do not see it."""
+        buffer, half = io.BytesIO(), DPI / 2
+        write(self, buffer, "png")
+        return buffer.getvalue(), {"alt": self.alt, "width": int(self.width * half),
+                                   "height": int(self.height * half)}
 
-    def blank_axes(self):
-        """Axes over the whole figure without frame, measured in inches from the lower left corner."""
-        width, height = self.get_size_inches()
-        axes = self.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
+    @property
+    def axes(self) -> list[Any]:
+        """All axes of the figure."""
+        return self.figure.axes
+
+    def add_axes(self, box: tuple[float, float, float, float], **options: Any) -> Any:
+        """Add axes at (left, bottom, width, height), as shares of the figure."""
+        return self.figure.add_axes(box, **options)
+
+    def panel(self, x: float, y: float, width: float, height: float, **options: Any) -> Any:
+        """Add axes of this size, with their lower left corner at (x, y)."""
+        return self.add_axes((x / self.width, y / self.height,
+                              width / self.width, height / self.height), **options)
+
+    def blank_axes(self) -> Any:
+        """Add axes over the whole figure, without frame, measured in inches."""
+        axes = self.panel(0, 0, self.width, self.height, xlim=(0, self.width),
+                          ylim=(0, self.height))
         axes.set_axis_off()
         return axes
 
+    def text(self, x: float, y: float, text: str, **options: Any) -> None:
+        """Write a text at (x, y)."""
+        self.figure.text(x / self.width, y / self.height, text, **{"color": INK, **options})
 
-def check_path(path):
-    """Raises ValueError for an ending that is not .png, .svg or .pdf, FileNotFoundError for a missing folder.
+    def title(self, text: str, x: float = 0.2, below_top: float = 0.2) -> None:
+        """Write the title of the picture, with its upper left corner there."""
+        self.text(x, self.height - below_top, text, fontsize=LARGE, fontweight="bold", va="top")
+
+
+def check_path(path: str | Path) -> None:
+    """Raise ValueError for an ending that no picture has, FileNotFoundError for a missing folder.
 
     `save` asks this too; a long run asks before it begins.
     """
     path = check_folder(path)
     if path.suffix.lower() not in ENDINGS:
-        raise ValueError(f"path: a picture's file must end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}; "
-                         f"got {str(path)!r}.")
+        raise ValueError(f"path: a picture's file must end in {', '.join(ENDINGS[:-1])} or "
+                         f"{ENDINGS[-1]}; got {str(path)!r}.")
 
 
-def save(picture, path):
-    """Writes a picture as .png, .svg or .pdf, with its description inside; a failure leaves no file behind.
+def save(picture: Picture, path: str | Path) -> None:
+    """Write a picture as .png, .svg or .pdf, with its description inside.
 
-    The same picture gives the same bytes. Raises what check_path raises.
+    A failure leaves no file behind. The same picture gives the same bytes. Raises what check_path
+    raises.
     """
+    import matplotlib
     check_path(path)
-    kind = Path(path).suffix.lower()[1:]
     with whole_file(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "tinydni"}):
-        picture.savefig(temporary, format=kind, metadata=metadata(kind, picture.alt))
+        write(picture, temporary, Path(path).suffix.lower()[1:])
 
 
-def png_bytes(picture):
-    """The picture as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    picture.savefig(buffer, format="png", metadata=metadata("png", picture.alt))
-    return buffer.getvalue()
-
-
-def metadata(kind, alt):
-    """The description under the name that each format has for it, without the date of writing."""
-    return {"png": {"Description": alt, "Software": None}, "svg": {"Description": alt, "Date": None},
-            "pdf": {"Subject": alt, "CreationDate": None}}[kind]
+def write(picture: Picture, file: Any, kind: str) -> None:
+    """Write a picture with its description, under the name that each format has, and no date."""
+    metadata = {"png": {"Description": picture.alt, "Software": None},
+                "svg": {"Description": picture.alt, "Date": None},
+                "pdf": {"Subject": picture.alt, "CreationDate": None}}[kind]
+    picture.figure.savefig(file, format=kind, metadata=metadata)

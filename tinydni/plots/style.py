@@ -1,27 +1,27 @@
 """One look for all figures: colours by role, and one colour, line and marker per method.
 
-The colours are those of Okabe and Ito (2008), which colour-blind readers tell apart, some darkened for thin lines
-on white. Lines also differ in dash and marker, so that a picture printed in grey keeps its meaning.
+The colours are those of Okabe and Ito (2008), which colour-blind readers tell apart, some darkened
+for thin lines on white. Lines also differ in dash and marker, so that a picture printed in grey
+keeps its meaning.
 """
 
 import math
-from typing import NamedTuple
-
-from matplotlib.ticker import LogLocator, NullFormatter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 BLACK, GREY, ORANGE, SKY, GREEN = "#1b1f27", "#6b7280", "#c97b00", "#3a9bd9", "#00805c"
 BLUE, VERMILION, PURPLE = "#0064a8", "#c94f00", "#a8528a"
 YELLOW = "#f0e442"                              # for surfaces: too light for lines
 
-INK, QUIET, RULE = BLACK, GREY, "#dfe3e8"      # text, text that steps back, grid lines and rules
-SMALL, NORMAL, LARGE = 8.5, 10, 12             # font sizes [points]
+INK, QUIET, RULE = BLACK, GREY, "#dfe3e8"       # text, text that steps back, grid lines and rules
+SMALL, NORMAL, LARGE = 8.5, 10, 12              # font sizes [points]
 
 
 class Line(NamedTuple):
     """How a line is drawn, in Matplotlib's words."""
 
     color: str
-    linestyle: object = "-"
+    linestyle: Any = "-"
     marker: str = "o"
 
 
@@ -50,20 +50,23 @@ METHODS = {
 }
 
 # Curves that are not a method, in the order in which they come.
-OTHERS = (Line(BLUE, "-", "o"), Line(ORANGE, (0, (5, 1.5)), "s"), Line(GREEN, (0, (6, 1.5, 1.2, 1.5)), "^"),
-          Line(PURPLE, (0, (1.2, 1.4)), "D"), Line(BLACK, "-", "v"), Line(SKY, (0, (8, 2)), "P"))
+OTHERS = (Line(BLUE, "-", "o"), Line(ORANGE, (0, (5, 1.5)), "s"),
+          Line(GREEN, (0, (6, 1.5, 1.2, 1.5)), "^"), Line(PURPLE, (0, (1.2, 1.4)), "D"),
+          Line(BLACK, "-", "v"), Line(SKY, (0, (8, 2)), "P"))
 
 
-def lines(labels):
-    """One Line per label: a method's own; other labels take in turn those of OTHERS whose colour no method here has."""
+def lines(labels: Iterable[str]) -> dict[str, Line]:
+    """Return a Line per label: a method's own; others take in turn those whose colour is free."""
+    labels = list(labels)
     taken = {METHODS[label].color for label in labels if label in METHODS}
     free = [line for line in OTHERS if line.color not in taken] or OTHERS
     others = [label for label in labels if label not in METHODS]
-    return {label: METHODS[label] if label in METHODS else free[others.index(label) % len(free)] for label in labels}
+    return {label: METHODS[label] if label in METHODS else free[others.index(label) % len(free)]
+            for label in labels}
 
 
-def plain_axes(axes, title="", xlabel="", ylabel=""):
-    """Gives axes the common look: title at the left, open at the top and right, faint horizontal lines."""
+def plain_axes(axes: Any, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
+    """Give axes the common look: open at the top and right, faint horizontal lines."""
     axes.set_title(title, loc="left", fontsize=LARGE, fontweight="bold", color=INK, pad=12)
     axes.set_xlabel(xlabel, fontsize=NORMAL, color=INK)
     axes.set_ylabel(ylabel, fontsize=NORMAL, color=INK)
@@ -74,14 +77,24 @@ def plain_axes(axes, title="", xlabel="", ylabel=""):
     axes.set_axisbelow(True)
 
 
-def log_axis(axes, room, shown=()):
-    """Makes the axis of values logarithmic, with plain numbers at 1, 2, 5, 10, or over many decades at powers of ten.
+def log_axis(axes: Any, room: int, shown: Sequence[float] = ()) -> None:
+    """Make the axis of values logarithmic, with plain numbers at 1, 2, 5, 10, or at decades.
 
-    room: number of ticks that the height of the axes has room for    shown: values that it reaches in any case
+    room: for so many ticks there is height    shown: values that it reaches in any case
     """
+    from matplotlib.ticker import LogLocator, NullFormatter
     axes.set_yscale("log")
     low, high = min(*axes.get_ylim(), *shown), max(*axes.get_ylim(), *shown)
     axes.set_ylim(low, high)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if 3 * math.log10(high / low) <= room else (1,)))
+    subs = (1, 2, 5) if 3 * math.log10(high / low) <= room else (1,)
+    axes.yaxis.set_major_locator(LogLocator(subs=subs))
     axes.yaxis.set_major_formatter(lambda value, position: f"{value:g}")
     axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def rounded_box(axes: Any, x: float, y: float, width: float, height: float, radius: float,
+                **look: Any) -> None:
+    """Draw a box with round corners; (x, y) is its lower left one."""
+    from matplotlib.patches import FancyBboxPatch
+    axes.add_patch(FancyBboxPatch((x, y), width, height, **look,
+                                  boxstyle=f"round,pad=0,rounding_size={radius}"))
