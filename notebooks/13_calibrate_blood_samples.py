@@ -66,7 +66,7 @@ def standardised(x, reference):
     return (x - reference.mean(axis=0)) / reference.std(axis=0)
     ### END SOLUTION
 
-course.check("13.2", standardised)
+course.check("13.1", standardised)
 
 # %%
 def made_up_cells(instrument, n_cells=6000):
@@ -151,7 +151,7 @@ def f1_of(are, gated, k):
     )
     ### END SOLUTION
 
-course.check("13.1", f1_of)
+course.check("13.2", f1_of)
 
 def f1_by_hand(x, labels):
     """F1 of the types 1 to 4."""

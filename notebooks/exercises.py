@@ -1046,7 +1046,7 @@ EXERCISES["12.4"] = Exercise(
 
 # 13. Calibrate blood samples
 
-EXERCISES["13.1"] = Exercise(
+EXERCISES["13.2"] = Exercise(
     right=lambda are, gated, k: (2 * np.sum((are == k) & (gated == k))
                                  / (np.sum(are == k) + np.sum(gated == k))),
     slips={"that is the share of the cells of the type that were found. F1 asks both ways.":
@@ -1063,7 +1063,7 @@ EXERCISES["13.1"] = Exercise(
                                          + 0.5 * np.sum(gated == k)
                                          / np.sum((are == k) & (gated == k))))
 
-EXERCISES["13.2"] = Exercise(
+EXERCISES["13.1"] = Exercise(
     right=lambda x, reference: (x - reference.mean(axis=0)) / reference.std(axis=0),
     slips={"mean and deviation are those of the *reference*: the sample must keep its difference.":
            lambda x, reference: (x - x.mean(axis=0)) / x.std(axis=0),
