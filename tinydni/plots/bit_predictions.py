@@ -8,7 +8,7 @@ from tinydni import checks
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import GREEN, INK, NORMAL, QUIET, SMALL, VERMILION, rounded_box
 
-CELL, ROW, GAP = 0.24, 0.44, 0.42   # width of a bit, height of an addition, room for a sign [inches]
+CELL, ROW, GAP = 0.24, 0.44, 0.42   # of a bit, of an addition, around a sign [inches]
 
 
 def bit_predictions(x: Any, truth: Any, predicted: Any, count: int = 8,

@@ -79,7 +79,8 @@ def diagram(network):
         Node("input", 0, ("x",)), *blocks, Node("target", top, ("target",)),
         Node("loss", top, (type(modules[-1].loss).__name__,))], [
         Arrow("forward", "input 0", "block 0"),
-        *[Arrow("forward", f"block {i}", f"block {i + 1}", "h") for i in range(top) if not unlocked],
+        *[Arrow("forward", f"block {i}", f"block {i + 1}", "h")
+          for i in range(top) if not unlocked],
         Arrow("forward", f"block {top}", f"loss {top}", "h"),
         Arrow("forward", f"target {top}", f"loss {top}"),
         Arrow("true gradient", f"loss {top}", f"block {top}", "dh")])
@@ -131,7 +132,7 @@ def add_synthesizer(one, i, sees, below_top, unlocked):
 
 
 def add_input_synthesizer(one, i):
-    """I cuts the way up: it guesses, from x, what the block below i will send, and learns from it."""
+    """I cuts the way up: it guesses, from x, what the block below will send, and learns from it."""
     guesser = Node("input synthesizer", i, ("I",))
     one.nodes.append(guesser)
     one.arrows.extend([
@@ -141,7 +142,7 @@ def add_input_synthesizer(one, i):
 
 
 def box_text(block):
-    """Return the layers of a block as a few lines: widths, but no further options; equal ones counted."""
+    """Return the layers of a block as a few lines, with their widths; equal ones counted."""
     sized = [type(layer).__name__ if layer.children() or "->" not in layer.describe() else
              f"{type(layer).__name__} {layer.describe().partition(', ')[0]}".replace("->", "→")
              for layer in leaves(block)]

@@ -41,8 +41,8 @@ def learning_curve(curves: Mapping[str, Sequence[Any]], title: str = "", ylabel:
                       describe(checked, reference, title, ylabel, xlabel))
     axes = picture.panel(LEFT, BOTTOM, WIDTH, height)
     plain_axes(axes, title, xlabel, ylabel)
-    for label, curve in checked.items():
-        draw_curve(axes, *curve, styles[label])
+    for label, parts in checked.items():
+        draw_curve(axes, *parts, styles[label])
     for value in reference.values():
         axes.axhline(value, color=PAPER.color, linestyle=PAPER.linestyle, linewidth=1.1, zorder=1)
     set_scales(axes, checked, reference)
@@ -52,11 +52,11 @@ def learning_curve(curves: Mapping[str, Sequence[Any]], title: str = "", ylabel:
     return picture
 
 
-def check(label, curve):
+def check(label: str, curve: Sequence[Any]) -> tuple[Any, Any, Any]:
     """Return the curve as three float arrays (spread may be None), or raise ValueError."""
     parts = [np.asarray(part, dtype=float) for part in curve]
     shapes = {name: part.shape for name, part in zip(("x", "y", "spread"), parts)}
-    x, y, spread = (*parts, None)[:3]
+    x, y, spread = *parts[:2], parts[2] if len(parts) > 2 else None
     if x.ndim != 1 or len(set(shapes.values())) > 1:
         raise ValueError(f"curves[{label!r}]: x, y and spread must be sequences of one length; "
                          f"got shapes {shapes}.")

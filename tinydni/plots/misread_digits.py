@@ -7,7 +7,7 @@ import numpy as np
 
 from tinydni import checks
 from tinydni.plots.picture import Picture
-from tinydni.plots.style import INK, QUIET, SMALL, VERMILION
+from tinydni.plots.style import QUIET, SMALL, VERMILION
 
 CELL, CAPTION, HEAD = 0.78, 0.26, 0.72      # side of an image, height of caption and title [inches]
 

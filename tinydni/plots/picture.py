@@ -24,7 +24,7 @@ class Picture:
     """
 
     def __init__(self, width: float, height: float, alt: str):
-        from matplotlib.backends.backend_agg import FigureCanvasAgg     # when the first is drawn
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # when the first is drawn
         from matplotlib.figure import Figure
         if not alt.strip().endswith("."):
             raise ValueError(f"alt must describe the picture in full sentences; got {alt!r}.")

@@ -40,16 +40,16 @@ def gradient_quality(histories: Mapping[str, Mapping[str, Any]], title: str = ""
         for i in range(n):
             axes = picture.panel(LEFT + i * (WIDTH + GAP), BOTTOM + (1 - row) * (HEIGHT + GAP),
                                  WIDTH, HEIGHT, sharey=first)
-            first = first or axes
+            first = first or axes       # the panels of a row share their axis of values
             draw_panel(axes, histories, styles, name, i)
             plain_axes(axes, "", "epoch" if row else "", "" if i else ylabel)
             axes.tick_params(labelbottom=bool(row), labelleft=i == 0)
             if not row:
                 axes.set_title(f"interface {i + 1}", fontsize=NORMAL, color=INK, loc="left")
         if name == "norm_ratio":
-            log_axis(first, TICKS, shown=(0.5, 2))
+            log_axis(axes, TICKS, shown=(0.5, 2))
         else:
-            first.set_ylim(min(0, first.get_ylim()[0]), 1.05)
+            axes.set_ylim(min(0, axes.get_ylim()[0]), 1.05)
     return picture
 
 

@@ -74,7 +74,7 @@ def layout(rows):
     """Return the names of rows and columns, as they first come, and {(row, column): entry}."""
     if not rows:
         raise ValueError("rows is empty; a table needs at least one entry.")
-    cells: dict[tuple[str, str], Mapping[str, Any]] = {}
+    cells = {}
     for entry in rows:
         missing = {"row", "column", "mean", "std", "seeds", "paper"} - entry.keys()
         if missing:

@@ -2,16 +2,18 @@
 
 import textwrap
 
-from tinydni.variants.heads import Heads
 from tinydni.containers import Sequential
+from tinydni.dni import Network
+from tinydni.layer import Shape
+from tinydni.variants.heads import Heads
 
 WIDTH = 101             # of the table, if the other columns leave room for the layers
 LONG = 72               # characters above which a layer is described in brief
 FIXED = "\N{NO-BREAK SPACE}"     # where a line must not break
 
 
-def summary(network, input_shape):
-    """Returns the table as text; an interface is a dashed line with its synthesizer.
+def summary(network: Network, input_shape: Shape) -> str:
+    """Return the table as text; an interface is a dashed line with its synthesizer.
 
     input_shape: shape of one example, such as (784,)
     """
@@ -22,31 +24,33 @@ def summary(network, input_shape):
             shape = layer.output_shape(shape)
             rows.append((str(i) if number == 0 else "", described(layer), shape_text(shape),
                          f"{layer.n_parameters():,}"))
-        if module.synthesizer is not None:
-            sees = " and ".join(module.synthesizer.sees)
-            rows.append(("- -", f"interface: {described(module.synthesizer)}, sees {sees}", "",
-                         f"({module.synthesizer.n_parameters():,})"))
+        if (guesser := module.synthesizer) is not None:
+            sees = " and ".join(guesser.sees)
+            rows.append(("- -", f"interface: {described(guesser)}, sees {sees}", "",
+                         f"({guesser.n_parameters():,})"))
         if module.loss is not None:
-            several = f", of each head; {module.n_run} run in a step" if isinstance(module, Heads) else ""
-            rows.append(("", f"loss: {module.loss!r}{several}", "", ""))
+            heads = ""
+            if isinstance(module, Heads):
+                heads = f", of each head; {module.n_run} run in a step"
+            rows.append(("", f"loss: {module.loss!r}{heads}", "", ""))
     rows = wrapped(rows)
     widths = column_widths(rows)
-    lines = ["  ".join((row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].ljust(widths[2]),
-                        row[3].rjust(widths[3]))).rstrip() for row in rows]
-    guessed = sum(synthesizer.n_parameters() for synthesizer in network.synthesizers())
+    lines = ["  ".join([*(text.ljust(width) for text, width in zip(row[:3], widths)),
+                        row[3].rjust(widths[3])]).rstrip() for row in rows]
     total = f"{network.n_parameters():,} parameters, {len(network.modules)} blocks"
-    if guessed:
+    if guessed := sum(synthesizer.n_parameters() for synthesizer in network.synthesizers()):
         total += f"; synthesizers, used in training only: ({guessed:,})"
     rule = "-" * max(map(len, lines))
     return "\n".join([lines[0], rule, *lines[1:], rule, total])
 
 
 def column_widths(rows):
+    """Return the width of each column."""
     return [max(map(len, column)) for column in zip(*rows)]
 
 
 def wrapped(rows):
-    """The rows with their layers in lines that keep the table within WIDTH, broken after commas."""
+    """Return the rows with layers in lines that keep the table within WIDTH, broken at commas."""
     first, _, *others = column_widths(rows)
     room = max(WIDTH - first - sum(others) - 6, 40)
     return [(first, line, *others) if k == 0 else ("", line, "", "")
@@ -54,31 +58,33 @@ def wrapped(rows):
 
 
 def lines_of(text, room):
-    """Text in lines of at most `room` characters, if its parts between commas fit."""
+    """Return a text in lines of at most `room` characters, if its parts between commas fit."""
     parts = text.replace(" ", FIXED).replace("," + FIXED, ", ")
-    lines = textwrap.wrap(parts, room, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    lines = textwrap.wrap(parts, room, subsequent_indent="    ", break_long_words=False,
+                          break_on_hyphens=False)
     return [line.replace(FIXED, " ") for line in lines]
 
 
 def described(layer):
-    """A layer with all its options, or, where that is long, in brief."""
+    """Return a layer with all its options, or, where that is long, in brief."""
     return repr(layer) if len(repr(layer)) <= LONG else brief(layer)
 
 
 def brief(layer):
-    """The names of a layer and of those inside it, such as Residual(Linear, ReLU, Linear, shortcut=Linear)."""
+    """Return the names of a layer and of those in it: Residual(Linear, ReLU, shortcut=Linear)."""
     inside = [(name, leaf) for name, child in layer.children() for leaf in leaves(child)]
-    names = ["shortcut=" * (name == "shortcut") + (brief(leaf) if len(inside) == 1 else type(leaf).__name__)
-             for name, leaf in inside]
+    names = ["shortcut=" * (name == "shortcut")
+             + (brief(leaf) if len(inside) == 1 else type(leaf).__name__) for name, leaf in inside]
     return type(layer).__name__ + (f"({', '.join(names)})" if names else "")
 
 
 def leaves(layer):
-    """The layers in order, containers opened where they are plain sequences."""
+    """Return the layers in order, containers opened where they are plain sequences."""
     if not isinstance(layer, Sequential):
         return [layer]
     return [leaf for child in layer.layers for leaf in leaves(child)]
 
 
 def shape_text(shape):
+    """Return a shape as N x 784."""
     return "N x " + " x ".join(map(str, shape))
