@@ -209,8 +209,8 @@ def guesses(got: np.ndarray, expected: np.ndarray, letters: dict[str, int]) -> s
         return set()
     found = set()
     if np.abs(got - expected).max() < 1e-5 * scale:
-        found.add("It is nearly right: is a small number, such as 1e-8, added to something that "
-                  "cannot be zero, or is it computed by differences?")
+        found.add("It is nearly right: is a small number, such as 1e-8, added somewhere, is there "
+                  "a float32 in it, or is it computed by differences?")
     for axes in itertools.permutations(range(got.ndim)):
         turned = expected.transpose(axes)
         if axes != tuple(range(got.ndim)) and equal(got, turned, 1e-9):

@@ -169,11 +169,17 @@ def changed_call(node: ast.Call) -> Iterator[Change]:
             words = f"the {name} of {of} runs over all axes, where one is meant"
             yield words, ast.Call(node.func, node.args, [])
             yield words, ast.Call(node.func, node.args, others)
+            kept = [*node.keywords, ast.keyword("keepdims", expression("True"))]
+            if not others:
+                yield f"keepdims leaves an axis too many in {said(node)}", ast.Call(
+                    node.func, node.args, kept)
             for axis in ("0", "1", "2", "-1", "(0, 1)"):
                 words = f"the {name} of {of} runs over another axis, {axis}"
-                for rest in (others, [] if others else [ast.keyword("keepdims", expression("1"))]):
-                    keywords = [*rest, ast.keyword("axis", expression(axis))]
-                    yield words, ast.Call(node.func, node.args, keywords)
+                turned = ast.keyword("axis", expression(axis))
+                yield words, ast.Call(node.func, node.args, [*others, turned])
+                yield words, ast.Call(node.func, node.args, [turned])
+                if axis != ast.unparse(node.keywords[0].value):
+                    yield words, ast.Call(node.func, node.args, [turned, kept[-1]])
     if name in ("exp", "log", "sqrt", "tanh") and node.args:
         yield f"the {name} of {said(node.args[0])} is forgotten", node.args[0]
     if isinstance(node.func, ast.Name) and node.func.id == "reversed":
@@ -240,7 +246,7 @@ def changed_line(node: ast.stmt) -> Iterator[tuple[str, list[ast.stmt]]]:
         yield f"{name} is a new array, not changed in place", [ast.Assign([target], new)]
     if isinstance(node, (ast.AugAssign, ast.Expr)):
         yield f"{said(node)} is missing", [ast.Pass()]
-        yield f"{said(node)} runs twice", [node, node]
+        yield f"{said(node)} runs twice, or has a factor 2 too much", [node, node]
     if isinstance(node, ast.If):
         yield f"it is done always, not only if {said(node.test)}", node.body
         yield f"what belongs under if {said(node.test)} is never done", node.orelse or [ast.Pass()]
