@@ -439,7 +439,7 @@ print(inspect.getsource(td.Sigmoid.backward))
 # %% [markdown]
 # (`batch_sum` is a fast `sum(axis=0)`.) There are two additions. The bias `b` is added to every
 # example's row, so its gradient is the sum over the batch. And the first layer may skip its `dx`,
-# for nobody asks how the *data* should change.
+# since the *data* do not change.
 #
 # `td.build` puts blocks and loss together into a network that can run in several ways. The way of
 # this notebook is called `backprop`. Notebook 3 shows another one.

@@ -488,7 +488,7 @@ for kind in kinds[1:]:
 # ## Kinks
 #
 # ReLU, max(x, 0), has no derivative at 0. To its left the slope is 0, to its right 1, and a central
-# difference across the kink reports ½. Both are "wrong", and it is nobody's fault:
+# difference across the kink reports ½. Both are "wrong", and there is no mistake in the code:
 
 # %%
 relu = td.ReLU()
@@ -583,7 +583,7 @@ assert report.ok
 #
 # In every layer dW and db are N = 9 times too small, while dx is right. So the step is that of a
 # learning rate nine times smaller, and lr = 9 makes up for it (up to rounding, which grows as you
-# saw in notebook 1). A wrong factor is the mistake that hides best.
+# saw in notebook 1). A wrong factor is the mistake that is hardest to see.
 # </details>
 #
 # **4.** Normalise each feature over the batch, `y = (x - x.mean(axis=0)) / x.std(axis=0)`, and

@@ -109,7 +109,7 @@ td.plots.draw_network(locked)
 # %% [markdown]
 # ## First attempt
 #
-# This is what A. Trask's tutorial of 2017 prints for it, retold in our letters: M is one matrix
+# This is what A. Trask's tutorial of 2017 prints for it, in our letters: M is one matrix
 # S, so that the guess is `h @ S`. We start from random weights of our own, and average over a
 # batch of 9 with learning rate 1, where the tutorial sums with 0.1. Three class attributes mark
 # the places that will have to change.
@@ -304,7 +304,7 @@ for lr_S in (1, 0.1, 0.01):
     )
 
 # %% [markdown]
-# With the learning rate of 1 it explodes all the same! But now a smaller one helps.
+# With the learning rate of 1 it still explodes! But now a smaller one helps.
 
 # %% [markdown]
 # ## The speed limit

@@ -466,7 +466,8 @@ def percent_wrong(blocks, x, labels):
 
 wrong = percent_wrong(train(3 if SHORT else 60), x_test, data.y_test)
 print(
-    f"cDNI of your own parts: {wrong:.1f} % of {len(x_test)} test images misread; dice "
+    f"cDNI of your own parts: {wrong:.1f} % of {len(x_test)} test images misread; "
+    f"chance "
     f"would have 90 %"
 )
 assert SHORT or wrong < 6

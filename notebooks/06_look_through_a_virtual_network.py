@@ -138,7 +138,7 @@ np.testing.assert_allclose(guess, delta, atol=1e-12)
 #
 # Let $e = (\hat\delta - \delta)/N$ be what comes back to the synthesizer, as `dy` comes back to a
 # layer. We look for the gradient of $\langle e, \hat\delta \rangle$ with respect to V. Write the
-# forward page, one operation per line, and read it backwards, as ever:
+# forward page, one operation per line, and read it backwards:
 #
 #     z = h @ V + c
 #     p = softmax(z)
@@ -523,7 +523,7 @@ td.plots.gradient_quality(
 # Between kinks ReLU is straight: f'' is zero, and everything that bends sits in the kinks. With
 # smaller steps fewer and fewer examples cross a kink, and each crossing counts 1/ε: at 10⁻³ or
 # 10⁻⁴, it depends on the weights, the gradient is several times longer than at 10⁻¹ and points
-# elsewhere. Below that nobody crosses one any more, and the kinks are overlooked altogether. A
+# elsewhere. Below that no example crosses one any more, and the kinks are overlooked altogether. A
 # step of 0.03 to 0.1 times the size of h averages over many. The library's default is 0.1.
 # </details>
 #

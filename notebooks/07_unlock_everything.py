@@ -6,7 +6,7 @@
 # network on two real workers, draw who does what when, and ask: is it faster?
 #
 # **What you'll learn.** How to test for independence; what lateness costs; why a decoupled
-# network is more work, and when it pays all the same.
+# network is more work, and when it still pays.
 #
 # **What you need.** Notebooks 1 to 6. Three to five minutes, on two cores.
 
@@ -402,7 +402,7 @@ print(f"on average {mean_lateness(late):.1f} batches")
 assert sum(late.values()) == runs["decoupled"].step
 
 # %% [markdown]
-# The synthesizer does not mind much. The h and the context of that batch were kept, and the
+# This does little harm. The h and the context of that batch were kept, and the
 # message is right for these; only the weights have moved on a little.
 
 # %% [markdown]
@@ -504,10 +504,9 @@ td.plots.learning_curve(
 #   (here for nothing, in reality not), while an interface sends one h up and one dh down. With
 #   large batches the picture changes.
 #
-# And steps are not accuracy: as we saw, a decoupled network may need more of them. Whoever claims
-# a speed-up should state the number of workers, the steps, the error reached, and a locked
-# baseline *and* data parallelism on the same workers. `tinydni bench workers` does, for this
-# machine.
+# And steps are not accuracy: as we saw, a decoupled network may need more of them. If you claim a
+# speed-up, state the number of workers, the steps, the error reached, and a locked baseline *and*
+# data parallelism on the same workers. `tinydni bench workers` does, for this machine.
 
 # %% [markdown]
 # ## On your own

@@ -48,7 +48,7 @@ print(
 #
 # Where may an interface stand? Between two blocks it is easy: one array crosses, h after the
 # addition, and `td.Residual.backward` has both parts of the gradient in the message. *Inside* a
-# block, in the middle of the branch, two things have to cross: u, where the branch has got to,
+# block, in the middle of the branch, two things have to cross: u, what the branch has made so far,
 # and s, the shortcut that passes it by. The library lays them side by side, as one array [u, s]:
 #
 # | | forward |
@@ -231,11 +231,11 @@ td.plots.learning_curve(
 
 # %% [markdown]
 # With right messages the guesses train all eight pieces, somewhat behind backpropagation. With
-# forgetful ones it is worse than not to train them at all: the blocks learn, diligently, from
-# guesses of something that is not the gradient. Here, where both halves are layers, `check_layer`
-# would find the mistake. In practice the shortcut is often handed on somewhere beside the
-# interface, and then no single `backward` is wrong. So test the parts *together*, against the
-# block that is not cut, as we did above.
+# forgetful ones it is worse than not to train them at all: the blocks learn from guesses of
+# something that is not the gradient. Here, where both halves are layers, `check_layer` would find
+# the mistake. In practice the shortcut is often handed on somewhere beside the interface, and
+# then no single `backward` is wrong. So test the parts *together*, against the block that is not
+# cut, as we did above.
 
 # %% [markdown]
 # ## For images
@@ -586,7 +586,7 @@ for a, b in (
 # - Say how many images a difference rests on, and count in pairs where two networks saw the same
 #   ones.
 # - `tinydni train cifar10` trains 20 layers on whole images, with crops and mirrored images;
-#   `--method` and `--cuts` as ever.
+#   with the options `--method` and `--cuts`.
 #
 # ## Further reading
 #

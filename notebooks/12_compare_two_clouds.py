@@ -5,7 +5,7 @@
 # Differentiate it by hand, check the gradient, and let it pull points to where they belong.
 #
 # **What you'll learn.** Maximum mean discrepancy and its gradient; how a loss can say nothing
-# about single points and move them all the same.
+# about single points, and still move them.
 #
 # **What you need.** Notebooks 1 and 2. Less than a minute. Nothing is downloaded.
 

@@ -38,8 +38,8 @@ updates = 30 if SHORT else 500
 #
 # A cytometer looks at blood cells one by one and counts, for each, how much of some proteins it
 # carries, its *markers*. An expert then draws borders between the types of cells: he *gates*
-# them. Two instruments never count quite alike, so the borders drawn for the one are wrong on the
-# other. The data are the 16 samples of DeepCyTOF: 8 markers, four types of cells, tens of
+# them. Two instruments never count in the same way, so the borders drawn for the one are wrong on
+# the other. The data are the 16 samples of DeepCyTOF: 8 markers, four types of cells, tens of
 # thousands of cells each. Sample 2 is the reference, and we look at the samples 15 and 11.
 #
 # What is done before the network comes, we take from the library: the logarithm of the counts; a
@@ -173,7 +173,7 @@ for number in (15, 11):
 
 # %% [markdown]
 # Several cells of a hundred are gated wrongly on the other instrument. We have no pairs, no cell
-# was measured twice; and whoever calibrates a new sample has no labels for it. All that can be
+# was measured twice; and a new sample has no labels. All that can be
 # asked for is that the *clouds* look alike. So we need a number for how unlike they are.
 
 # %% [markdown]
@@ -439,7 +439,7 @@ td.plots.cell_scatter(
 #
 # The control deserves a second look. With `none` the MMD *fell* by almost a half, and yet more
 # cells are gated *wrongly* than if nothing had been done. A small MMD says that the clouds look
-# alike. It does not say that each cell is where its like are.
+# alike. It does not say that each cell is where cells of its type are.
 #
 # Now sample 11, by two recipes, with three seeds each: `dni` as before, and the recipe of the
 # paper of this experiment, in which a synthesizer is one dense layer and all blocks have one
@@ -511,7 +511,7 @@ assert not REAL or distance(target[labels != 1]) < 0.15
 #
 # ## Which part is to blame?
 #
-# One is tempted to say: one dense layer is too simple a guesser. It says δ̂ = z A + b, so the
+# A first answer: one dense layer is too simple a guesser. It says δ̂ = z A + b, so the
 # pull on a cell is a *linear* function of where it is. It can say "everything upwards" or
 # "stretch", but not "this heap to the left, and the one behind it to the right". Measure how much
 # of the true pull is linear. At the start the network is the identity, and the truth is the
@@ -572,7 +572,7 @@ for number in (15, 11):
 
 # %% [markdown]
 # A convincing story. But the two recipes differ in *two* things, the form of the guesser and the
-# learning rates, and whoever changes two things at once learns nothing about either. So change
+# learning rates, and if two things change at once, one learns nothing about either. So change
 # one at a time:
 
 # %%
@@ -636,7 +636,7 @@ td.plots.cell_scatter(
 # There is a lesson beyond all recipes. The reference has 6 % of type 1, and samples 15 and 11
 # have 17 %. If the clouds were made to match *perfectly*, many a cell of type 1 would have to
 # become something else! Calibration by distribution is right only as far as the samples are
-# alike, and one had better stop it early.
+# alike, and it should stop early.
 
 # %% [markdown]
 # ## On your own

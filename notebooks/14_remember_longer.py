@@ -293,8 +293,8 @@ td.plots.learning_curve(
 # ## Something to remember
 #
 # The task: one of four symbols comes with a flag. Ten others, without a flag, pass by. Then a
-# cue: which was the flagged one? Whoever has forgotten guesses one of four, and that costs log₂
-# 4 = 2 bits.
+# cue: which was the flagged one? A network that has forgotten guesses one of four, and that costs
+# log₂ 4 = 2 bits.
 
 # %%
 def task_of(**options):
