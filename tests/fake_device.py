@@ -1,25 +1,30 @@
-"""A device that is not there: arrays that compute with NumPy, and refuse or count what CuPy refuses or waits for.
+"""A device that is not there: NumPy computes; what CuPy refuses or waits for is noticed.
 
-`xp` stands in the place of `cupy`. Its arrays are not NumPy arrays, so that code which forgets where an array
-lives fails on any machine:
+`xp` stands in the place of `cupy`. Its arrays are not NumPy arrays, so that code which forgets
+where an array lives fails on any machine:
 
-- a host array in arithmetic, as an argument or as `out` raises TypeError, and so does np.asarray(device_array);
-- there are only the functions, methods and keywords that CuPy has (cupy_names.txt); NumPy's own functions reach a
-  device array through __array_ufunc__ and __array_function__ only;
+- a host array in arithmetic, as an argument or as `out` raises TypeError, and so does
+  np.asarray(device_array);
+- there are only the functions, methods and keywords that CuPy has (cupy_names.txt); NumPy's own
+  functions reach a device array through __array_ufunc__ and __array_function__ only;
 - a full reduction gives an array without axes, not a number;
-- whatever makes the host wait for the device (float(), bool(), an array in an `if`, get(), item(), printing,
-  x[mask], nonzero, unique ...) works and is counted, see `count_synchronisations`; so are the copies to the device,
-  see `count_copies`, the operations, see `count_launches`, and the float64 arrays that are made, see `count_float64`.
+- whatever makes the host wait for the device (float(), bool(), an array in an `if`, get(), item(),
+  printing, x[mask], nonzero, unique ...) works and is counted, see `count_synchronisations`; so are
+  the copies to the device, see `count_copies`, the operations, see `count_launches`, and the
+  float64 arrays that are made, see `count_float64`.
 
-Some things that CuPy allows, or does silently, are refused, since nobody wants them in a training step:
+Some things that CuPy allows, or does silently, are refused, since nobody wants them in a training
+step:
 - a host array or a list as an index, which CuPy copies to the device every time: TypeError;
-- different values written to one place, as in a[[0, 0]] = [1, 2], where any of them may stay: RuntimeError;
+- different values written to one place, as in a[[0, 0]] = [1, 2], where any of them may stay:
+  RuntimeError;
 - an index out of range, which CuPy wraps: IndexError;
 - several values written through a mask, which CuPy reads differently from NumPy: TypeError.
-And a loop over an array of numbers counts as waiting, though it waits only once the numbers are read.
 
-Numbers, views and promotion are NumPy's, so that results are NumPy's bit for bit. There is no `random`; of `cuda` there
-is what a captured step needs, in fake_graph.py.
+A loop over an array of numbers counts as waiting, though it waits only when they are read.
+
+Numbers, views and promotion are NumPy's, so that results are NumPy's bit for bit. There is no
+`random`; of `cuda` there is what a captured step needs, in fake_graph.py.
 """
 
 import contextlib
@@ -34,13 +39,14 @@ import numpy as np
 VERSION, NAMES = make_cupy_names.read()
 SCALARS = (bool, int, float, complex, np.generic)
 
-# Functions that need no array. Those in SHAPED read their arguments on the host: a device array there is an error.
+# Functions that need no array. Those in SHAPED read their arguments on the host, so that a device
+# array there is an error.
 SHAPED = {"arange", "empty", "eye", "identity", "indices", "linspace", "logspace", "ones", "tri",
           "zeros"}
 FREE = SHAPED | {"broadcast_shapes", "can_cast", "diag_indices", "full", "isscalar", "issubdtype",
                  "min_scalar_type", "promote_types", "result_type", "tril_indices", "triu_indices"}
 
-# Functions that read a value inside CuPy, because a check or the shape of their result depends on it.
+# Functions that read a value inside CuPy, for a check or for the shape of their result.
 WAITING = {"argwhere", "average", "bincount", "choose", "compress", "delete", "extract",
            "flatnonzero", "histogram",
            "intersect1d", "linalg.cond", "mask_indices", "nonzero", "percentile", "place",
@@ -63,28 +69,28 @@ REDUCING = {"add", "multiply"}
 recorder = None         # of fake_graph.py, while a stream captures
 
 
-# Counting --------------------------------------------------------------------------------------------------------
+# Counting -----------------------------------------------------------------------------------------
 
 _listeners = {"synchronisation": [], "copy": [], "float64": [], "launch": []}
 
 
 def count_synchronisations():
-    """Context: a list that gets one line, such as "float() in losses/mse.py:27", each time the host waits."""
+    """Context: a list with a line, such as "float() in a/b.py:27", each time the host waits."""
     return _listen("synchronisation")
 
 
 def count_copies():
-    """Context: a list that gets one line, such as "asarray in layers/dropout.py:29", for each copy to the device."""
+    """Context: a list with a line, such as "asarray in a/b.py:29", for each copy to the device."""
     return _listen("copy")
 
 
 def count_launches():
-    """Context: a list that gets one line, such as "dot in layers/linear.py:43", for each operation on the device."""
+    """Context: a list with a line, such as "dot in a/b.py:43", for each operation there."""
     return _listen("launch")
 
 
 def count_float64():
-    """Context: a list that gets one line, such as "(8, 5) in layers/linear.py:43", for each float64 array made."""
+    """Context: a list with a line, such as "(8, 5) in a/b.py:43", for each float64 array made."""
     return _listen("float64")
 
 
@@ -112,10 +118,10 @@ def note(kind, what):
         recorder.refuse(what)
 
 
-# Computing --------------------------------------------------------------------------------------------------------
+# Computing ----------------------------------------------------------------------------------------
 
 def perform(function, *args, writes=(), **keywords):
-    """Computes on the device: all of its work comes through here. writes: the NumPy arrays that are changed."""
+    """Computes on the device: all work comes through here. writes: the arrays it changes."""
     if recorder is not None:
         return recorder.record(function, args, keywords, writes)
     result = function(*args, **keywords)
@@ -125,7 +131,7 @@ def perform(function, *args, writes=(), **keywords):
 
 
 def made(result, args):
-    """The arrays in a result that are new memory, and not only other ways to look at that of an argument."""
+    """The arrays in a result that are new memory, not other ways to look at an argument."""
     if isinstance(result, (list, tuple)):
         return [array for part in result for array in made(part, args)]
     if not isinstance(result, (np.ndarray, np.generic)):
@@ -134,7 +140,7 @@ def made(result, args):
                      for a in args) else [result]
 
 
-# Across the border -----------------------------------------------------------------------------------------------
+# Across the border --------------------------------------------------------------------------------
 
 def unsupported(value):
     """CuPy's answer to an argument that is neither on the device nor a number."""
@@ -142,7 +148,7 @@ def unsupported(value):
 
 
 def inside(value):
-    """The NumPy array in a device array, lists and tuples opened. Raises TypeError for arrays of the host."""
+    """The NumPy array in a device array, lists and tuples opened. TypeError for host arrays."""
     if isinstance(value, DeviceArray):
         return value._array
     if isinstance(value, np.ndarray):
@@ -153,7 +159,7 @@ def inside(value):
 
 
 def outside(value, arguments=()):
-    """What CuPy gives where NumPy gives `value`; an array that was an argument comes back as that argument."""
+    """What CuPy gives where NumPy gives `value`; an argument comes back as that argument."""
     if isinstance(value, np.ndarray):
         for argument in arguments:
             if argument._array is value:
@@ -182,8 +188,8 @@ def check_keywords(name, keywords):
     """Raises TypeError for a keyword that CuPy's function does not have."""
     for keyword in keywords:
         if NAMES[name] is not None and keyword not in NAMES[name]:
-            raise TypeError(
-                f"{name}() of CuPy {VERSION} has no keyword {keyword!r}; it has {', '.join(NAMES[name])}")
+            raise TypeError(f"{name}() of CuPy {VERSION} has no keyword {keyword!r}; "
+                            f"it has {', '.join(NAMES[name])}")
 
 
 def call(name, function, args, keywords):
@@ -199,7 +205,7 @@ def call(name, function, args, keywords):
     return outside(np.asarray(result) if name in ANSWERING else result, arguments)
 
 
-# The array -------------------------------------------------------------------------------------------------------
+# The array ----------------------------------------------------------------------------------------
 
 class DeviceArray:
     """An array on the device. What it holds is reached by CuPy's own ways only."""
@@ -361,7 +367,7 @@ def assign(array, index, value):
 
 
 def index_inside(index):
-    """The index for NumPy, as a tuple with an ellipsis: with it even a single value is a view with no axes."""
+    """The index for NumPy, with an ellipsis, so that even one value is a view without axes."""
     index = index if isinstance(index, tuple) else (index,)
     for part in index:
         if isinstance(part, (np.ndarray, list, tuple)):
@@ -382,7 +388,7 @@ def copied(array):
 
 
 def operand(value):
-    """What stands beside a device array in arithmetic: another one or a number. Raises TypeError for all else."""
+    """What stands beside a device array in arithmetic: another one or a number, or TypeError."""
     if not isinstance(value, (DeviceArray, *SCALARS)):
         raise unsupported(value)
     return inside(value)
@@ -423,7 +429,7 @@ for _name in ("neg", "pos", "abs", "invert"):
     setattr(DeviceArray, f"__{_name}__", unary(getattr(operator, _name)))
 
 
-# The module ------------------------------------------------------------------------------------------------------
+# The module ---------------------------------------------------------------------------------------
 
 class Function:
     """A function of NumPy under its name in CuPy."""
@@ -437,8 +443,8 @@ class Function:
         if arrays and self.name in SHAPED:
             raise TypeError(f"{self.name} needs its arguments on the host; got a device array")
         if not arrays and self.name not in FREE:
-            raise TypeError(
-                f"{self.name} needs a device array; got {', '.join(type(a).__name__ for a in args)}")
+            raise TypeError(f"{self.name} needs a device array; "
+                            f"got {', '.join(type(a).__name__ for a in args)}")
         return call(self.name, self.function, args, keywords)
 
 
@@ -533,9 +539,9 @@ def get_array_module(*args):
 
 
 class ElementwiseKernel:
-    """cupy.ElementwiseKernel for parameters of one type T: the body, which must also be Python, runs with NumPy.
+    """cupy.ElementwiseKernel for one type T: NumPy runs the body, which must also be Python.
 
-    Outputs may be read by the body and are then changed in place. Arrays of two types are refused, as by CuPy.
+    Outputs that the body reads are changed in place. Arrays of two types are refused, as by CuPy.
     """
 
     def __init__(self, in_params, out_params, operation, name="kernel"):

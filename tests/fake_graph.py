@@ -1,19 +1,22 @@
 """CUDA graphs on the device that is not there: what a stream captures, a graph repeats.
 
-Importing this gives the `xp` of fake_device.py a `cuda`, with Stream, MemoryPool, using_allocator and get_current_stream,
-as far as a captured step needs them. Between begin_capture and end_capture, as with CuPy on a GPU:
+Importing this gives the `xp` of fake_device.py a `cuda`, with Stream, MemoryPool, using_allocator
+and get_current_stream, as far as a captured step needs them. Between begin_capture and end_capture,
+as with CuPy on a GPU:
 
-- nothing is computed. New memory holds NaN (zeros for whole numbers) until the graph is launched, and arrays that exist
-  keep their values;
-- every operation is kept with its arguments as they are: numbers by value, arrays by the place of their memory. A launch
-  repeats the operations on whatever that memory then holds, and writes into the memory of the results;
+- nothing is computed. New memory holds NaN (zeros for whole numbers) until the graph is launched,
+  and arrays that exist keep their values;
+- every operation is kept with its arguments as they are: numbers by value, arrays by the place of
+  their memory. A launch repeats the operations on whatever that memory then holds, and writes into
+  the memory of the results;
 - waiting for the device and copying from the host raise RuntimeError, and the capture is lost;
-- a product of matrices raises NotImplementedError, as every call to cuBLAS does in CuPy 13 and 14, unless the caller has
-  put other functions into the place of those in `cublas`, which stands for cupy_backends.cuda.libs.cublas;
-- memory comes from the pool in use. Outside of a pool of its own a capture is refused: others would get the memory of the
-  graph. A graph whose pool is gone cannot be launched.
+- a product of matrices raises NotImplementedError, as every call to cuBLAS does in CuPy 13 and 14,
+  unless the caller has put other functions into the place of those in `cublas`, which stands for
+  cupy_backends.cuda.libs.cublas;
+- memory comes from the pool in use. Outside of a pool of its own a capture is refused: others would
+  get the memory of the graph. A graph whose pool is gone cannot be launched.
 
-What is not modelled: that memory which was freed within a capture is used again, and other capture modes.
+What is not modelled: memory that is freed within a capture and used again; other capture modes.
 """
 
 import contextlib
@@ -134,7 +137,7 @@ def using_allocator(allocator):
         pools.pop()
 
 
-# cuBLAS ----------------------------------------------------------------------------------------------------------
+# cuBLAS -------------------------------------------------------------------------------------------
 
 HANDLE = 7
 
@@ -158,7 +161,7 @@ for _name in ("fake_backends", "fake_backends.cuda", "fake_backends.cuda.libs"):
 cublas = module("fake_backends.cuda.libs.cublas", gemmEx=refusing, gemmStridedBatchedEx=refusing)
 
 
-# Arrays in arguments and results -----------------------------------------------------------------------------------
+# Arrays in arguments and results ------------------------------------------------------------------
 
 def swapped(value, copies):
     """The same value with other arrays in the place of some: {id: array}."""

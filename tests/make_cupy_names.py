@@ -1,9 +1,10 @@
-"""Writes cupy_names.txt, the names that CuPy offers, so that the tests know them where CuPy is not installed.
+"""Writes cupy_names.txt, the names that CuPy offers, for tests where CuPy is not installed.
 
     pip install cupy-cuda13x && python tests/make_cupy_names.py        (it imports without a GPU)
 
-The first line of the list names the version of CuPy. Every other line is a name, such as `linalg.norm`; a function
-is followed by the names of its parameters, or by (...) where it does not tell them.
+The first line of the list names the version of CuPy. Every other line is a name, such as
+`linalg.norm`; a function is followed by the names of its parameters, or by (...) where it does not
+tell them.
 """
 
 import inspect
@@ -16,7 +17,7 @@ NAMESPACES = ("", "cuda", "cuda.Graph", "cuda.MemoryPool", "cuda.Stream", "fft",
 
 
 def read(text=None):
-    """The list as (version, {name: parameters}); parameters is a tuple of names, or None where any are allowed."""
+    """The list as (version, {name: parameters}): a tuple of names, or None where any will do."""
     first, *lines = (LIST.read_text(encoding="utf-8") if text is None else text).splitlines()
     names = {}
     for line in lines:
@@ -41,14 +42,14 @@ def write(cupy):
 
 
 def is_public(thing):
-    """False for what only happens to be lying in the namespace: other people's modules, `annotations`."""
+    """False for what only happens to lie there: other people's modules, `annotations`."""
     if isinstance(thing, types.ModuleType):
         return thing.__name__.startswith("cupy")
     return type(thing).__module__ != "__future__"
 
 
 def parameters(function):
-    """"(a, axis, out)", from the signature of a function, or else from the first line of its docstring."""
+    """"(a, axis, out)", from a function's signature or the first line of its docstring."""
     if not callable(function) or isinstance(function, type):
         return ""
     try:
@@ -63,7 +64,7 @@ def parameters(function):
 
 
 def parameters_in(line):
-    """The names in a line such as "add(x1, x2, /, out=None, *, dtype=None)"; none if it leaves some of them open."""
+    """The names in a line such as "add(x1, x2, /, out=None, *, dtype=None)"; none if open."""
     inside = line.partition("(")[2].partition(") ->")[0].replace("[", "").replace("]", "").replace(
         "\\", "")
     if "**" in inside:

@@ -11,7 +11,7 @@ from tinydni.synthesizers import Synthesizer
 
 
 class Oracle(Synthesizer, Layer):
-    """Returns the true gradient of each example, computed with copies of the modules above the interface.
+    """Returns the true gradient of each example, by copies of the modules above the interface.
 
     above: those modules    target: of the batch at hand    error: the last message, as it was told
     """
@@ -36,7 +36,7 @@ class Oracle(Synthesizer, Layer):
 
 
 def with_oracles(blocks, optimizer, **options):
-    """The update-decoupled network of the blocks, whose synthesizers know the true gradient; options: of build."""
+    """The blocks as a decoupled network that knows the true gradient; options: of build."""
     network = build(blocks, SoftmaxCrossEntropy(), optimizer, lambda *shape: Oracle(),
                     lambda: SGD(0), **options)
     for i, module in enumerate(network.modules[:-1]):

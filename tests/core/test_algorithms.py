@@ -1,4 +1,4 @@
-"""The other ways to run the same modules: stochastic updates, BP(λ), full unlock, and two controls."""
+"""The other algorithms: stochastic updates, BP(λ), full unlock, and two controls."""
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_stochastic_updates_each_module_with_probability_p():
 
 
 def test_a_message_teaches_the_module_below_about_the_h_of_this_step():
-    """The top acts and the module below does not: its synthesizer learns from this step's h, its block stays."""
+    """Where only the top acts, the synthesizer below learns from this h, and its block stays."""
     network = make(Stochastic(0.5, 4, 0))
     below, top = network.modules[-2:]
     for x, y, context in batches(40):
@@ -139,7 +139,7 @@ def test_bp_lambda_mixes_and_learns_from_the_message():
 
 @pytest.mark.parametrize("module", range(4))
 def test_under_full_unlock_a_module_needs_no_other(module):
-    """Everything in the other modules is NaN, and this module's update is what it would have been."""
+    """With NaN everywhere in the others, this module's update is what it would have been."""
     healthy, poisoned = train(make(full_unlock), 3), train(make(full_unlock), 3)
     for i, other in enumerate(poisoned.modules):
         if i != module:
@@ -195,7 +195,7 @@ def test_a_local_head_is_a_classifier_on_h_that_ignores_messages():
     layer.W[...], loss = head.net.W, td.SoftmaxCrossEntropy()
     rng = np.random.default_rng(2)
     h, y = rng.standard_normal((N, H)), rng.integers(K, size=N)
-    for step in range(3):
+    for _ in range(3):
         loss.forward(layer.forward(h), y)
         dh = layer.backward(loss.backward())
         np.testing.assert_allclose(head.forward(h, np.eye(K)[y]) / N, dh, rtol=1e-12, atol=1e-15)

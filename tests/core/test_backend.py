@@ -1,4 +1,4 @@
-"""Backends: what crosses the border, what the fake device refuses, and the same training step on each of them."""
+"""Backends: what crosses the border, what the fake device refuses, the same step on each."""
 
 import operator
 import pickle
@@ -31,7 +31,7 @@ from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer
 DEVICES = {name: module for name, module in BACKENDS.items() if name != "numpy"}
 
 
-# The border ------------------------------------------------------------------------------------------------------
+# The border ---------------------------------------------------------------------------------------
 
 def test_numpy_is_there():
     assert backend.get("numpy") is np
@@ -87,14 +87,14 @@ def test_text_is_no_array():
             backend.asarray(xp, np.array(["one"]))
 
 
-# Why there is no CuPy --------------------------------------------------------------------------------------------
+# Why there is no CuPy -----------------------------------------------------------------------------
 
 class FakeCUDAError(RuntimeError):
     """What CuPy's runtime raises."""
 
 
 def cupy_like(driver=12000, driver_error=None, devices=1, product_error=None):
-    """A module like CuPy on a machine with this driver, this number of GPUs, and a first product that may fail."""
+    """A module like CuPy, with this driver and number of GPUs; its first product may fail."""
     def driver_version():
         if driver_error:
             raise FakeCUDAError(driver_error)
@@ -137,7 +137,7 @@ def test_a_cupy_that_works_is_given(monkeypatch):
     assert backend.get("cupy") is module
 
 
-# What the fake device catches ------------------------------------------------------------------------------------
+# What the fake device catches ---------------------------------------------------------------------
 
 # who refuses it; the docstring of fake_device says why
 ALSO_CUPY, FAKE_ONLY = ("fake", "cupy"), ("fake",)
@@ -382,7 +382,7 @@ def test_numpy_finds_no_way_in():
         memoryview(x)
 
 
-# A training step on every backend --------------------------------------------------------------------------------
+# A training step on every backend -----------------------------------------------------------------
 
 N, D, H, K = 8, 6, 5, 4
 
@@ -433,9 +433,9 @@ def data(seed=0, n=3 * N):
 
 
 def train(xp, net, x, target, context, steps=3):
-    """Trains as the training loop does: the data live on the device, the loss is read once per step.
+    """Train as the loop does: the data live on the device, the loss is read once per step.
 
-    Returns the losses, and per step the places where the host waited and what was copied to the device.
+    Returns the losses, and per step the places where the host waited and what was copied there.
     """
     net.to(xp)
     x, target, context = (backend.asarray(xp, array) for array in (x, target, context))
@@ -534,7 +534,7 @@ def test_prediction_and_the_loss_of_a_synthesizer_wait_only_when_read():
     assert prediction.shape == (len(x), K) and not waits
 
 
-# Moving ----------------------------------------------------------------------------------------------------------
+# Moving -------------------------------------------------------------------------------------------
 
 def test_a_network_keeps_its_values_on_the_way_to_a_device_and_back(xp):
     net = network("update-decoupled, mlp with labels", dropout=True)
@@ -570,7 +570,7 @@ def test_moving_forgets_the_gradients_of_the_old_backend(xp):
 
 
 def test_a_saved_state_continues_on_another_backend(xp):
-    """Parameters, running statistics and the memory of the optimizers travel: NumPy, then xp, as NumPy throughout."""
+    """Parameters, statistics and optimizers travel: NumPy, then xp, is as NumPy throughout."""
     x, labels, context = data()
     method = "update-decoupled, mlp with labels"
     through, first, second = (network(method) for _ in range(3))
@@ -591,9 +591,10 @@ def test_host_data_in_a_network_on_a_device_is_an_error(name):
         net.step(x[:N], labels[:N])
 
 
-# What a run of the tests says about its backends -----------------------------------------------------------------
+# What a run of the tests says about its backends --------------------------------------------------
 
-def test_the_run_says_which_backends_ran_and_how_many_slow_tests_did_not(pytester, monkeypatch):
+def run_of_two_tests(pytester, monkeypatch, *options):
+    """Run a quick test and a slow one under the conftest of these tests."""
     here = Path(__file__).parents[1]
     for name in ("conftest.py", "fake_device.py", "make_cupy_names.py", "cupy_names.txt"):
         shutil.copy(here / name, pytester.path)
@@ -608,11 +609,22 @@ def test_the_run_says_which_backends_ran_and_how_many_slow_tests_did_not(pyteste
             pass
     """)
     monkeypatch.setenv("PYTHONPATH", str(Path(backend.__file__).parents[1]))
-    line = f"tinydni backends: numpy, fake device{'; not run: cupy (*)' if 'cupy' not in BACKENDS else ', cupy'}"
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+
+
+BACKENDS_LINE = "tinydni backends: numpy, fake device" + (
+    ", cupy" if "cupy" in BACKENDS else "; not run: cupy (*)")
+
+
+def test_the_run_says_which_backends_ran_and_how_many_slow_tests_did_not(pytester, monkeypatch):
+    result = run_of_two_tests(pytester, monkeypatch, "-q")          # which hides the header
     result.assert_outcomes(passed=len(BACKENDS), deselected=1)
-    result.stdout.fnmatch_lines([line, "1 slow test not run; --slow runs them"])
-    # -q hides the header
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-q", "--slow")
+    result.stdout.fnmatch_lines([BACKENDS_LINE, "1 slow test not run; --slow runs them"])
+
+
+@pytest.mark.slow
+def test_a_slow_run_says_its_backends_in_the_header(pytester, monkeypatch):
+    result = run_of_two_tests(pytester, monkeypatch, "--slow")
     result.assert_outcomes(passed=len(BACKENDS) + 1)
-    result.stdout.fnmatch_lines([line])
+    result.stdout.fnmatch_lines([BACKENDS_LINE])
+    result.stdout.no_fnmatch_line("*not run; --slow*")

@@ -70,7 +70,8 @@ WRONG = {
         lambda: checks.check_range("1", "lr", 0, 1),
         TypeError, "lr must be a number; got '1' (str)."),
     "a seed": (lambda: checks.check_generator(0), TypeError,
-               "rng must be a numpy.random.Generator; got 0. Make one with numpy.random.default_rng(seed)."),
+               "rng must be a numpy.random.Generator; got 0. "
+               "Make one with numpy.random.default_rng(seed)."),
     "another width": (lambda: checks.check_features(np.ones((2, 4), f32), 3, f32, "Linear"),
                       ValueError, "Linear: x must have shape (N, 3); got (2, 4)."),
     "no batch": (lambda: checks.check_features(np.ones(3, f32), 3, f32, "Linear"), ValueError,
@@ -97,9 +98,11 @@ WRONG = {
                          "y must lie in 0 ... 4; got -1 at index 1."),
     "NaN in the data": (lambda: checks.check_finite(np.array([[1, 2], [nan, nan]]), "x"),
                         ValueError,
-                        "x must be finite; got nan at index (1, 0). Remove or repair these entries first."),
+                        "x must be finite; got nan at index (1, 0). "
+                        "Remove or repair these entries first."),
     "infinity in the data": (lambda: checks.check_finite(np.array([1, -np.inf]), "x"), ValueError,
-                             "x must be finite; got -inf at index (1,). Remove or repair these entries first."),
+                             "x must be finite; got -inf at index (1,). "
+                             "Remove or repair these entries first."),
 }
 
 

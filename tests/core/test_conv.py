@@ -18,7 +18,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @st.composite
 def convolutions(draw):
-    """(layer, x): any kernel, stride and padding, on images of any size that the kernel fits into."""
+    """(layer, x): any kernel, stride and padding, on any images that the kernel fits into."""
     rng = np.random.default_rng(draw(seeds))
     kernel = draw(st.integers(1, 5))
     padding = draw(st.integers(0, kernel - 1))
@@ -138,7 +138,8 @@ def test_the_fast_form_never_holds_all_windows_at_once():
         extra = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert extra < 2 * x.nbytes + 4_000_000, f"{extra / x.nbytes:.1f} times x; all windows would be 9 times x"
+    assert extra < 2 * x.nbytes + 4_000_000, (
+        f"{extra / x.nbytes:.1f} times x; all windows would be 9 times x")
 
 
 # Backends, dtypes, arguments
@@ -146,10 +147,9 @@ def test_the_fast_form_never_holds_all_windows_at_once():
 @pytest.mark.parametrize("kernel, stride", [(3, 1), (3, 2), (2, 2), (1, 2), (5, 1)])
 def test_every_backend_computes_what_numpy_computes(kernel, stride, xp):
     rng = np.random.default_rng(0)
-    # noqa: E731
-    make = lambda: Conv2D(2, 3, np.random.default_rng(1), kernel, stride, kernel // 2,
-                          dtype=np.float64)
-    here, there = make(), make().to(xp)
+    here, there = (Conv2D(2, 3, np.random.default_rng(1), kernel, stride, kernel // 2,
+                          dtype=np.float64) for _ in range(2))
+    there.to(xp)
     x = rng.standard_normal((3, 7, 6, 2))
     y = here.forward(x)
     dy = rng.standard_normal(y.shape)

@@ -1,4 +1,4 @@
-"""The convolutional synthesizer: gradients, start at zero, label maps, and a decoupled network of images."""
+"""The convolutional synthesizer: gradients, start at zero, label maps, a network of images."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ FORMS = ("linear", "hidden", "resnet")
 
 @pytest.mark.parametrize("n_context", [0, 3])
 def test_gradients(n_context):
-    """The linear form has no kinks; the others are made of layers that are checked by themselves."""
+    """The linear form has no kinks; the layers of the others are checked by themselves."""
     synthesizer = conv_synthesizer(2, np.random.default_rng(0), n_context, kernel=3)
     assert_gradients(synthesizer, (4, 5, 5, 2), (4, 3) if n_context else None)
 
@@ -41,7 +41,7 @@ def test_maps_are_the_context_at_every_pixel():
 
 
 def test_a_decoupled_network_of_images_learns():
-    """Bright squares in one of three corners: told apart by a network whose convolution sees no true gradient."""
+    """Squares in one of three corners, told apart without a true gradient at the convolution."""
     rng = np.random.default_rng(0)
     y = rng.integers(3, size=240)
     x = rng.standard_normal((240, 8, 8, 1)).astype(np.float32)
@@ -53,7 +53,7 @@ def test_a_decoupled_network_of_images_learns():
                        lambda *shape: conv_synthesizer(shape[-1], rng, 3, kernel=3),
                           lambda: td.Adam(3e-3), input_shape=(8, 8, 1))
     before = (network.predict(x).argmax(axis=1) != y).mean()
-    for step in range(150):
+    for _ in range(150):
         batch = rng.integers(len(x), size=32)
         network.step(x[batch], y[batch], context[batch])
     assert before > 0.4 and (network.predict(x).argmax(axis=1) != y).mean() < 0.05

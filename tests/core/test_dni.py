@@ -1,4 +1,4 @@
-"""Decoupled neural interfaces: the invariants of the module, the network, and the ways to run them."""
+"""Decoupled neural interfaces: the invariants of the module, the network, the algorithms."""
 
 import copy
 import io
@@ -119,7 +119,7 @@ class Spy(Synthesizer, Layer):
 # 1. Messages are gradients
 
 class StepAsLoss:
-    """A module with a loss, seen as a loss of its input x: what it sends down is the gradient of that."""
+    """A module with a loss, seen as a loss of its input x: it sends down the gradient of that."""
 
     parameters = ()
 
@@ -135,7 +135,7 @@ class StepAsLoss:
 
 
 class StepAsLayer:
-    """A module with a synthesizer, seen as a layer: dy is what the synthesizer guesses, dx what is sent down."""
+    """A module with a synthesizer, seen as a layer: dy is the guess, dx the message."""
 
     parameters = ()
 
@@ -468,7 +468,7 @@ def test_one_dtype_from_the_data_to_the_memory_of_the_optimizers(method, dtype):
 
 @every_method
 def test_every_backend_trains_as_numpy_does(method, xp):
-    # Not Adam: under it the bias before a BatchNorm, whose gradient is rounding, walks where rounding leads.
+    # Not Adam: the gradient of a bias before BatchNorm is rounding, and Adam would follow it.
     here, there = (make(method, dtype=np.float64, dropout=True, optimizer=lambda: Momentum(0.01))
                    for _ in range(2))
     there.to(xp)
@@ -692,7 +692,8 @@ def test_the_summary_describes_long_layers_in_brief_and_within_its_width():
     guessed = f"({virtual.n_parameters():,})"
     layers = " ".join(line[7:].split("  N x ")[0].removesuffix(guessed).strip() for line in lines)
     assert "Residual(Conv2D, BatchNorm, ReLU, Conv2D, BatchNorm, shortcut=Subsample)" in layers
-    assert "interface: Scaled(VirtualNetwork(Residual, Flatten, Linear, Softmax)), sees h and context" in layers
+    assert ("interface: Scaled(VirtualNetwork(Residual, Flatten, Linear, Softmax)), "
+            "sees h and context") in layers
 
 
 def test_images_need_their_shape_to_build_the_interfaces():

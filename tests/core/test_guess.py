@@ -1,4 +1,4 @@
-"""The guess synthesizer: no label reaches it, who trains the guess, and why h alone is not enough."""
+"""The guess synthesizer: no label reaches it, who trains it, why h alone is not enough."""
 
 from copy import deepcopy
 
@@ -56,7 +56,7 @@ def copies(arrays):
     return {name: array.copy() for name, array in arrays.items()}
 
 
-# Gradients -------------------------------------------------------------------------------------------------------
+# Gradients ----------------------------------------------------------------------------------------
 
 @profile
 @given(N=st.integers(1, 5), K=st.integers(1, 5), seed=st.integers(0, 2**32 - 1))
@@ -97,7 +97,7 @@ def test_gradients_of_virtual_network_and_guess_agree_with_differences_of_what_i
         assert abs(np.vdot(gradient, v) - expected) <= 1e-6 * max(size, 1e-3), path
 
 
-# Who sees what, and when -----------------------------------------------------------------------------------------
+# Who sees what, and when --------------------------------------------------------------------------
 
 def test_the_label_reaches_only_the_top_block_and_the_guess_that_learns_from_its_message():
     rng = np.random.default_rng(0)
@@ -234,11 +234,12 @@ def test_wrong_arguments_are_named():
         synthesizer.forward(h, np.ones((4, 6), np.float32))
 
 
-# The lesson of docs/from-h-alone.md: why h alone is not enough -------------------------------------------------------
+# The lesson of docs/from-h-alone.md: why h alone is not enough ------------------------------------
 
 def population(rng):
-    """All of a small world: x = (a, b), of which the module below has kept h = a. Returns x, h, y, each value of
-    (a, b) with its labels in their exact proportions, so that means over the rows are expectations."""
+    """All of a small world: x = (a, b), of which the module below has kept h = a. Returns x, h, y,
+    each value of (a, b) with its labels in their exact proportions, so that means over the rows are
+    expectations."""
     a, b, y = [], [], []
     for i in range(4):
         for j in range(4):
@@ -267,7 +268,7 @@ def explained(guess, delta):
 
 
 def heads():
-    """The world, a head as it starts, and the same head when it is as good as any function of h can be."""
+    """The world, a head as it starts, and the same head as good as any function of h can be."""
     rng = np.random.default_rng(3)
     x, h, y, group_x, group_h = population(rng)
     start = Linear(4, 3, rng, dtype=F64)
@@ -321,7 +322,7 @@ def clusters(rng, n=3000, K=4, D=12):
 
 
 def error_of(method, seed=0, steps=500):
-    """The error [%] on fresh examples of a network of five layers without any label below its top."""
+    """The error [%] on fresh examples of five layers, without any label below the top."""
     rng = np.random.default_rng(seed)
     x, y = clusters(rng)
     guess, guesses = Guess(32 if method == "guess from h1" else 12, 4, rng,

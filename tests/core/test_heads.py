@@ -1,4 +1,4 @@
-"""Several heads of one output: their messages are added, then learned once; who does not run does not change."""
+"""Several heads of one output: messages are added, then learned once; who rests stays."""
 
 import copy
 
@@ -83,7 +83,7 @@ def test_the_mean_wants_layers_of_one_shape():
 # The sum of the messages
 
 class SummedLosses:
-    """The reference, in plain lines: backpropagation of the sum of the losses of the heads that run."""
+    """The reference, in plain lines: backpropagation of the summed losses of heads that run."""
 
     def __init__(self, layers, lr):
         *self.hidden, self.tops = copy.deepcopy(layers)

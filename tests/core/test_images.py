@@ -1,4 +1,4 @@
-"""Interfaces that images cross: every way to get a gradient or an input there, beside that for rows."""
+"""Interfaces that images cross: every way to get a gradient or an input there."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ K, SHAPE = 3, (8, 8, 1)
 
 
 def images(rng, n=240):
-    """Bright squares in one of three corners: x (n, 8, 8, 1), labels (n,), one-hot labels (n, 3)."""
+    """Bright squares in one of three corners: x (n, 8, 8, 1), labels (n,), one-hot (n, 3)."""
     y = rng.integers(K, size=n)
     x = rng.standard_normal((n, *SHAPE)).astype(np.float32)
     for image, label in zip(x, y):

@@ -1,4 +1,4 @@
-"""Optimizers against the formulas of their papers, their state, weight decay, clipping and schedules."""
+"""Optimizers: the formulas of their papers, state, weight decay, clipping and schedules."""
 
 import re
 
@@ -258,7 +258,7 @@ def test_state_belongs_to_one_layer():
     rng, optimizer = np.random.default_rng(0), Adam(0.1)
     trained(rng).update(optimizer)
     with pytest.raises(RuntimeError,
-                       match=r"Adam\(lr=0.1\) keeps the state of another layer; make one .* for each"):
+                       match=r"Adam\(lr=0.1\) keeps the state of another layer; make one"):
         trained(rng).update(optimizer)
 
 
@@ -289,7 +289,7 @@ def test_a_gradient_that_was_never_set_is_named_and_nothing_moves(rule):
 def test_weight_decay_pulls_weights_but_neither_biases_nor_scales():
     rng = np.random.default_rng(0)
     net = trained(rng)
-    for path, array, gradient in net.named_parameters():
+    for _, array, gradient in net.named_parameters():
         array += 1
         gradient[...] = 0
     before = {path: array.copy() for path, array, _ in net.named_parameters()}

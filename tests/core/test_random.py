@@ -39,7 +39,7 @@ def test_all_streams_differ():
 
 
 def test_streams_are_the_same_on_every_machine_and_in_every_version():
-    """A purpose may be added at the end; one that is put between others would change published numbers."""
+    """A purpose may be added at the end; in between it would change published numbers."""
     assert {purpose: int(stream(0, purpose).bit_generator.random_raw())
             for purpose in PINNED} == PINNED
 

@@ -1,4 +1,4 @@
-"""Windows in time: exact with an oracle, truncated without, decoupled in depth, and two networks that talk."""
+"""Windows in time: exact with an oracle, truncated without; in depth; two networks that talk."""
 
 import copy
 import dataclasses
@@ -70,7 +70,7 @@ def same(a, b, rtol=1e-12):
 
 
 def true_gradients(net, x, target, asked, ends):
-    """The gradient of the whole sequence's loss at the states where windows end, by backpropagation over the rest."""
+    """The gradient at the states where windows end, by backpropagation over all the rest."""
     found, layer, loss = [], copy.deepcopy(net.modules[0].block), SoftmaxCrossEntropy()
     for end in ends:
         _, state = layer.forward(x[:, :end])
@@ -132,7 +132,7 @@ def test_a_fresh_zero_synthesizer_is_truncation():
 
 
 def test_nothing_comes_from_beyond_the_end_of_a_sequence():
-    """The oracle is asked at every boundary and not at the end; a state before the first step has nothing to learn."""
+    """The oracle is asked at every boundary, not at the end; the first state learns nothing."""
     x, target, asked = sequence()
     oracle = Oracle()
     oracle.truth = [np.zeros((N, 2 * H))] * 3
@@ -145,7 +145,7 @@ def test_nothing_comes_from_beyond_the_end_of_a_sequence():
 
 
 def test_the_target_includes_what_was_guessed_at_the_end():
-    """Bootstrapping: with no loss in a window, its target is the guess at its end, carried back through the window."""
+    """Bootstrapping: without a loss, the target is the guess at the end, carried back."""
     x, target, _ = sequence()
     net = network(linear(scale=0.5), lr=0.0)
     M = net.modules[0].boundary.synthesizer
@@ -214,7 +214,7 @@ def test_windows_cover_the_sequence():
 
 
 def test_a_boundary_learns_what_truncation_cannot():
-    """The answer is the sign of the first input, asked for three windows later; M knows it in training."""
+    """The sign of the first input is asked for three windows later; M knows it in training."""
 
     def loss_after_training(boundary):
         rng = np.random.default_rng(0)
@@ -380,7 +380,7 @@ def test_a_module_needs_one_source_of_gradient():
 
 @pytest.mark.parametrize("each_window", [False, True])
 def test_a_run_continues_between_two_windows(each_window):
-    """Saved and loaded between two sequences, or in the middle of one that updates after each window."""
+    """Saved between two sequences, or in the middle of one that updates after each window."""
     x, target, asked = sequence()
     windows = cut(x, target, asked, 3) * 2
     at = 2 if each_window else 4

@@ -1,4 +1,4 @@
-"""Recurrent layers: gradients with their states, the fast form beside the plain one, sequences cut into windows."""
+"""Recurrent layers: gradients with their states, the fast form beside the plain one."""
 
 import numpy as np
 import pytest
@@ -75,14 +75,19 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
+def gates(z):
+    """g, i, f, o of one step."""
+    g, *others = np.split(z, 4, axis=1)
+    return np.tanh(g), *map(sigmoid, others)
+
+
 def lstm_step_by_step(layer, x, state):
     """One gate after the other, as the formula stands."""
     H = layer.n_hidden
     h, c, hs = state[:, :H], state[:, H:], []
     for t in range(x.shape[1]):
         z = x[:, t] @ layer.Wx + h @ layer.Wh + layer.b
-        g, i, f, o = np.tanh(z[:, :H]), sigmoid(z[:, H:2 * H]), sigmoid(z[:, 2 * H:3 * H]), sigmoid(
-            z[:, 3 * H:])
+        g, i, f, o = gates(z)
         c = f * c + i * g
         h = o * np.tanh(c)
         hs.append(h)
@@ -91,19 +96,17 @@ def lstm_step_by_step(layer, x, state):
 
 def lstm_backward_step_by_step(layer, x, state, dy, dend):
     """Backpropagation through time with nothing computed beforehand."""
-    H, (N, T, D) = layer.n_hidden, x.shape
+    H, T = layer.n_hidden, x.shape[1]
     h, c, kept = state[:, :H], state[:, H:], []
     for t in range(T):
         z = x[:, t] @ layer.Wx + h @ layer.Wh + layer.b
-        g, i, f, o = np.tanh(z[:, :H]), sigmoid(z[:, H:2 * H]), sigmoid(z[:, 2 * H:3 * H]), sigmoid(
-            z[:, 3 * H:])
+        g, i, f, o = gates(z)
         kept.append((h, c, g, i, f, o))
         c = f * c + i * g
         h = o * np.tanh(c)
         kept[-1] += (c,)
     dh, dc = dend[:, :H], dend[:, H:]
-    dWx, dWh, db, dx = np.zeros_like(layer.Wx), np.zeros_like(layer.Wh), np.zeros_like(
-        layer.b), np.zeros_like(x)
+    dWx, dWh, db, dx = (np.zeros_like(array) for array in (layer.Wx, layer.Wh, layer.b, x))
     for t in reversed(range(T)):
         h, c, g, i, f, o, new_c = kept[t]
         dh = dh + dy[:, t]
@@ -204,7 +207,10 @@ def test_the_same_on_every_backend(make, xp):
     x, state, dend = (rng.standard_normal(shape).astype(np.float32)
                       for shape in ((2, 4, 3), (2, host.n_state), (2, host.n_state)))
     dy = rng.standard_normal((2, 4, host.output_shape((4, 3))[-1])).astype(np.float32)
-    send = lambda array: backend.asarray(xp, array)
+
+    def send(array):
+        return backend.asarray(xp, array)
+
     expected = [*host.forward(x, state), *host.backward(dy, dend)]
     got = [*device.forward(send(x), send(state)), *device.backward(send(dy), send(dend))]
     for a, b in zip(got, expected):

@@ -1,4 +1,4 @@
-"""A residual block that is cut inside: together its halves are the block, and the cut carries the shortcut's gradient."""
+"""A residual block cut inside: its halves make the block, the cut carries the shortcut."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_the_two_halves_are_the_residual_block(seed, N, D, H):
 
 
 def image_halves(n_in, n_out, stride=1, seed=0, dtype=np.float64):
-    """The lower and the upper half of a residual branch on images, and the shortcut beside them (None: identity)."""
+    """The lower and upper half of a residual branch on images, and the shortcut or None."""
     rng = np.random.default_rng(seed)
     return ([Conv2D(n_in, n_out + 1, rng, stride=stride, dtype=dtype), Tanh()],
             [BatchNorm(n_out + 1, dtype=dtype), Conv2D(n_out + 1, n_out, rng, dtype=dtype)],
@@ -92,7 +92,7 @@ def test_on_images_too_the_two_halves_are_the_residual_block(n_in, n_out, stride
 # A residual network on images, decoupled by an interface inside a block
 
 def residual_network(rng, n_cut=1, n=6, n_classes=4, dtype=np.float64):
-    """A convolution; residual blocks in two halves; the mean and a linear output. An interface inside every block."""
+    """A convolution, residual blocks in two halves, an output; interfaces inside the blocks."""
     def convolution(n_in):
         return Conv2D(n_in, n, rng, dtype=dtype), BatchNorm(n, dtype=dtype)
 
@@ -127,7 +127,7 @@ def test_with_an_oracle_at_a_cut_inside_a_block_a_step_is_a_backprop_step(n_cut)
 
 
 def true_message(blocks, x, y, forgetful):
-    """The true gradient at the output of the bottom block; if `forgetful`, what comes over shortcuts is left out."""
+    """The true gradient at the bottom block's output; `forgetful` leaves out the shortcuts."""
     h, loss = x, SoftmaxCrossEntropy()
     for block in blocks:
         h = block.forward(h)
@@ -168,7 +168,7 @@ def test_a_synthesizer_learns_both_parts_at_a_cut_inside_a_block():
 def test_a_branch_that_shrinks_the_image_needs_a_shortcut_that_does():
     lower, _, shortcut = image_halves(2, 3, stride=2)
     with pytest.raises(ValueError,
-                       match=r"of the branch has shape \(2, 3, 3\).*shortcut has shape \(2, 6, 6\)"):
+                       match=r"branch has shape \(2, 3, 3\).*shortcut has shape \(2, 6, 6\)"):
         OpenShortcut(*lower).forward(np.ones((2, 6, 6, 2)))
 
 

@@ -1,6 +1,6 @@
-"""What holds in every training step, whatever is trained: float32 throughout, at most one wait for the device, no leak.
+"""What holds in every step: float32 throughout, one wait for the device, no leak.
 
-Every case is a network under one way to run it; the cases of test_backend.py are others, and also compared in value.
+Every case is a network under an algorithm; test_backend.py has others, compared in value, too.
 """
 
 import gc
@@ -170,7 +170,8 @@ CASES = {
 def test_a_step_waits_once_for_the_device_and_copies_nothing_to_it(case):
     _, step = CASES[case](fake_device.xp)
     for _ in range(4):
-        with count_synchronisations() as waits, count_copies() as copies, count_float64() as doubles:
+        with (count_synchronisations() as waits, count_copies() as copies,
+              count_float64() as doubles):
             float(step())                       # the loss is read, which is the one wait
         assert len(waits) == 1, waits
         assert not copies, copies
@@ -178,7 +179,7 @@ def test_a_step_waits_once_for_the_device_and_copies_nothing_to_it(case):
 
 
 class Watched(np.ndarray):
-    """An array that tells what it meets: every result of one is one, and float64 arrays are noted."""
+    """An array whose results are such arrays, too; it notes the float64 arrays it meets."""
 
     met = []
 
@@ -208,7 +209,7 @@ class Watched(np.ndarray):
 
 @pytest.mark.parametrize("case", CASES)
 def test_no_float64_array_enters_an_operation_on_the_host(case, monkeypatch):
-    """NumPy takes the fast forms that a device does not: blocks of rows and columns. They must stay float32, too."""
+    """On NumPy the fast forms run, in blocks of rows and columns: float32, too."""
     net, step = CASES[case](np)
     for _, layer, _ in net.learners():
         for _, owner, name in layer.slots():
@@ -266,7 +267,7 @@ def memory_after(step, n):
 
 
 def growth(step, n):
-    """Of the memory over n steps, after as many in which the caches of small blocks fill [bytes]."""
+    """Of the memory over n steps, after as many in which small caches fill [bytes]."""
     tracemalloc.start()
     try:
         return -memory_after(step, n) + memory_after(step, n)

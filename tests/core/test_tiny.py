@@ -27,7 +27,7 @@ x, target, context = make_data(generator())
 
 
 def make(n_context=3, algorithm=td.update_decoupled, seed=0, **options):
-    """A network of three blocks that guesses its gradients, or the same blocks under another algorithm."""
+    """Three blocks that guess their gradients, or the same under another algorithm."""
     blocks = td.mlp([6, 8, 8, 3], td.random.stream(seed, "weights"))
     if algorithm is td.update_decoupled:
         options |= {"synthesizer": lambda n: td.LinearSynthesizer(n, n_context),

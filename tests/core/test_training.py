@@ -13,8 +13,11 @@ from tinydni.training import DivergedError, Training, percent_bits_wrong
 def make_training(seed=0, epochs=3, lr=0.01, bits=3, **options):
     data = td.datasets.addition(bits=bits, seed=seed)
     rng = td.random.stream(seed, "weights")
-    hidden = lambda width: [td.BatchNorm(width), td.ReLU(),
-                            td.Dropout(0.1, td.random.stream(seed, "dropout", width))]
+
+    def hidden(width):
+        return [td.BatchNorm(width), td.ReLU(),
+                td.Dropout(0.1, td.random.stream(seed, "dropout", width))]
+
     network = td.build(td.mlp([data.n_in, 16, 12, data.n_out], rng, hidden),
                        td.BinaryCrossEntropy(),
                           lr=lambda: td.Adam(lr),
@@ -63,8 +66,8 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path, stop_at
 
 def test_a_loss_that_becomes_nan_stops_with_a_sentence():
     training = make_training(lr=1e30)
-    with np.errstate(all="ignore"), pytest.raises(DivergedError,
-                                                  match=r"became (nan|inf) in epoch \d+, step \d+.*--lr"):
+    message = r"became (nan|inf) in epoch \d+, step \d+.*--lr"
+    with np.errstate(all="ignore"), pytest.raises(DivergedError, match=message):
         training.run()
 
 
@@ -73,7 +76,7 @@ def test_batches_larger_than_the_data_are_refused():
     network = td.build(td.mlp([2, 4, 2], np.random.default_rng(0)), td.BinaryCrossEntropy(),
                        lambda: td.SGD(0.1), algorithm=td.no_backprop)
     with pytest.raises(ValueError,
-                       match="batch_size must be at most the number of training examples, 3; got 4"):
+                       match="must be at most the number of training examples, 3; got 4"):
         Training(network, data, 1, 4, 0)
 
 

@@ -1,4 +1,4 @@
-"""A program of modules and a loop of six lines: it trains, is saved and moved; a number is an optimizer."""
+"""Modules in a loop of six lines train, are saved and moved; a number is an optimizer."""
 
 import fake_device
 import numpy as np
@@ -111,7 +111,8 @@ def recurrent(**options):
     below = td.RecurrentModule(td.LSTM(3, 4, rng, dtype=np.float64), 0.1,
                                td.Boundary(td.LinearSynthesizer(8, dtype=np.float64), 0.1),
                                td.LinearSynthesizer(4, dtype=np.float64), 0.1, each_window=True)
-    block = td.Recurrent(td.LSTM(4, 4, rng, dtype=np.float64), td.Linear(4, 2, rng, dtype=np.float64))
+    block = td.Recurrent(td.LSTM(4, 4, rng, dtype=np.float64),
+                         td.Linear(4, 2, rng, dtype=np.float64))
     top = td.RecurrentModule(block, 0.1, loss=td.MeanSquaredError(), each_window=True)
     return td.RecurrentNetwork([below, top], **options)
 
@@ -153,7 +154,8 @@ def test_a_recurrent_network_obeys_its_algorithm():
     joint = np.random.default_rng(0)
     blocks = [td.LSTM(3, 4, joint, dtype=np.float64), td.LSTM(4, 4, joint, dtype=np.float64),
               td.Linear(4, 2, joint, dtype=np.float64)]
-    module = td.RecurrentModule(td.Recurrent(*blocks), 0.1, loss=td.MeanSquaredError(), each_window=True)
+    module = td.RecurrentModule(td.Recurrent(*blocks), 0.1, loss=td.MeanSquaredError(),
+                                each_window=True)
     own, other = recurrent(algorithm=td.backprop), td.RecurrentNetwork([module])
     own.modules[0].boundary = None
     trained(own), trained(other)

@@ -1,4 +1,4 @@
-"""Virtual forward-backward networks: right first and second derivatives, the right sign, and learning."""
+"""Virtual forward-backward networks: first and second derivatives, sign, and learning."""
 
 from copy import deepcopy
 
@@ -34,7 +34,7 @@ profile = settings(max_examples=15, deadline=None, derandomize=True)
 
 
 def smooth_network(H, K, rng, *middle):
-    """Linear(H, 6), the middle, Linear(6, K) as a virtual network, with the step for smooth ones in float64."""
+    """Linear(H, 6), the middle, Linear(6, K) as a virtual network, with a step for float64."""
     net = Sequential(Linear(H, 6, rng, dtype=F64), *middle, Linear(6, K, rng, std=0.4, dtype=F64))
     return VirtualNetwork(net, K, step=1e-5)
 
@@ -76,7 +76,7 @@ def build(form, N, H, K, seed):
 
 
 def error(synthesizer, h, context, target):
-    """What `learn` lowers: 1/2 ‖delta_hat - target‖², mean over the batch; the dropout mask is always the same."""
+    """What `learn` lowers, 1/2 ‖delta_hat - target‖², batch mean, always with one mask."""
     return 0.5 * np.sum((deepcopy(synthesizer).forward(h, context) - target)**2) / len(h)
 
 
@@ -95,7 +95,7 @@ def cosine(a, b):
     return np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b))
 
 
-# The derivatives -------------------------------------------------------------------------------------------------
+# The derivatives ----------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("form", FORMS)
 @profile
@@ -151,7 +151,7 @@ def test_delta_hat_is_the_gradient_of_the_librarys_own_loss_per_example(form, sh
     assert np.vdot(delta_hat, v) == pytest.approx(expected, rel=1e-6, abs=1e-7)
 
 
-# The two forms ---------------------------------------------------------------------------------------------------
+# The two forms ------------------------------------------------------------------------------------
 
 def twins(form, H, K, rng, dtype, step):
     """The closed form, and the same network by differences of two backward passes."""
@@ -186,7 +186,7 @@ def test_closed_form_and_difference_form_agree_on_smooth_networks(form, dtype, s
         assert np.linalg.norm(got - exact) <= tolerance * max(np.linalg.norm(exact), 0.1), path
 
 
-# The sign --------------------------------------------------------------------------------------------------------
+# The sign -----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("form", FORMS)
 def test_learning_lowers_the_error_and_the_opposite_sign_raises_it(form):
@@ -218,7 +218,7 @@ def test_a_step_down_delta_hat_lowers_the_loss_and_equation_8_as_printed_raises_
     assert loss_at(h - 0.1 * delta_hat) < loss_at(h) < loss_at(h - 0.1 * printed)
 
 
-# The exact gradient is within reach --------------------------------------------------------------------------------
+# The exact gradient is within reach ---------------------------------------------------------------
 
 @pytest.mark.parametrize("depth", ["linear", "tanh", "batch norm"])
 def test_with_the_weights_of_the_layers_above_the_guess_is_the_true_gradient(depth):
@@ -246,7 +246,7 @@ def test_with_the_weights_of_the_layers_above_the_guess_is_the_true_gradient(dep
         np.testing.assert_allclose(new, old, rtol=0, atol=1e-9, err_msg=path)
 
 
-# A network of modules --------------------------------------------------------------------------------------------
+# A network of modules -----------------------------------------------------------------------------
 
 def clusters(rng, n=1500, K=4, D=12):
     """A small classification problem: two noisy clusters per class."""
@@ -256,7 +256,7 @@ def clusters(rng, n=1500, K=4, D=12):
 
 
 def train(form, steps=300, lr=1e-3, synthesizer_lr=3e-3):
-    """A network with two interfaces, and the batch cosines at the upper one over the last 50 steps."""
+    """A network with two interfaces; the batch cosines at the upper one, the last 50 steps."""
     rng = np.random.default_rng(3)
     x, y, context = clusters(rng)
     net = td.build(mlp([12, 32, 32, 4], rng), SoftmaxCrossEntropy(), lambda: Adam(lr),
@@ -289,7 +289,7 @@ def test_a_linear_synthesizer_with_labels_is_further_from_it():
     assert linear.mean() < virtual.mean() - 0.05
 
 
-# Frozen -------------------------------------------------------------------------------------------------------
+# Frozen -------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("inner", [lambda n, rng: VirtualLinear(n, 4, rng),
                                    lambda n, rng: VirtualMLP(n, 4, rng)])
@@ -306,7 +306,7 @@ def test_untrained_synthesizers_stay_as_they_started_and_the_blocks_learn_from_t
     assert "Frozen(Virtual" in td.plots.summary(net, (12,))
 
 
-# Masks, statistics, corners --------------------------------------------------------------------------------------
+# Masks, statistics, corners -----------------------------------------------------------------------
 
 def test_probes_leave_running_statistics_and_generators_as_one_forward_pass_leaves_them():
     rng = np.random.default_rng(4)
@@ -350,7 +350,8 @@ def test_every_backend_learns_the_same_and_the_host_never_waits(form, xp):
     for synthesizer, module in ((here, np), (there, xp)):
         h, target, context = (backend.asarray(module, array) for array in data)
         optimizer = Adam(0.01)
-        with count_synchronisations() as waits, count_copies() as copied, count_float64() as doubles:
+        with (count_synchronisations() as waits, count_copies() as copied,
+              count_float64() as doubles):
             for _ in range(3):
                 synthesizer.forward(h, context)
                 synthesizer.learn(h, context, target, optimizer)

@@ -1,4 +1,4 @@
-"""A step as a graph: it equals the ordinary step, launches once, and refuses what a graph would get wrong."""
+"""A step as a graph: it equals the ordinary step, launches once, and refuses what goes wrong."""
 
 import re
 import types
@@ -11,26 +11,50 @@ from building import build
 from conftest import BACKENDS
 from fake_device import count_copies, count_launches, count_synchronisations
 
-from tinydni import (Adam, AvgPool, backend, backprop, BatchNorm, Conv2D, datasets,
-                     Dropout, Embedding, GlobalAvgPool, Linear, LinearDecay, LinearSynthesizer,
-                     MaxPool, MeanSquaredError, mlp, mlp_synthesizer, Momentum, no_backprop, ReLU,
-                     Residual, RMSProp, Sequential, SGD, SoftmaxCrossEntropy, VirtualLinear)
-from tinydni import layer
+from tinydni import (
+    SGD,
+    Adam,
+    AvgPool,
+    BatchNorm,
+    Conv2D,
+    Dropout,
+    Embedding,
+    GlobalAvgPool,
+    Linear,
+    LinearDecay,
+    LinearSynthesizer,
+    MaxPool,
+    MeanSquaredError,
+    Momentum,
+    ReLU,
+    Residual,
+    RMSProp,
+    Sequential,
+    SoftmaxCrossEntropy,
+    VirtualLinear,
+    backend,
+    backprop,
+    datasets,
+    layer,
+    mlp,
+    mlp_synthesizer,
+    no_backprop,
+)
 from tinydni.gpu import cublas
+from tinydni.gpu.graphs import CapturedStep
+from tinydni.lab import cli
+from tinydni.lab.gradient_quality import measure_gradients
+from tinydni.recurrent_dni import RecurrentNetwork
+from tinydni.training import Training
 from tinydni.variants.bp_lambda import BPLambda
 from tinydni.variants.conv_synthesizer import conv_synthesizer
 from tinydni.variants.direct_feedback import DirectFeedback
 from tinydni.variants.full_unlock import full_unlock
+from tinydni.variants.guess import Guess, GuessSynthesizer
+from tinydni.variants.heads import Heads
 from tinydni.variants.input_synthesizers import input_synthesizer
 from tinydni.variants.stochastic import Stochastic
 from tinydni.variants.virtual_network import VirtualNetwork
-from tinydni.gpu.graphs import CapturedStep
-from tinydni.recurrent_dni import RecurrentNetwork
-from tinydni.variants.heads import Heads
-from tinydni.variants.guess import Guess, GuessSynthesizer
-from tinydni.lab import cli
-from tinydni.lab.gradient_quality import measure_gradients
-from tinydni.training import Training
 
 DEVICES = {name: module for name, module in BACKENDS.items() if name != "numpy"}
 N, D, H, K, STEPS = 16, 6, 7, 4, 8
@@ -40,13 +64,16 @@ N, D, H, K, STEPS = 16, 6, 7, 4, 8
 def cublas_that_is_not_there(monkeypatch):
     """The C library behind the fake device: every call succeeds. The list has their names."""
     calls, real = [], cublas.library_of
-    names = ("cublasSetStream_v2", "cublasSetWorkspace_v2", "cublasGemmEx", "cublasGemmStridedBatchedEx")
-    library = types.SimpleNamespace(**{name: lambda *args, name=name: calls.append(name) or 0 for name in names})
-    monkeypatch.setattr(cublas, "library_of", lambda cupys: library if cupys is fake_graph.cublas else real(cupys))
+    names = ("cublasSetStream_v2", "cublasSetWorkspace_v2", "cublasGemmEx",
+             "cublasGemmStridedBatchedEx")
+    library = types.SimpleNamespace(**{name: lambda *args, name=name: calls.append(name) or 0
+                                       for name in names})
+    monkeypatch.setattr(cublas, "library_of",
+                        lambda cupys: library if cupys is fake_graph.cublas else real(cupys))
     return calls
 
 
-# Networks --------------------------------------------------------------------------------------------------------
+# Networks -----------------------------------------------------------------------------------------
 
 def dense(optimizer=lambda: Adam(3e-3, weight_decay=1e-3, clip_norm=1.0), loss=None, **options):
     """A net of three blocks. synthesizer: function (width, rng)"""
@@ -69,7 +96,8 @@ def images(**options):
     if options.pop("guesses", False):
         options |= {"synthesizer": lambda *shape: conv_synthesizer(shape[-1], rng, K, kernel=3),
                     "synthesizer_lr": lambda: Adam(1e-3)}
-    return build(blocks, SoftmaxCrossEntropy(), lambda: Momentum(0.01, clip_norm=1.0), input_shape=(8, 8, 3), **options)
+    return build(blocks, SoftmaxCrossEntropy(), lambda: Momentum(0.01, clip_norm=1.0),
+                 input_shape=(8, 8, 3), **options)
 
 
 def unlock():
@@ -85,8 +113,8 @@ def guess():
 
 def symbols():
     rng = np.random.default_rng(4)
-    return build([Sequential(Embedding(K, H, rng), ReLU()), Linear(H, K, rng)], SoftmaxCrossEntropy(), lambda: Adam(0.01),
-                    algorithm=backprop, input_shape=())
+    return build([Sequential(Embedding(K, H, rng), ReLU()), Linear(H, K, rng)],
+                 SoftmaxCrossEntropy(), lambda: Adam(0.01), algorithm=backprop, input_shape=())
 
 
 def virtual(n, rng):
@@ -98,7 +126,8 @@ CASES = {       # name: (the network, which of the batch it takes)
     "top only": (lambda: dense(algorithm=no_backprop), "xt"),
     "dni": (lambda: dense(synthesizer=lambda n, rng: LinearSynthesizer(n)), "xt"),
     "cdni": (lambda: dense(synthesizer=linear), "xtc"),
-    "mlp": (lambda: dense(synthesizer=lambda n, rng: mlp_synthesizer(n, rng, K, hidden=(5,))), "xtc"),
+    "mlp": (lambda: dense(synthesizer=lambda n, rng: mlp_synthesizer(n, rng, K, hidden=(5,))),
+            "xtc"),
     "vfbn": (lambda: dense(synthesizer=lambda n, rng: VirtualLinear(n, K, rng)), "xtc"),
     "virtual network": (lambda: dense(synthesizer=virtual), "xtc"),
     "guess": (guess, "xtx"),
@@ -121,7 +150,8 @@ def batches(xp, case, steps=STEPS):
     rng, found = np.random.default_rng(3), []
     for _ in range(steps):
         labels = rng.integers(K, size=N)
-        x = rng.standard_normal((N, 8, 8, 3) if case.startswith("images") else (N, D), dtype=np.float32)
+        x = rng.standard_normal((N, 8, 8, 3) if case.startswith("images") else (N, D),
+                                dtype=np.float32)
         batch = {"x": x, "t": labels, "c": np.eye(K, dtype=np.float32)[labels]}
         on_device = {name: backend.asarray(xp, array) for name, array in batch.items()}
         found.append([on_device[name] for name in CASES[case][1]])
@@ -135,8 +165,9 @@ def placed(xp, case):
     return net
 
 
-def trained(net, step, batches, schedule=LinearDecay(2 * STEPS)):
+def trained(net, step, batches):
     """The losses of steps with a falling learning rate."""
+    schedule = LinearDecay(2 * STEPS)
     losses = []
     for batch in batches:
         net.scale_learning_rates(schedule(net.steps))
@@ -149,16 +180,18 @@ def assert_same(xp, net, twin):
     ours, theirs = net.state(), twin.state()
     assert ours.keys() == theirs.keys()
     for path, array in ours.items():
-        np.testing.assert_allclose(array, theirs[path], *((0, 0) if xp is fake_device.xp else (1e-3, 1e-4)), err_msg=path)
+        np.testing.assert_allclose(array, theirs[path], *((0, 0) if xp is fake_device.xp
+                                                          else (1e-3, 1e-4)), err_msg=path)
 
 
 def assert_same_losses(xp, net, twin):
     """Those that the synthesizers report, of the last step."""
-    losses = [[float(synthesizer.loss()) for synthesizer in each.synthesizers()] for each in (net, twin)]
+    losses = [[float(synthesizer.loss()) for synthesizer in each.synthesizers()]
+              for each in (net, twin)]
     np.testing.assert_allclose(*losses, rtol=0 if xp is fake_device.xp else 1e-3)
 
 
-# The same as without -----------------------------------------------------------------------------------------------
+# The same as without ------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", DEVICES)
@@ -182,14 +215,17 @@ def test_a_captured_step_is_one_launch_and_a_few_copies_and_waits_only_for_the_l
     with count_launches() as launches, count_copies() as copies, count_synchronisations() as waits:
         trained(net, captured, data[-1:])
     assert [line.partition(" in ")[0] for line in launches] == ["assign"] * len(data[0]) + ["graph"]
-    assert [line.partition(" in ")[0] for line in copies] == ["set()"]         # the numbers of the optimizers
+    # the numbers of the optimizers
+    assert [line.partition(" in ")[0] for line in copies] == ["set()"]
     assert [line.partition(" in ")[0] for line in waits] == ["float()"]
 
 
-def test_products_are_captured_by_calls_to_the_library_and_cupys_own_functions_come_back(cublas_that_is_not_there):
+def test_products_are_captured_by_calls_to_the_library_and_cupys_own_functions_come_back(
+    cublas_that_is_not_there):
     net, data = placed(fake_device.xp, "backprop"), batches(fake_device.xp, "backprop")
     trained(net, CapturedStep(net), data)
-    assert cublas_that_is_not_there[:3] == ["cublasSetStream_v2", "cublasSetWorkspace_v2", "cublasGemmEx"]
+    assert cublas_that_is_not_there[:3] == ["cublasSetStream_v2", "cublasSetWorkspace_v2",
+                                            "cublasGemmEx"]
     assert fake_graph.cublas.gemmEx is fake_graph.cublas.gemmStridedBatchedEx is fake_graph.refusing
 
 
@@ -205,12 +241,14 @@ def test_a_rate_of_the_host_freezes_in_a_capture():
     xp = fake_device.xp
     nets = [dense(lambda: FrozenSGD(0.5), algorithm=backprop).to(xp) for _ in range(2)]
     data = batches(xp, "backprop")
-    losses = [trained(net, step, data) for net, step in zip(nets, (CapturedStep(nets[0]), nets[1].step))]
+    losses = [trained(net, step, data) for net, step in zip(nets, (CapturedStep(nets[0]),
+                                                                   nets[1].step))]
     assert losses[0][:3] == losses[1][:3] and losses[0][-1] != losses[1][-1]
 
 
 @pytest.mark.parametrize("name", DEVICES)
-@pytest.mark.parametrize("event", ["load_state", "to", "somebody's step", "another factor", "prediction"])
+@pytest.mark.parametrize("event", ["load_state", "to", "somebody's step", "another factor",
+                                   "prediction"])
 def test_a_run_may_be_disturbed(name, event):
     xp = DEVICES[name]
     net, twin, data = placed(xp, "cdni"), placed(xp, "cdni"), batches(xp, "cdni", 12)
@@ -248,7 +286,7 @@ def test_a_graph_does_not_depend_on_what_the_kernels_keep():
     assert_same(xp, net, twin)
 
 
-# What is refused ---------------------------------------------------------------------------------------------------
+# What is refused ----------------------------------------------------------------------------------
 
 def test_what_a_graph_would_get_wrong_is_refused():
     xp, rng = fake_device.xp, np.random.default_rng(0)
@@ -259,10 +297,13 @@ def test_what_a_graph_would_get_wrong_is_refused():
     assert isinstance(several.modules[-1], Heads)
     for net, message in (
             (dense(algorithm=backprop), "capture needs the cupy backend"),
-            (dense(algorithm=Stochastic(0.5, 3, 0), synthesizer=linear).to(xp), r"algorithm.0, .*: draws random"),
+            (dense(algorithm=Stochastic(0.5, 3, 0), synthesizer=linear).to(xp),
+             r"algorithm.0, .*: draws random"),
             (several.to(xp), r"1.draws: draws random"),
-            (build(dropout, *loss_and_rule, algorithm=backprop).to(xp), r"0.block.2.rng: draws random"),
-            (RecurrentNetwork([placed(xp, "backprop").modules[0]]), "a RecurrentNetwork cannot be captured")):
+            (build(dropout, *loss_and_rule, algorithm=backprop).to(xp),
+             r"0.block.2.rng: draws random"),
+            (RecurrentNetwork([placed(xp, "backprop").modules[0]]),
+             "a RecurrentNetwork cannot be captured")):
         with pytest.raises(ValueError, match=message):
             CapturedStep(net)
 
@@ -273,8 +314,10 @@ def test_another_batch_is_refused():
     captured = CapturedStep(net)
     trained(net, captured, data[:4])
     x, target, context = data[4]
-    for batch, message in (((x[:8], target[:8], context[:8]), r"x must be .* float32 \(16, 6\); got float32 \(8, 6\)"),
-                           ((x, target.astype(np.int32), context), "target must be .* int64 .*; got int32"),
+    for batch, message in (((x[:8], target[:8], context[:8]),
+                            r"x must be .* float32 \(16, 6\); got float32 \(8, 6\)"),
+                           ((x, target.astype(np.int32), context),
+                            "target must be .* int64 .*; got int32"),
                            ((x, target), "context must be .*; got None")):
         with pytest.raises(ValueError, match=message):
             captured(*batch)
@@ -321,29 +364,33 @@ def test_a_failed_capture_says_why_and_counts_nothing():
     captured = CapturedStep(net)
     trained(net, captured, data[:2])
     before = net.state()
-    with pytest.raises(RuntimeError, match=r"cannot capture this step .*stream is capturing, so float\(\) is disallowed"):
+    message = r"cannot capture this step .*stream is capturing, so float\(\) is disallowed"
+    with pytest.raises(RuntimeError, match=message):
         captured(*data[2])
     assert all(np.array_equal(array, before[path]) for path, array in net.state().items())
     assert fake_device.recorder is None and fake_graph.cublas.gemmEx is fake_graph.refusing
     assert not any("numbers" in vars(optimizer) for _, _, optimizer in net.learners())
 
 
-# Training ----------------------------------------------------------------------------------------------------------
+# Training -----------------------------------------------------------------------------------------
 
 def training(xp, capture, **options):
     data = datasets.addition(bits=3)
     rng = np.random.default_rng(0)
     net = build(mlp([data.n_in, H, H, data.n_out], rng), MeanSquaredError(), lambda: Adam(0.01),
-                   synthesizer=lambda n: LinearSynthesizer(n, data.n_out), synthesizer_lr=lambda: Adam(0.003)).to(xp)
+                   synthesizer=lambda n: LinearSynthesizer(n, data.n_out),
+                synthesizer_lr=lambda: Adam(0.003)).to(xp)
     every = options.pop("measure_gradients", None)
     made = Training(net, data, 3, 8, 0, LinearDecay(18), context=data.context(),
                     step=CapturedStep(net) if capture else None,
-                    error=lambda prediction, target: float(((prediction > 0.5) != (target > 0.5)).mean()), **options)
+                    error=lambda prediction, target: float(
+                        ((prediction > 0.5) != (target > 0.5)).mean()), **options)
     return measure_gradients(made, every) if every else made
 
 
 @pytest.mark.parametrize("name", DEVICES)
-@pytest.mark.parametrize("options", [{}, {"measure_gradients": 2}, {"synthesizer_schedule": lambda step: 0.5}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"measure_gradients": 2},
+                                     {"synthesizer_schedule": lambda step: 0.5}], ids=str)
 def test_training_with_capture_is_training(name, options):
     with_it, without = (training(DEVICES[name], capture, **options) for capture in (True, False))
     with_it.run()
@@ -366,15 +413,19 @@ def test_a_resumed_run_captures_anew():
 
 def test_the_command_captures_or_says_why_not(monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
-    train = ["train", "addition", "--bits", "2", "--epochs", "4", "--width", "8", "--batch-size", "4", "--quiet"]
+    train = ["train", "addition", "--bits", "2", "--epochs", "4", "--width", "8", "--batch-size",
+             "4", "--quiet"]
     monkeypatch.setattr(backend, "get", lambda name: fake_device.xp)
-    for arguments, message in (([], "--capture is about the launches of a GPU; give --backend cupy"),
-                               (["--backend", "cupy", "--workers", "2"], "--capture is a way to run .* leave out --workers"),
+    for arguments, message in (
+        ([], "--capture is about the launches of a GPU; give --backend cupy"),
+                               (["--backend", "cupy", "--workers", "2"],
+                                "--capture is a way to run .* leave out --workers"),
                                (["--backend", "cupy", "--p-update", "0.5"], "--capture: ")):
         assert cli.main([*train, "--capture", *arguments]) != 0
         assert re.search(message, capsys.readouterr().err)
     outputs = []
     for arguments in ([], ["--capture"]):
         assert cli.main([*train, "--backend", "cupy", *arguments]) == 0
-        outputs.append([line for line in capsys.readouterr().out.splitlines() if re.match(r" +\d+ +\d+\.\d", line)])
+        outputs.append([line for line in capsys.readouterr().out.splitlines()
+                        if re.match(r" +\d+ +\d+\.\d", line)])
     assert outputs[0] == outputs[1] and len(outputs[0]) == 4

@@ -1,4 +1,5 @@
-"""Every name that the library asks of an array module exists in CuPy: read off the source, so no GPU is needed."""
+"""Every name that the library asks of an array module exists in CuPy: read off the source, so no
+GPU is needed."""
 
 import ast
 from pathlib import Path
@@ -12,7 +13,8 @@ PACKAGE = Path(tinydni.__file__).parent
 
 
 def wrong_names(source, path, names):
-    """Lines "path:line: ..." for each `xp.name`, `self.xp.name`, `getattr(xp, "name")` or keyword that CuPy lacks.
+    """Lines "path:line: ..." for each `xp.name`, `self.xp.name`, `getattr(xp, "name")` or keyword
+    that CuPy lacks.
 
     names: {dotted name: parameters, or None where any are allowed}
     """
@@ -33,7 +35,8 @@ def wrong_names(source, path, names):
 
 
 def asked(node):
-    """What an attribute chain asks of xp: "linalg.norm" for `layer.xp.linalg.norm`; "" if it does not pass an xp."""
+    """What an attribute chain asks of xp: "linalg.norm" for `layer.xp.linalg.norm`; "" if it does
+    not pass an xp."""
     parts = []
     while isinstance(node, ast.Attribute):
         parts.insert(0, node.attr)
@@ -44,7 +47,8 @@ def asked(node):
 
 
 def exists(name, names):
-    """Whether CuPy has it. Only namespaces are looked into: what a function or a number has is not our question."""
+    """Whether CuPy has it. Only namespaces are looked into: what a function or a number has is not
+    our question."""
     namespace, _, last = name.rpartition(".")
     if last.startswith("__") or namespace not in make_cupy_names.NAMESPACES:
         return True
@@ -52,13 +56,16 @@ def exists(name, names):
 
 
 def is_getattr_of_xp(node):
-    return (isinstance(node.func, ast.Name) and node.func.id in ("getattr", "hasattr") and len(node.args) > 1
-            and ast.unparse(node.args[0]).split(".")[-1] == "xp" and isinstance(node.args[1], ast.Constant))
+    return (isinstance(node.func, ast.Name) and node.func.id in ("getattr", "hasattr")
+            and len(node.args) > 1
+            and ast.unparse(node.args[0]).split(".")[-1] == "xp"
+            and isinstance(node.args[1], ast.Constant))
 
 
 def in_the_library(names):
     return [line for path in sorted(PACKAGE.rglob("*.py"))
-            for line in wrong_names(path.read_text(encoding="utf-8"), path.relative_to(PACKAGE.parent), names)]
+            for line in wrong_names(path.read_text(encoding="utf-8"),
+                                    path.relative_to(PACKAGE.parent), names)]
 
 
 def test_every_name_exists_in_cupy():
@@ -86,21 +93,25 @@ def test_the_scan_sees_the_library():
     ("f = getattr(self.xp, 'vecdot', None)", "CuPy has no 'vecdot'"),
 ])
 def test_a_wrong_name_is_found(line, wrong):
-    assert wrong_names("\n\n" + line, "file.py", make_cupy_names.read()[1]) == [f"file.py:3: {wrong}"]
+    assert wrong_names("\n\n" + line, "file.py",
+                       make_cupy_names.read()[1]) == [f"file.py:3: {wrong}"]
 
 
 @pytest.mark.parametrize("line", [
-    "y = xp.exp(x)", "y = self.xp.add(x, x, out=x)", "y = xp.linalg.norm(x)", "y = xp.float32(1).dtype",
-    "s = xp.__name__", "xp.add.at(x, i, 1)", "y = np.vecdot(x, x)", "y = xp.einsum('ij,ij->j', x, x)", "self.xp = xp",
-    "v = layer.xp.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))", "y = xp.zeros((2, 3), **options)",
-    "y = xp.asarray(x, dtype=x.dtype)",
+    "y = xp.exp(x)", "y = self.xp.add(x, x, out=x)", "y = xp.linalg.norm(x)",
+    "y = xp.float32(1).dtype",
+    "s = xp.__name__", "xp.add.at(x, i, 1)", "y = np.vecdot(x, x)",
+    "y = xp.einsum('ij,ij->j', x, x)", "self.xp = xp",
+    "v = layer.xp.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))",
+    "y = xp.zeros((2, 3), **options)", "y = xp.asarray(x, dtype=x.dtype)",
 ])
 def test_a_right_name_is_not(line):
     assert wrong_names(line, "file.py", make_cupy_names.read()[1]) == []
 
 
 def test_the_list_is_that_of_the_installed_cupy():
-    cupy = pytest.importorskip("cupy", reason="CuPy is not installed, so the list cannot be compared with it")
+    cupy = pytest.importorskip(
+        "cupy", reason="CuPy is not installed, so the list cannot be compared with it")
     version, names = make_cupy_names.read()
     installed_version, installed = make_cupy_names.read(make_cupy_names.write(cupy))
     found = in_the_library(installed)

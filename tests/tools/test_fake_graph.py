@@ -11,7 +11,8 @@ from fake_device import NAMES
 
 @pytest.fixture
 def capture():
-    """A function (work) -> Graph on the fake device, with a pool of its own. Products are refused."""
+    """A function (work) -> Graph on the fake device, with a pool of its own. Products are
+    refused."""
     pool = fake_graph.MemoryPool()
 
     def captured(work):
