@@ -8,8 +8,8 @@ import numpy as np
 
 from tinydni.backend import Array
 
-__all__ = ["check_context", "check_distinct", "check_dtype", "check_features", "check_finite",
-           "check_floats", "check_generator", "check_gradient", "check_labels",
+__all__ = ["check_array", "check_context", "check_distinct", "check_dtype", "check_features",
+           "check_finite", "check_floats", "check_generator", "check_gradient", "check_labels",
            "check_positive_int", "check_range", "check_rows", "check_same_dtype",
            "check_same_shape"]
 
@@ -61,6 +61,13 @@ def check_dtype(dtype: Any) -> Any:
     if np.dtype(dtype).kind != "f":
         raise TypeError(f"dtype must be float32 or float64, or layers cannot learn; got {dtype!r}.")
     return dtype
+
+
+def check_array(x: Any, name: str) -> None:
+    """Raise TypeError unless `x` is an array."""
+    if not hasattr(x, "dtype") or not hasattr(x, "shape"):
+        raise TypeError(f"{name} must be an array; got {type(x).__name__}. Make one, with "
+                        f"numpy.asarray({name.split()[-1]}).")
 
 
 def check_floats(x: Array, owner: str) -> None:
@@ -123,6 +130,7 @@ def check_same_shape(a: Array, b: Array, name_a: str, name_b: str, hint: str = "
 
 def check_labels(y: Array, n_classes: int, n: int, name: str = "target") -> None:
     """Raise unless `y` (N,) holds whole numbers from 0 to n_classes - 1, one per example."""
+    check_array(y, name)
     if y.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold whole-number class labels; got dtype {y.dtype}.")
     if y.shape != (n,):
@@ -144,6 +152,8 @@ def check_finite(x: Array, name: str) -> None:
 
 def check_context(c: Array | None, h: Array, n_context: int, owner: str) -> None:
     """Raise unless a synthesizer's context is (N, n_context) as h, or None where that is 0."""
+    if c is not None:
+        check_array(c, "context")
     got = None if c is None else tuple(c.shape)
     wanted = (len(h), n_context) if n_context else None
     if got != wanted:

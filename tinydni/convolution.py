@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydni.backend import Array, is_host
-from tinydni.checks import check_features, check_gradient, check_positive_int
+from tinydni.checks import check_features, check_floats, check_gradient, check_positive_int
 from tinydni.layer import Layer, Shape, batch_sum, normal
 
 __all__ = ["Conv2D"]
@@ -160,6 +160,7 @@ def row_blocks(xp: Any, x: Array, kernel: Shape, stride: int, offset: Shape,
 
 def check_images(x: Array, n_channels: int | None, dtype: Any, owner: str) -> None:
     """Raise unless `x` is (N, H, W, n_channels) with the owner's dtype; None: any."""
+    check_floats(x, owner)
     n_channels = x.shape[-1] if n_channels is None else n_channels
     if x.ndim != 4 or x.shape[-1] != n_channels:
         raise ValueError(f"{owner}: x must have shape (N, height, width, {n_channels}); got "

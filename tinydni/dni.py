@@ -58,6 +58,8 @@ class DNI(Part):
                  synthesizer_lr: float | Optimizer | None = None, loss: Loss | None = None):
         if (synthesizer is None) != (synthesizer_lr is None):
             raise ValueError("synthesizer and synthesizer_lr go together; one of them is missing.")
+        if not (hasattr(block, "forward") and hasattr(block, "backward")):
+            raise TypeError(f"block must be a layer, such as Linear(4, 3, rng); got {block!r}.")
         self.block, self.optimizer = block, as_optimizer(lr)
         self.synthesizer, self.loss = synthesizer, loss
         self.synthesizer_optimizer = (None if synthesizer_lr is None
@@ -160,6 +162,13 @@ class Network(Part):
         self.modules = list(modules)
         if not self.modules:
             raise ValueError("modules is empty; a network needs at least one module.")
+        for module in self.modules:
+            if not hasattr(module, "forward_and_synthetic_update"):
+                raise TypeError(f"modules must be DNI modules; got {module!r}. Put a layer into "
+                                "one, with DNI(layer, lr), or a list of layers into build.")
+        if not callable(algorithm):
+            raise TypeError("algorithm must be a function of (modules, x, target, context), such "
+                            f"as update_decoupled; got {algorithm!r}.")
         self.algorithm = algorithm
         self.warm_up = check_positive_int(warm_up, "warm_up", minimum=0)
         if warm_up and all(path.endswith(".block") for path, _, _ in self.learners()):

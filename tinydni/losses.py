@@ -7,7 +7,7 @@ import numpy as np
 from tinydni import backend
 from tinydni.activations import sigmoid
 from tinydni.backend import Array
-from tinydni.checks import check_labels, check_same_dtype, check_same_shape
+from tinydni.checks import check_array, check_labels, check_same_dtype, check_same_shape
 
 __all__ = ["BinaryCrossEntropy", "Loss", "MeanSquaredError", "SoftmaxCrossEntropy"]
 
@@ -110,6 +110,8 @@ class SoftmaxCrossEntropy(Loss):
 
 def check_pair(prediction: Array, target: Array) -> None:
     """Raise unless prediction and target are alike, and not empty."""
+    check_array(prediction, "prediction")
+    check_array(target, "target")
     check_same_shape(prediction, target, "prediction", "target")
     check_same_dtype(prediction, target, "prediction", "target")
     if prediction.size == 0:

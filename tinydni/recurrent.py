@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinydni.backend import Array
-from tinydni.checks import check_features, check_gradient, check_positive_int
+from tinydni.checks import check_features, check_floats, check_gradient, check_positive_int
 from tinydni.containers import Sequential
 from tinydni.layer import Layer, Shape, batch_sum, normal, read_only
 
@@ -131,6 +131,7 @@ def each_step(function: Callable[[Array], Array], x: Array) -> Array:
 
 def check_sequence(x: Array, n_in: int, dtype: Any, owner: str) -> None:
     """Raise unless x is (N, T, n_in) of the layer's dtype, with at least one step."""
+    check_floats(x, owner)
     if x.ndim != 3 or x.shape[1] == 0:
         raise ValueError(f"{owner}: x must be a sequence (N, T, {n_in}) with T of at least 1; "
                          f"got {tuple(x.shape)}.")
