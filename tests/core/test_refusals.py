@@ -112,7 +112,8 @@ def test_a_context_has_a_row_for_each_example(rows):
 
 
 @pytest.mark.parametrize("make, message", [
-    (lambda: td.DNI(3, 0.1), "block must be a layer"), (lambda: td.DNI(td.ReLU(), "0.1"), "lr must be"),
+    (lambda: td.DNI(3, 0.1), "block must be a layer"),
+    (lambda: td.DNI(td.ReLU(), "0.1"), "lr must be"),
     (lambda: td.Network([td.ReLU()]), "modules must be DNI modules"),
     (lambda: td.Network([td.DNI(td.ReLU(), 0.1)], algorithm=None), "algorithm must be a function"),
     (lambda: td.LinearSynthesizer(5, 2).forward(ROWS, [[1, 0]] * 6), "context must be an array")])
