@@ -1,7 +1,7 @@
 """The now-you cells: for each the right answer, typical slips, an example, and another right way.
 
-`course.check` compares with the right answer, names the slip where one fits, and else says where the
-numbers differ. The tests try every slip and every other way.
+`course.check` compares with the right answer, names the slip where one fits, and else says where
+the numbers differ. The tests try every slip and every other way.
 """
 
 from copy import deepcopy
@@ -54,7 +54,7 @@ EXERCISES = {}
 EXERCISES["1.1"] = Exercise(
     right=lambda y, t: 0.5 * ((y - t)**2).sum() / len(y),
     slips={"the factor 1/2 is missing.": lambda y, t: ((y - t)**2).sum() / len(y),
-           "it is a mean over all numbers. Sum over the outputs, and divide by the N examples only.":
+           "it is a mean over all numbers. Sum over the outputs, divide by the N examples only.":
            lambda y, t: 0.5 * ((y - t)**2).mean(),
            "it is a sum over the examples. Divide by N, the number of rows.":
            lambda y, t: 0.5 * ((y - t)**2).sum(),
@@ -107,7 +107,7 @@ EXERCISES["1.3"] = Exercise(
     right=rest_of_page,
     slips={"the slopes of the sigmoids are missing: dz = dh * h * (1 - h).":
            lambda x, h1, h2, dh2, W2: rest_of_page(x, h1, h2, dh2, W2, slope=False),
-           "h is already the output of the sigmoid: its slope is h (1 - h), without another sigmoid.":
+           "h is already the output of the sigmoid: its slope is h (1 - h), without one more.":
            rest_with_other_slopes,
            "dW2 is made with h2. A weight meets what goes *into* its layer: h1 for W2, x for W1.":
            lambda x, h1, h2, dh2, W2: (dh2 * h2 * (1 - h2), h2.T @ (dh2 * h2 * (1 - h2)),
@@ -222,7 +222,8 @@ EXERCISES["2.2"] = Exercise(
            lambda x, dy, W, b: dense(x, dy, W, b) | {"db": dy.sum(axis=0)},
            "the slope of the sigmoid, y (1 - y), is missing in dz.":
            lambda x, dy, W, b: dense(x, dy, W, b, slope=False)},
-    given=of(x=(9, 5), dy=(9, 4), W=(5, 4), b=(4,)), otherwise=OtherDense, run=run_layer(build_dense))
+    given=of(x=(9, 5), dy=(9, 4), W=(5, 4), b=(4,)), otherwise=OtherDense,
+    run=run_layer(build_dense))
 
 EXERCISES["2.3"] = Exercise(
     right=lambda got, measured: abs(got - measured) / max(abs(got), abs(measured)),
@@ -322,8 +323,8 @@ class OtherDecoupled:
 
 EXERCISES["3.3"] = Exercise(
     right=learned,
-    slips={"the message is the gradient of the mean loss; M guesses each example's own. Multiply the "
-           "message by N first.": lambda **given: learned(**given, N=1),
+    slips={"the message is the gradient of the mean loss; M guesses each example's own. Multiply "
+           "the message by N first.": lambda **given: learned(**given, N=1),
            "it climbs: subtract, in all three lines.": lambda **given: learned(**given, sign=+1),
            "the mean over the N examples is missing: divide the error by N.":
            lambda **given: learned(**given, mean=False),
@@ -370,7 +371,8 @@ def right_step(modules, x, target, context):
 def other_step(modules, x, target, context):
     sent = []
     for module in modules:
-        sent.append(module.forward_and_synthetic_update(sent[-1][1] if sent else x, context, target))
+        h = sent[-1][1] if sent else x
+        sent.append(module.forward_and_synthetic_update(h, context, target))
     for below, (dx, _) in zip(modules, sent[1:]):
         below.update_synthetic_weights(dx)
 
@@ -434,8 +436,10 @@ EXERCISES["4.1"] = Exercise(
            lambda x, dy: relu(x, dy, dy * np.maximum(x, 0)),
            "backward ignores dy: multiply by it.":
            lambda x, dy: relu(x, dy, (x > 0).astype(float)),
-           "the slope is missing: where x is negative, nothing passes.": lambda x, dy: relu(x, dy, dy)},
-    given=of(x=(6, 5), dy=(6, 5)), otherwise=OtherReLU, run=run_layer(lambda answer, given: answer()))
+           "the slope is missing: where x is negative, nothing passes.":
+           lambda x, dy: relu(x, dy, dy)},
+    given=of(x=(6, 5), dy=(6, 5)), otherwise=OtherReLU,
+    run=run_layer(lambda answer, given: answer()))
 
 EXERCISES["4.2"] = Exercise(
     right=lambda x, eps: (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps),
@@ -458,10 +462,11 @@ def batchnorm_dx(dy, x_hat, s, gamma, first=1.0, second=1.0):
 
 EXERCISES["4.3"] = Exercise(
     right=batchnorm_dx,
-    slips={"the mean and the variance are taken for constants. They depend on x, too: two terms are "
-           "missing.": lambda **given: batchnorm_dx(**given, first=0, second=0),
+    slips={"the mean and the variance are taken for constants. They depend on x, too: two terms "
+           "are missing.": lambda **given: batchnorm_dx(**given, first=0, second=0),
            "the part through the mean is missing.": lambda **given: batchnorm_dx(**given, first=0),
-           "the part through the variance is missing.": lambda **given: batchnorm_dx(**given, second=0),
+           "the part through the variance is missing.":
+           lambda **given: batchnorm_dx(**given, second=0),
            "gamma is missing: it multiplies everything that comes back.":
            lambda dy, x_hat, s, gamma: batchnorm_dx(dy, x_hat, s, 1),
            "s is missing: the derivative of s (x - mean) has a factor s.":
@@ -479,7 +484,8 @@ EXERCISES["4.4"] = Exercise(
            "exp overflows for large logits: subtract the largest of each row first.":
            lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)},
     given=lambda rng: {"z": 2 * normal(rng, 6, 4) + 900},
-    otherwise=lambda z: np.array([np.exp(row - max(row)) / sum(np.exp(row - max(row))) for row in z]))
+    otherwise=lambda z: np.array([np.exp(row - max(row)) / sum(np.exp(row - max(row)))
+                                  for row in z]))
 
 
 def cross_entropy_dz(p, labels, mean=True, sign=1):
@@ -494,7 +500,7 @@ EXERCISES["4.5"] = Exercise(
            lambda p, labels: cross_entropy_dz(p, labels, sign=-1),
            "that is the derivative with respect to p. Go on through the softmax, to the logits z.":
            lambda p, labels: -np.eye(p.shape[1])[labels] / p / len(p),
-           "only the entries of the right classes change. All logits of an example share its softmax.":
+           "only the entries of the right classes change. All logits share the softmax.":
            lambda p, labels: cross_entropy_dz(p, labels) * np.eye(p.shape[1])[labels]},
     given=lambda rng: {"p": softmax(normal(rng, 6, 4)), "labels": rng.integers(0, 4, 6)},
     otherwise=lambda p, labels: np.stack([(p[:, k] - (labels == k)) / len(p) for k in range(4)], 1))
@@ -518,7 +524,8 @@ EXERCISES["4.6"] = Exercise(
     right=adam,
     slips={"m and v start at zero and are too small at first: divide by 1 - b1**t and 1 - b2**t.":
            lambda **given: adam(**given, correct=False),
-           "divide by the root of v: it is a mean of squares.": lambda **given: adam(**given, root=False),
+           "divide by the root of v: it is a mean of squares.":
+           lambda **given: adam(**given, root=False),
            "the step goes uphill: subtract it.": lambda lr, **given: adam(lr=-lr, **given),
            "v is a mean of the squared gradients dp**2, not of dp.":
            lambda p, dp, m, v, t, lr: (
@@ -570,14 +577,16 @@ EXERCISES["5.2"] = Exercise(
     right=lambda z, labels: 100 * np.mean(z.argmax(axis=1) != labels),
     slips={"that is the share of right answers.":
            lambda z, labels: 100 * np.mean(z.argmax(axis=1) == labels),
-           "in percent, please: 100 times that.": lambda z, labels: np.mean(z.argmax(axis=1) != labels),
+           "in percent, please: 100 times that.":
+           lambda z, labels: np.mean(z.argmax(axis=1) != labels),
            "that is a number of images. Divide by how many there are.":
            lambda z, labels: 100 * np.sum(z.argmax(axis=1) != labels),
            "that is the smallest output. The answer is the class with the largest one.":
            lambda z, labels: 100 * np.mean(z.argmin(axis=1) != labels)},
     given=lambda rng: {"z": normal(rng, 40, 4) + 2 * np.eye(4)[np.arange(40) % 4],
                        "labels": np.arange(40) % 4},
-    otherwise=lambda z, labels: 100 - 100 * sum(np.argmax(row) == k for row, k in zip(z, labels)) / 40)
+    otherwise=lambda z, labels: 100 - 100 / 40 * sum(
+        np.argmax(row) == k for row, k in zip(z, labels)))
 
 # 6. Look through a virtual network
 
@@ -587,7 +596,8 @@ EXERCISES["6.1"] = Exercise(
            lambda h, V, c, y: (y - softmax(h @ V + c)) @ V.T,
            "that is u, at the logits. Go back through V: multiply by V.T.":
            lambda h, V, c, y: softmax(h @ V + c) - y,
-           "the softmax is missing: u = softmax(h V + c) - y.": lambda h, V, c, y: (h @ V + c - y) @ V.T,
+           "the softmax is missing: u = softmax(h V + c) - y.":
+           lambda h, V, c, y: (h @ V + c - y) @ V.T,
            "c is missing in the logits.": lambda h, V, c, y: (softmax(h @ V) - y) @ V.T},
     given=of(h=(8, 5), V=(5, 3), c=(3,), y=one_hot(8, 3)),
     otherwise=lambda h, V, c, y: np.array([V @ (softmax(row[None] @ V + c)[0] - t)
@@ -661,7 +671,8 @@ EXERCISES["7.4"] = Exercise(
            "the guessing is missing: 3 workers are not three times as fast.":
            lambda times, ratio: ceil(times),
            "workers are whole: round up.": lambda times, ratio: times * (1 + ratio)},
-    given=of(times=3, ratio=0.5), otherwise=lambda times, ratio: -int(-(times + times * ratio) // 1))
+    given=of(times=3, ratio=0.5),
+    otherwise=lambda times, ratio: -int(-(times + times * ratio) // 1))
 
 EXERCISES["7.2"] = Exercise(
     right=lambda late: sum(n * count for n, count in late.items()) / sum(late.values()),
@@ -707,7 +718,7 @@ def loops_backward(x, W, dy, swap=False, add=True, turn=False):
 
 
 def offsets_backward(x, W, dy):
-    dx, dW, (N, P, Q, M) = np.zeros_like(x), np.empty_like(W), dy.shape
+    dx, dW, (_, P, Q, _) = np.zeros_like(x), np.empty_like(W), dy.shape
     for i, j in np.ndindex(W.shape[:2]):
         dW[i, j] = np.tensordot(x[:, i:i + P, j:j + Q], dy, axes=((0, 1, 2), (0, 1, 2)))
         dx[:, i:i + P, j:j + Q] += dy @ W[i, j].T
@@ -728,7 +739,7 @@ EXERCISES["8.2"] = Exercise(
 
 
 def offsets_forward(x, W, shift=1, turn=False, add=True):
-    (N, height, width, C), (k, _, _, M) = x.shape, W.shape
+    (N, height, width, _), (k, _, _, M) = x.shape, W.shape
     P, Q = height - k + 1, width - k + 1
     y = np.zeros((N, P, Q, M))
     for i, j in np.ndindex(k, k):
@@ -825,7 +836,8 @@ EXERCISES["9.1"] = Exercise(
         lambda h, labels: np.concatenate([h, np.zeros((*h.shape[:3], labels.shape[1]))
                                           + labels[:, None, None]
                                           * (np.arange(h.shape[1])[None, :, None, None] == 0)
-                                          * (np.arange(h.shape[2])[None, None, :, None] == 0)], -1)},
+                                          * (np.arange(h.shape[2])[None, None, :, None] == 0)],
+                                         -1)},
     given=of(h=(5, 4, 3, 2), labels=one_hot(5, 3)),
     otherwise=lambda h, labels: np.dstack([h.reshape(5, 12, 2), np.repeat(
         labels[:, None], 12, axis=1)]).reshape(5, 4, 3, 5))
@@ -833,7 +845,8 @@ EXERCISES["9.1"] = Exercise(
 EXERCISES["9.3"] = Exercise(
     right=lambda delta, y: np.stack([delta[y == k].mean(axis=0) for k in range(y.max() + 1)]),
     slips={"that is one mean for all places. Keep the axes of the pixels.":
-           lambda delta, y: np.stack([delta[y == k].mean(axis=(0, 1, 2)) for k in range(y.max() + 1)]),
+           lambda delta, y: np.stack([delta[y == k].mean(axis=(0, 1, 2))
+                                      for k in range(y.max() + 1)]),
            "that is a sum over the images of a class. Take the mean.":
            lambda delta, y: np.stack([delta[y == k].sum(axis=0) for k in range(y.max() + 1)]),
            "each mean is over all images: choose those of the class, delta[y == label].":
@@ -847,7 +860,8 @@ EXERCISES["9.2"] = Exercise(
            lambda k, n_h, n_classes: k * k * (n_h + n_classes) * n_h,
            "the label maps are missing: they go in beside h.":
            lambda k, n_h, n_classes: k * k * n_h * n_h + n_h,
-           "a kernel has k * k pixels.": lambda k, n_h, n_classes: k * (n_h + n_classes) * n_h + n_h,
+           "a kernel has k * k pixels.":
+           lambda k, n_h, n_classes: k * (n_h + n_classes) * n_h + n_h,
            "out come the channels of h only: the gradient of h is wanted, not that of the label.":
            lambda k, n_h, n_classes: (k * k * (n_h + n_classes) + 1) * (n_h + n_classes)},
     given=of(k=5, n_h=8, n_classes=10),
@@ -945,8 +959,9 @@ EXERCISES["11.3"] = Exercise(
     right=lambda wrong_a, wrong_b: (
         (wrong_a.mean() - wrong_b.mean())
         / (np.sqrt(np.sum(wrong_a != wrong_b)) / len(wrong_a))),
-    slips={"that takes the two nets for independent. They see the same images: count those on which "
-           "they differ.": lambda wrong_a, wrong_b: (wrong_a.mean() - wrong_b.mean()) / np.sqrt(
+    slips={"that takes the two nets for independent. They see the same images: count those on "
+           "which they differ.":
+           lambda wrong_a, wrong_b: (wrong_a.mean() - wrong_b.mean()) / np.sqrt(
                wrong_a.var() / len(wrong_a) + wrong_b.var() / len(wrong_b)),
            "the spread of a count b + c is its root.": lambda wrong_a, wrong_b: (
                (wrong_a.sum() - wrong_b.sum()) / np.sum(wrong_a != wrong_b)),
@@ -1085,28 +1100,35 @@ EXERCISES["13.3"] = Exercise(
            lambda dy, du, lower: (np.hstack([du, dy]), dy),
            "the order of the message is [du, dy].":
            lambda dy, du, lower: (np.hstack([dy, du]), dy + lower(du))},
-    given=lambda rng: {"dy": normal(rng, 5, 3), "du": normal(rng, 5, 4), "lower": lambda du: 2 * du[:, :3]},
+    given=lambda rng: {"dy": normal(rng, 5, 3), "du": normal(rng, 5, 4),
+                       "lower": lambda du: 2 * du[:, :3]},
     otherwise=lambda dy, du, lower: (np.concatenate([du, dy], 1), np.add(lower(du), dy)))
 
+
+def half_explained(rng):
+    features = normal(rng, 40, 4)
+    return {"features": features, "half": 20,
+            "delta": features @ normal(rng, 4, 2) + normal(rng, 40, 2)}
+
+
 EXERCISES["13.4"] = Exercise(
-    right=lambda features, delta, half: 1 - (
+    right=lambda features, half, delta: 1 - (
         np.sum((features @ np.linalg.lstsq(features[:half], delta[:half], rcond=None)[0]
                 - delta)[half:]**2) / np.sum(delta[half:]**2)),
     slips={"it is measured on the cells that it was fitted to. Look at the other half.":
-           lambda features, delta, half: 1 - (
+           lambda features, half, delta: 1 - (
                np.sum((features @ np.linalg.lstsq(features[:half], delta[:half], rcond=None)[0]
                        - delta)[:half]**2) / np.sum(delta[:half]**2)),
            "that is the share that is not explained: take it from 1.":
-           lambda features, delta, half: (
+           lambda features, half, delta: (
                np.sum((features @ np.linalg.lstsq(features[:half], delta[:half], rcond=None)[0]
                        - delta)[half:]**2) / np.sum(delta[half:]**2)),
            "it is fitted to all cells. Fit it to the first half only.":
-           lambda features, delta, half: 1 - (
+           lambda features, half, delta: 1 - (
                np.sum((features @ np.linalg.lstsq(features, delta, rcond=None)[0]
                        - delta)[half:]**2) / np.sum(delta[half:]**2))},
-    given=lambda rng: (lambda f: {"features": f, "delta": f @ normal(rng, 4, 2) + normal(rng, 40, 2),
-                                  "half": 20})(normal(rng, 40, 4)),
-    otherwise=lambda features, delta, half: 1 - np.sum(
+    given=half_explained,
+    otherwise=lambda features, half, delta: 1 - np.sum(
         (features[half:] @ (np.linalg.pinv(features[:half]) @ delta[:half]) - delta[half:])**2)
     / np.sum(delta[half:]**2))
 
@@ -1137,11 +1159,13 @@ EXERCISES["14.2"] = Exercise(
            lambda **given: lstm_da(**given, gate=False),
            "g comes from a tanh: its slope is 1 - g².":
            lambda dh, dc, g, i, f, o, c_before, tanh_c: np.hstack(
-               [dc * i * g * (1 - g), lstm_da(dh, dc, g, i, f, o, c_before, tanh_c)[:, g.shape[1]:]]),
+               [dc * i * g * (1 - g),
+                lstm_da(dh, dc, g, i, f, o, c_before, tanh_c)[:, g.shape[1]:]]),
            "the forget gate multiplies the cell *before* this step.":
            lambda dh, dc, g, i, f, o, c_before, tanh_c: lstm_da(dh, dc, g, i, f, o, tanh_c, tanh_c),
            "o multiplies tanh(c) and makes h: its gradient is dh * tanh(c).":
-           lambda dh, dc, g, i, f, o, c_before, tanh_c: lstm_da(dc, dc, g, i, f, o, c_before, tanh_c)},
+           lambda dh, dc, g, i, f, o, c_before, tanh_c: lstm_da(dc, dc, g, i, f, o, c_before,
+                                                                tanh_c)},
     given=of(dh=(4, 3), dc=(4, 3), g=(4, 3), i=uniform(4, 3), f=uniform(4, 3), o=uniform(4, 3),
              c_before=(4, 3), tanh_c=(4, 3)),
     otherwise=lambda dh, dc, g, i, f, o, c_before, tanh_c: np.concatenate(
