@@ -189,6 +189,16 @@ def test_direct_feedback_sends_the_true_error_by_fixed_ways():
                                   twin.modules[-1].block.layers[0].dW)
 
 
+def test_the_ways_of_direct_feedback_keep_the_size_of_an_error_and_differ():
+    wide = DirectFeedback(100, [400, 400], seed=0).B
+    for B in wide:
+        assert B.shape == (100, 400) and B.std() == pytest.approx(0.1, rel=0.03)
+        assert abs(B.mean()) < 0.002
+    assert (wide[0] != wide[1]).all()
+    other, = DirectFeedback(100, [400], seed=1).B
+    assert (other != wide[0]).all()
+
+
 def test_a_local_head_is_a_classifier_on_h_that_ignores_messages():
     head = LocalHead(td.Linear(H, K, np.random.default_rng(0), dtype=np.float64), K)
     layer = td.Linear(H, K, np.random.default_rng(1), dtype=np.float64)

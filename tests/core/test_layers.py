@@ -14,7 +14,7 @@ from tinydni.containers import Residual, Sequential
 from tinydni.dropout import Dropout
 from tinydni.gradcheck import assert_gradients
 from tinydni.layer import Layer, batch_dot, batch_sum
-from tinydni.linear import Linear
+from tinydni.linear import Embedding, Linear
 from tinydni.pooling import Flatten
 
 several = settings(max_examples=6, deadline=None, derandomize=True)
@@ -257,6 +257,24 @@ def test_linear_starts_with_the_spread_of_he_and_a_zero_bias():
     assert abs(layer.W.mean()) < 1e-3 and not layer.b.any()
     assert Linear(400, 300, np.random.default_rng(0),
                   std=0.5).W.std() == pytest.approx(0.5, rel=0.02)
+
+
+def test_symbols_start_with_a_spread_of_one_or_what_is_asked():
+    table = Embedding(300, 200, np.random.default_rng(0)).E
+    assert table.std() == pytest.approx(1, rel=0.02) and abs(table.mean()) < 0.02
+    assert Embedding(300, 200, np.random.default_rng(0), std=0.3).E.std() == pytest.approx(
+        0.3, rel=0.02)
+
+
+def test_a_symbol_is_its_row_and_gets_the_gradients_of_all_its_places():
+    layer = Embedding(4, 2, np.random.default_rng(0), dtype=np.float64)
+    x = np.array([[0, 3, 3], [1, 3, 0]])
+    np.testing.assert_array_equal(layer.forward(x), [[layer.E[k] for k in row] for row in x])
+    dy = np.arange(12.0).reshape(2, 3, 2)
+    assert layer.backward(dy) is None
+    np.testing.assert_array_equal(layer.dE, [dy[0, 0] + dy[1, 2], dy[1, 0], [0, 0],
+                                             dy[0, 1] + dy[0, 2] + dy[1, 1]])
+    assert layer.output_shape((3,)) == (3, 2)
 
 
 def test_linear_is_a_product_and_a_bias():

@@ -1,12 +1,13 @@
-"""The loop: seeds, interruption, divergence, and the files that carry a run over a break."""
+"""The loop: its order, seeds, interruption and divergence."""
 
+import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import tinydni as td
-from tinydni.lab import files
 from tinydni.training import DivergedError, Training, percent_bits_wrong
 
 
@@ -28,6 +29,39 @@ def make_training(seed=0, epochs=3, lr=0.01, bits=3, **options):
                     error=percent_bits_wrong, context=data.context(), **options)
 
 
+def numbers(batch_size, epochs=3, seed=0):
+    """The numbers 0 to 19 that a training visits, by epochs; targets and context are checked."""
+    x = np.arange(20.0)[:, None]
+    data = SimpleNamespace(x=x, y=10 * x, x_test=x[:1], y_test=x[:1], held_out="test")
+    network = td.build([td.Linear(1, 1, np.random.default_rng(0), dtype=float)],
+                       td.MeanSquaredError(), 0.1)
+    seen = []
+
+    def step(x, target, context):
+        np.testing.assert_array_equal(target, 10 * x)
+        np.testing.assert_array_equal(context, 100 * x)
+        seen.append(x[:, 0].astype(int).tolist())
+        return 1.0
+
+    td.Training(network, data, epochs, batch_size, seed, error=lambda y, t: 0.0, context=100 * x,
+                step=step).run()
+    assert {len(batch) for batch in seen} == {batch_size}
+    n = 20 // batch_size
+    return [sum(seen[n * i:n * (i + 1)], []) for i in range(epochs)]
+
+
+def test_an_epoch_visits_every_example_once_and_in_a_new_order():
+    first, second, third = numbers(batch_size=5)
+    assert sorted(first) == sorted(second) == sorted(third) == list(range(20))
+    assert first != second != third != first and first != list(range(20))
+    assert numbers(batch_size=5) == [first, second, third] != numbers(batch_size=5, seed=1)
+
+
+def test_less_than_a_batch_is_left_out_at_the_end_of_an_epoch():
+    for epoch in numbers(batch_size=6):
+        assert len(epoch) == len(set(epoch)) == 18
+
+
 def test_same_seed_same_curve_and_another_seed_another():
     first, again, other = (make_training(seed).run() for seed in (1, 1, 2))
     assert first == again
@@ -42,7 +76,7 @@ def test_history_has_one_entry_per_epoch():
 
 
 @pytest.mark.parametrize("stop_at", [1, 5, 6, 7, 17])        # in an epoch, at its end, and after it
-def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path, stop_at):
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(stop_at):
     whole = make_training()
     whole.run()
 
@@ -52,12 +86,13 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path, stop_at
     first = make_training()
     first.run([stop])
     assert not first.finished
-    path = tmp_path / "run.npz"
-    files.save(path, first.network.state(), first.position())
-    state, position = files.load(path)
+    file, position = io.BytesIO(), json.dumps(first.position())
+    np.savez(file, **first.network.state())
+    file.seek(0)
     second = make_training()
-    second.network.load_state(state)
-    second.go_to(position)
+    with np.load(file, allow_pickle=False) as state:
+        second.network.load_state(dict(state))
+    second.go_to(json.loads(position))
     second.run()
     assert second.history == whole.history
     for name, array in whole.network.state().items():
@@ -86,59 +121,3 @@ def test_validation_error_is_named_as_such():
     held_out = Training(training.network, data, 1, 8, 0, error=percent_bits_wrong,
                         context=data.context())
     assert "validation_error" in held_out.run() and "test_error" not in held_out.history
-
-
-def test_checkpoints_are_plain_arrays_and_keep_every_bit(tmp_path):
-    state = {"0.W": np.random.default_rng(0).standard_normal((3, 2)).astype(np.float32),
-             "steps": np.array(7)}
-    info = {"loss": 0.1 + 0.2, "text": "ü", "list": [1, None]}
-    files.save(tmp_path / "a.npz", state, info)
-    loaded, note = files.load(tmp_path / "a.npz")
-    assert note == info and loaded.keys() == state.keys()
-    for name in state:
-        assert loaded[name].dtype == state[name].dtype
-        np.testing.assert_array_equal(loaded[name], state[name])
-
-
-def broken_files(folder):
-    """Files that are no checkpoints, each wrong in its own way."""
-    files.save(folder / "good.npz", {"a": np.zeros(1000)}, {})
-    (folder / "cut.npz").write_bytes((folder / "good.npz").read_bytes()[:-200])
-    (folder / "text.npz").write_text("hello")
-    (folder / "empty.npz").write_bytes(b"")
-    np.savez(folder / "other.npz", a=np.zeros(3))
-    np.savez(folder / "pickle.npz", a=np.array([{"a": 1}], dtype=object))
-    np.save(folder / "array.npz.npy", np.zeros(3))
-    return ["cut.npz", "text.npz", "empty.npz", "other.npz", "pickle.npz", "array.npz.npy",
-            "missing.npz"]
-
-
-def test_broken_checkpoints_give_a_sentence(tmp_path):
-    for name in broken_files(tmp_path):
-        with pytest.raises(files.CheckpointError, match=name):
-            files.load(tmp_path / name)
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = tmp_path / "result.json"
-    files.write_json(path, {"old": 1})
-    with pytest.raises(ValueError):
-        files.write_json(path, {"new": float("nan")})
-    with pytest.raises(TypeError):
-        files.write_json(path, {"new": object()})
-    assert json.loads(path.read_text()) == {"old": 1}
-
-    def fail():
-        with files.whole_file(path) as temporary:
-            open(temporary, "w").write("half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert json.loads(path.read_text()) == {"old": 1}
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_writing_into_a_missing_folder_says_which(tmp_path):
-    with pytest.raises(FileNotFoundError, match="the folder .*nowhere does not exist"):
-        files.write_text(tmp_path / "nowhere" / "a.txt", "x")
