@@ -9,6 +9,8 @@ from tinydni.variants.full_unlock import FullUnlock, full_unlock
 from tinydni.variants.guess import Guess, GuessSynthesizer
 from tinydni.variants.heads import Ensemble, Heads, with_heads
 from tinydni.variants.input_synthesizers import conv_input_synthesizer, input_synthesizer
+from tinydni.variants.late_targets import LateTargets
+from tinydni.variants.looks_linear import looks_linear
 from tinydni.variants.mmd import MMD, kernel_width, mmd_squared
 from tinydni.variants.shortcut import CloseShortcut, OpenShortcut
 from tinydni.variants.stochastic import Stochastic
@@ -17,7 +19,8 @@ from tinydni.variants.virtual_mlp import VirtualMLP
 from tinydni.variants.virtual_network import VirtualNetwork
 
 __all__ = ["AuxiliarySynthesizer", "BPLambda", "CloseShortcut", "DirectFeedback", "Ensemble",
-           "Flattened", "Frozen", "FullUnlock", "Guess", "GuessSynthesizer", "Heads", "LocalHead",
-           "MMD", "OpenShortcut", "Scaled", "Sender", "Stochastic", "TwoClocks", "TwoClocksWindow",
-           "VirtualMLP", "VirtualNetwork", "conv_input_synthesizer", "conv_synthesizer",
-           "full_unlock", "input_synthesizer", "kernel_width", "mmd_squared", "with_heads"]
+           "Flattened", "Frozen", "FullUnlock", "Guess", "GuessSynthesizer", "Heads", "LateTargets",
+           "LocalHead", "MMD", "OpenShortcut", "Scaled", "Sender", "Stochastic", "TwoClocks",
+           "TwoClocksWindow", "VirtualMLP", "VirtualNetwork", "conv_input_synthesizer",
+           "conv_synthesizer", "full_unlock", "input_synthesizer", "kernel_width", "looks_linear",
+           "mmd_squared", "with_heads"]
