@@ -3,7 +3,6 @@
 import csv
 import gzip
 import json
-import re
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from test_cytometry import CENTRES, command
 
 from tinydni.datasets import DataError
 from tinydni.lab.cytometry import calibrate, fcs_files
-from tinydni.lab.cytometry import calibration_report as report
 from tinydni.lab.cytometry import sample_tables as tables
 from tinydni.lab.cytometry.calibrator import Calibrator
 from tinydni.lab.cytometry.transform import Standardisation, Transform
@@ -39,7 +37,7 @@ def here(tmp_path, monkeypatch, request):
     """A folder with a reference and a sample. Pictures are drawn and not written, but for tests that name them."""
     monkeypatch.chdir(tmp_path)
     if "pictures" not in request.node.name:
-        monkeypatch.setattr(report, "save", lambda picture, path: None)
+        monkeypatch.setattr("tinydni.plots.save", lambda picture, path: None)
     write(tmp_path / "ref.csv", counts(0))
     write(tmp_path / "smp.csv", counts(1, 500, shift=0.6))
     return tmp_path
@@ -551,7 +549,7 @@ def test_a_calibration_needs_no_more_memory_than_a_few_copies_of_the_sample():
     rng = np.random.default_rng(0)
     reference, sample = rng.lognormal(size=(2, 20_000, 10))
     tracemalloc.start()
-    from tinydni.lab.cytometry.resnet_methods import METHODS
+    from tinydni.lab.cytometry.resnet import METHODS
     Calibrator.fit(reference, sample, list("abcdefghij"), Transform("log1p"), METHODS["dni"], 0, updates=2)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

@@ -7,25 +7,31 @@ import numpy as np
 import pytest
 
 import tinydni as td
-
 from tinydni.algorithms import backprop
 from tinydni.containers import Sequential
 from tinydni.datasets import DataError, cytometry
 from tinydni.gradcheck import assert_gradients
 from tinydni.lab.cytometry import cytometry_table, train_cytometry
-from tinydni.lab.cytometry.classifier import f1_scores, gate, train_classifier
 from tinydni.lab.cytometry.cytometry_table import step_times
 from tinydni.lab.cytometry.discrepancy import discrepancy
 from tinydni.lab.cytometry.fit import fit, running_mean, updates_until
-from tinydni.lab.cytometry.pipeline import denoiser, nearly_complete
+from tinydni.lab.cytometry.pipeline import (
+    denoiser,
+    f1_scores,
+    gate,
+    nearly_complete,
+    train_classifier,
+)
 from tinydni.lab.cytometry.populations import order_kept, suspicions, warnings
 from tinydni.lab.cytometry.resnet import (
+    CONTROLS,
+    METHODS,
+    build,
     mmd_resnet,
     reestimate_statistics,
     standardised_synthesizer,
     without_shortcut_gradient,
 )
-from tinydni.lab.cytometry.resnet_methods import CONTROLS, METHODS, build
 from tinydni.lab.jobs.arguments import OptionError
 from tinydni.layer import Layer
 from tinydni.optimizers import SGD, RMSProp

@@ -14,10 +14,11 @@ from tinydni.datasets import DataError
 from tinydni.lab.cytometry import sample_tables as tables
 from tinydni.lab.cytometry.calibrator import Calibrator
 from tinydni.lab.cytometry.discrepancy import discrepancy
+from tinydni.lab.cytometry.fit import running_mean
 from tinydni.lab.cytometry.populations import warnings
 from tinydni.lab.cytometry.train_cytometry import add_method_arguments, chosen_method, watched
 from tinydni.lab.cytometry.transform import Transform
-from tinydni.lab.files import check_folder
+from tinydni.lab.files import check_folder, write_json, write_text
 from tinydni.lab.jobs.arguments import OptionError, whole
 from tinydni.random import stream
 
@@ -80,7 +81,6 @@ def apply(given: Namespace) -> int:
 
 def fit(given: Namespace) -> int:
     """Fit a calibration to the sample, apply it, and report."""
-    from tinydni.lab.cytometry.calibration_report import write_report
     method, xp = chosen_method(given), backend.get(given.backend)
     transform = chosen_transform(given.transform)
     reference, table = read(given, given.reference, given.sample)
@@ -159,6 +159,40 @@ def facts_of(given: Namespace, calibrator: Calibrator, y: np.ndarray, before: np
                       "calibration.")
     return {"method": given.method, "seed": given.seed, "transform": str(calibrator.transform),
             "columns": calibrator.columns, "numbers": numbers, "lines": lines, "warnings": doubts}
+
+
+def write_report(folder: Path, facts: dict[str, Any], reference: np.ndarray, before: np.ndarray,
+                 after: np.ndarray, columns: list[str], mmd: list[float], seed: int) -> None:
+    """Write report.md, report.json and the three pictures.
+
+    Parameters
+    ----------
+    facts : {"method": ..., "lines": [sentences], "warnings": [sentences], "numbers": {...}} and
+        what else JSON shall say
+    reference, before, after : standardised cells
+    mmd : of the training batches, one per update
+    """
+    from tinydni.plots import cell_scatter, learning_curve, marker_histograms, save
+    names = ("reference", "sample before", "sample after")
+    curve = range(1, len(mmd) + 1), running_mean(mmd)
+    pictures = {
+        "mmd.png": learning_curve(
+            {facts["method"]: curve}, title="Distance to the reference", xlabel="update",
+            ylabel="MMD, mean of 15 updates",
+            reference={"reference to itself": facts["numbers"]["mmd_reference"]}),
+        "cells.png": cell_scatter(reference, before, after, stream(seed, "sample", 4), "The cells",
+                                  names),
+        "markers.png": marker_histograms(reference, before, after, columns, "Every marker",
+                                         "transformed, standardised by the reference"),
+    }
+    write_json(folder / "report.json", {**facts, "history": mmd})
+    images = [f"![{picture.alt}]({name})" for name, picture in pictures.items()]
+    warnings = [f"**Warning.** {text}" for text in facts["warnings"]]
+    write_text(folder / "report.md", "\n\n".join([
+        "# Calibration", *facts["lines"], *(warnings or ["No sign of merged populations."]),
+        *images]) + "\n")
+    for name, picture in pictures.items():
+        save(picture, folder / name)
 
 
 def chosen_transform(text: str | None) -> Transform:

@@ -8,8 +8,7 @@ import numpy as np
 from tinydni.containers import Sequential
 from tinydni.lab import files
 from tinydni.lab.cytometry.fit import fit
-from tinydni.lab.cytometry.resnet import mmd_resnet
-from tinydni.lab.cytometry.resnet_methods import Method
+from tinydni.lab.cytometry.resnet import Method, mmd_resnet
 from tinydni.lab.cytometry.transform import Standardisation, Transform
 from tinydni.layer import Layer
 from tinydni.random import stream

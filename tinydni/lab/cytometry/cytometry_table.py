@@ -14,7 +14,7 @@ import numpy as np
 from tinydni.datasets import cytometry
 from tinydni.lab.cytometry.fit import running_mean
 from tinydni.lab.cytometry.pipeline import Pipeline
-from tinydni.lab.cytometry.resnet_methods import CONTROLS, METHODS, build
+from tinydni.lab.cytometry.resnet import CONTROLS, METHODS, build
 from tinydni.lab.cytometry.train_cytometry import FLOOR, Run
 from tinydni.lab.files import write_json, write_text
 from tinydni.lab.jobs.arguments import whole

@@ -34,6 +34,10 @@ class FcsFile:
             return default
         return value if np.isfinite(value) else default
 
+    def is_time(self, i: int) -> bool:
+        """Tell whether channel i, from 1, is the one that $TIMESTEP is about."""
+        return self.text.get(f"$P{i}N", "").strip().lower() == "time"
+
     def amplification(self, i: int) -> tuple[float, float]:
         """Return $PnE of channel i, from 1: (decades, value of 0), or (0, 0), which is linear."""
         try:
@@ -177,7 +181,7 @@ def decoded(file: FcsFile, data: bytes, n_channels: int, n_cells: int
             decades = zero = 0
         plain |= {p + "B": str(bits), p + "E": f"{decades},{zero}",
                   p + "G": str(file.number(p + "G", 1)), p + "R": str(min(top or 2**bits, 2**bits)),
-                  p + "N": file.text.get(p + "N", "").strip() or p}
+                  p + "N": "Time" if file.is_time(i) else p}     # FlowIO multiplies by $TIMESTEP
     try:
         import flowio
     except ModuleNotFoundError:
@@ -237,10 +241,10 @@ def calibrated_fcs(file: FcsFile | None, names: list[str], values: np.ndarray,
         else:
             text[p + "G"] = "1.0"
             text |= {p + "R": f"{10**decades * zero:.0f}"} if is_log else {}
-            if text.get(p + "N", "").strip().lower() == "time":
+            if old.is_time(i + 1):
                 text.pop("$TIMESTEP", None)             # it is in the values now
         text[p + "E"] = "0,0"
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         exact = np.array_equal(events.astype(np.float32), events, equal_nan=True)
     kind, bits, dtype = ("F", "32", "<f4") if exact else ("D", "64", "<f8")
     text |= {"$PAR": str(len(names)), "$TOT": str(len(values)), "$DATATYPE": kind, "$MODE": "L",

@@ -9,8 +9,7 @@ import numpy as np
 from tinydni import backend
 from tinydni.backend import Array
 from tinydni.dni import Network
-from tinydni.lab.cytometry.resnet import reestimate_statistics
-from tinydni.lab.cytometry.resnet_methods import Method, build, rates
+from tinydni.lab.cytometry.resnet import Method, build, rates, reestimate_statistics
 from tinydni.random import stream
 from tinydni.training import DivergedError
 

@@ -12,12 +12,11 @@ import numpy as np
 from tinydni import Network, backend
 from tinydni.datasets import Cells, cytometry
 from tinydni.datasets.cytometry import SAMPLES
-from tinydni.lab.cytometry.classifier import f1_scores
 from tinydni.lab.cytometry.discrepancy import discrepancy
 from tinydni.lab.cytometry.fit import fit, running_mean, updates_until
-from tinydni.lab.cytometry.pipeline import REFERENCE, Pipeline
+from tinydni.lab.cytometry.pipeline import REFERENCE, Pipeline, f1_scores
 from tinydni.lab.cytometry.populations import warnings
-from tinydni.lab.cytometry.resnet_methods import HIDDEN, METHODS, Method
+from tinydni.lab.cytometry.resnet import HIDDEN, METHODS, Method
 from tinydni.lab.files import check_folder, write_json
 from tinydni.lab.jobs.arguments import OptionError, whole
 from tinydni.random import stream
