@@ -294,7 +294,7 @@ def test_samples_are_read_and_checked(folder):
 @pytest.mark.parametrize("name, text, match", [
     ("sample3.csv", "1,2,3\n4,5,6\n", "8 numbers per line"), ("sample3.csv", "1,2,3,4,5,6,7,-8\n", "negative"),
     ("sample3.csv", "a,b\n", "not a table of numbers"), ("labels3.csv", "1\n2\n", "one label for each"),
-    ("labels3.csv", "7\n" * 300, "outside 0 ... 4")])
+    ("labels3.csv", "7\n" * 300, "outside 0 ... 4"), ("sample3.csv", "", "8 numbers per line")])
 def test_broken_files_are_named(folder, name, text, match):
     (folder / "deepcytof" / name).write_text(text)
     with pytest.raises(DataError, match=match) as error:

@@ -1,14 +1,16 @@
 """Blood cells measured on the instruments of several centres: the DeepCyTOF samples (Li et al. 2017)."""
 
+import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from tinydni import checks
-from tinydni.datasets.download import VARIABLE, DataError, RemoteFile, find
+from tinydni.datasets.download import DataError, RemoteFile, broken, find
 
-SOURCE = ("https://raw.githubusercontent.com/KlugerLab/DeepCyTOF/ac924b10a77cf2d5c7ea43ea39a172898d71abb1/"
-          "Data/MultiCenter_16sample/")
+SOURCE = ("https://raw.githubusercontent.com/KlugerLab/DeepCyTOF/"
+          "ac924b10a77cf2d5c7ea43ea39a172898d71abb1/Data/MultiCenter_16sample/")
 SHA256 = {
     "labels1.csv": "eaf76b0131f04bdefe1cb27b79f62dd89c7b0f89da7cc7e6cae696599e0e263e",
     "labels2.csv": "1b007c0e6a23536bac7fc993210a61b38ab4c45c60163764561e30a6bf728cb7",
@@ -43,7 +45,8 @@ SHA256 = {
     "sample15.csv": "a113390e1977e3e30b25fb2f542f9781e0ad9fecdef6e5108d9aad90e3c2f330",
     "sample16.csv": "56c03fd9147f6c9b7df02eca8faa8432833083187f78c917f48eaebd53cfa372",
 }
-FILES = {name: RemoteFile(f"deepcytof/{name}", (SOURCE + name,), f"sha256:{sha}") for name, sha in SHA256.items()}
+FILES = {name: RemoteFile(f"deepcytof/{name}", (SOURCE + name,), f"sha256:{sha}")
+         for name, sha in SHA256.items()}
 SAMPLES = range(1, 17)
 N_MARKERS, N_TYPES = 8, 4
 
@@ -52,8 +55,9 @@ N_MARKERS, N_TYPES = 8, 4
 class Cells:
     """One sample of cells.
 
-    counts (N, 8) float32: ion counts of 8 markers, at least 0
-    labels (N,) int64: the cell type an expert gave, 1 ... 4; 0 where the expert left the cell out ("not gated")
+    counts (N, 8) : float32, ion counts of 8 markers, at least 0
+    labels (N,) : int64, the cell type an expert gave, 1 ... 4; 0 where he left the cell out ("not
+        gated")
     """
 
     name: str
@@ -61,46 +65,47 @@ class Cells:
     labels: np.ndarray = field(repr=False)
 
     @property
-    def gated(self):
+    def gated(self) -> np.ndarray:
         """(N,) bool: the cells that have a type."""
         return self.labels > 0
 
 
-def cytometry(sample):
-    """The cells of one of the 16 samples, from deepcytof/ in $TINYDNI_DATA if that is set, else by download.
+def cytometry(sample: int) -> Cells:
+    """The cells of one of the 16 samples, from deepcytof/ in $TINYDNI_DATA, else by download.
 
-    Samples 1 to 8 were measured much alike, 9 to 16 differ from them. Neither the markers nor the four cell types
-    are named by the source. About 3 MB each.
-    Raises ValueError for an unknown sample; DataError, which names the file, if it is missing or broken.
+    Samples 1 to 8 were measured much alike, 9 to 16 differ from them. Neither the markers nor the
+    four cell types are named by the source. About 3 MB each.
+
+    Raises
+    ------
+    ValueError : for an unknown sample
+    DataError : if a file is missing or broken; it names the file
     """
     if checks.check_positive_int(sample, "sample") not in SAMPLES:
         raise ValueError(f"sample must be a number from 1 to 16; got {sample}.")
-    counts = read(f"sample{sample}.csv", np.float32, ndmin=2)
-    labels = read(f"labels{sample}.csv", np.int64, ndmin=1)
+    counts_path, counts = read(f"sample{sample}.csv", np.float32, ndmin=2)
+    labels_path, labels = read(f"labels{sample}.csv", np.int64, ndmin=1)
     if counts.shape[1] != N_MARKERS:
-        raise broken(f"sample{sample}.csv", f"should hold {N_MARKERS} numbers per line")
-    if not np.isfinite(counts).all() or counts.min() < 0:
-        raise broken(f"sample{sample}.csv", "holds counts that are negative or not finite")
+        raise broken(counts_path, f"should hold {N_MARKERS} numbers per line")
+    if not np.isfinite(counts).all() or counts.min(initial=0) < 0:
+        raise broken(counts_path, "holds counts that are negative or not finite")
     if labels.shape != (len(counts),):
-        raise broken(f"labels{sample}.csv", f"should hold one label for each of {len(counts):,} cells; it holds "
-                                            f"{labels.size:,}")
-    if labels.min() < 0 or labels.max() > N_TYPES:
-        raise broken(f"labels{sample}.csv", f"holds labels outside 0 ... {N_TYPES}")
+        raise broken(labels_path, f"should hold one label for each of {len(counts):,} cells; it "
+                                  f"holds {labels.size:,}")
+    if labels.size == 0 or labels.min() < 0 or labels.max() > N_TYPES:
+        raise broken(labels_path, f"holds no labels, or some outside 0 ... {N_TYPES}")
     return Cells(f"sample {sample}", counts, labels)
 
 
-def read(name, dtype, ndmin):
-    """The numbers of one file."""
+def read(name: str, dtype: type, ndmin: int) -> tuple[Path, np.ndarray]:
+    """Path and numbers of one file."""
     path = find(FILES[name])
     try:
-        return np.loadtxt(path, delimiter=",", dtype=dtype, ndmin=ndmin)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)        # of an empty file
+            return path, np.loadtxt(path, delimiter=",", dtype=dtype, ndmin=ndmin)
     except ValueError as error:
-        raise broken(name, f"is not a table of numbers ({error})") from error
+        raise broken(path, f"is not a table of numbers ({error})") from error
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}). Check that you may read it.") from error
-
-
-def broken(name, what):
-    """The error for a file that is there and is not what it should be."""
-    return DataError(f"{find(FILES[name])} {what}. Put the official file in its place, or unset {VARIABLE} to download "
-                     "it.")
+        raise DataError(f"{path} cannot be read ({error.strerror or error}). "
+                        "Check that you may read it.") from error
