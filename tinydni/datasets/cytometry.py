@@ -1,8 +1,9 @@
-"""Blood cells measured on the instruments of several centres: the DeepCyTOF samples (Li et al. 2017)."""
+"""Blood cells measured in several centres: the 16 samples of DeepCyTOF (Li et al. 2017)."""
 
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -97,7 +98,7 @@ def cytometry(sample: int) -> Cells:
     return Cells(f"sample {sample}", counts, labels)
 
 
-def read(name: str, dtype: type, ndmin: int) -> tuple[Path, np.ndarray]:
+def read(name: str, dtype: type, ndmin: Literal[1, 2]) -> tuple[Path, np.ndarray]:
     """Path and numbers of one file."""
     path = find(FILES[name])
     try:
