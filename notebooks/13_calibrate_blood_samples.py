@@ -17,17 +17,8 @@ import course
 import numpy as np
 
 import tinydni as td
-from tinydni.lab.cytometry import (
-    classifier,
-    discrepancy,
-    fit,
-    pipeline as pipelines,
-    populations,
-    resnet,
-    resnet_methods,
-    synthesizer,
-    transform,
-)
+from tinydni.lab.cytometry import discrepancy, fit, pipeline as pipelines
+from tinydni.lab.cytometry import populations, resnet, transform
 
 SHORT = course.begin()
 
@@ -105,7 +96,7 @@ except td.datasets.DataError:
         scale,
         x,
         td.variants.kernel_width(x, td.stream(0, "sample", 2)),
-        classifier.train_classifier(x, samples[2].labels[gated], 0),
+        pipelines.train_classifier(x, samples[2].labels[gated], 0),
     )
 
 target, before = (
@@ -156,14 +147,14 @@ course.check("13.2", f1_of)
 def f1_by_hand(x, labels):
     """F1 of the types 1 to 4."""
     gated_as, are = (
-        classifier.gate(pipeline.classifier, x)[labels > 0],
+        pipelines.gate(pipeline.classifier, x)[labels > 0],
         labels[labels > 0],
     )
     return [f1_of(are, gated_as, k) for k in (1, 2, 3, 4)]
 
 for number in (15, 11):
     labels = samples[number].labels
-    scores = classifier.f1_scores(pipeline.classifier, before[number], labels)
+    scores = pipelines.f1_scores(pipeline.classifier, before[number], labels)
     np.testing.assert_allclose(f1_by_hand(before[number], labels), scores["types"])
     print(
         f"sample {number} as it comes: F1 "
@@ -296,7 +287,7 @@ def network(method, seed=0):
     }.get(
         method,
         dict(
-            synthesizer=lambda n: synthesizer.StandardisedSynthesizer(n, rng, hidden),
+            synthesizer=lambda n: resnet.standardised_synthesizer(n, rng, hidden),
             lr=rmsprop(lr),
             top_lr=rmsprop(top_lr),
             synthesizer_lr=lambda: td.Adam(1e-2),
@@ -331,7 +322,7 @@ np.testing.assert_allclose(
         before[15],
         target,
         pipeline.m,
-        resnet_methods.METHODS["backprop"],
+        resnet.METHODS["backprop"],
         seed=0,
         updates=10,
     )[1],
@@ -364,7 +355,7 @@ def calibrate(number, method, seed=0):
     )
 
 def report(name, x, labels):
-    scores = classifier.f1_scores(pipeline.classifier, x, labels)
+    scores = pipelines.f1_scores(pipeline.classifier, x, labels)
     print(
         f"{name:44s} MMD {distance(x):.3f}   F1 {scores['weighted']:.3f}   of the "
         f"types "
@@ -474,7 +465,7 @@ assert (
 for name in ("dni", PAPER):
     are, gated_as = (
         samples[11].labels,
-        classifier.gate(pipeline.classifier, after[11, name, worst]),
+        pipelines.gate(pipeline.classifier, after[11, name, worst]),
     )
     print(
         f"\n{name}, seed {worst}: how many cells of each type are gated as 1, 2, 3, 4"

@@ -1107,28 +1107,28 @@ EXERCISES["13.3"] = Exercise(
 
 def half_explained(rng):
     features = normal(rng, 40, 4)
-    return {"features": features, "half": 20,
-            "delta": features @ normal(rng, 4, 2) + normal(rng, 40, 2)}
+    return {"features": features,
+            "delta": features @ normal(rng, 4, 2) + normal(rng, 40, 2), "half": 20}
 
 
 EXERCISES["13.4"] = Exercise(
-    right=lambda features, half, delta: 1 - (
+    right=lambda features, delta, half: 1 - (
         np.sum((features @ np.linalg.lstsq(features[:half], delta[:half], rcond=None)[0]
                 - delta)[half:]**2) / np.sum(delta[half:]**2)),
     slips={"it is measured on the cells that it was fitted to. Look at the other half.":
-           lambda features, half, delta: 1 - (
+           lambda features, delta, half: 1 - (
                np.sum((features @ np.linalg.lstsq(features[:half], delta[:half], rcond=None)[0]
                        - delta)[:half]**2) / np.sum(delta[:half]**2)),
            "that is the share that is not explained: take it from 1.":
-           lambda features, half, delta: (
+           lambda features, delta, half: (
                np.sum((features @ np.linalg.lstsq(features[:half], delta[:half], rcond=None)[0]
                        - delta)[half:]**2) / np.sum(delta[half:]**2)),
            "it is fitted to all cells. Fit it to the first half only.":
-           lambda features, half, delta: 1 - (
+           lambda features, delta, half: 1 - (
                np.sum((features @ np.linalg.lstsq(features, delta, rcond=None)[0]
                        - delta)[half:]**2) / np.sum(delta[half:]**2))},
     given=half_explained,
-    otherwise=lambda features, half, delta: 1 - np.sum(
+    otherwise=lambda features, delta, half: 1 - np.sum(
         (features[half:] @ (np.linalg.pinv(features[:half]) @ delta[:half]) - delta[half:])**2)
     / np.sum(delta[half:]**2))
 
