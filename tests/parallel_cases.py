@@ -3,6 +3,8 @@
     mpiexec -n 3 python tests/parallel_cases.py FOLDER CASE ...     writes FOLDER/CASE.npz for each case
 """
 
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -29,7 +31,11 @@ CASES = {"lock-step": (td.update_decoupled, "lock-step", False),
          "free-unlocked": (full_unlock, "free", True),
          "data-parallel": (backprop, "data-parallel", False)}
 EXACT = ("lock-step", "lock-step-unlocked", "locked")       # those that give the numbers of one loop
-FAULTS = ("raises", "raises-wide", "wrong-shape", "diverges")       # wide: messages too long to be sent without a taker
+FAULTS = ("raises", "raises-wide", "wrong-shape", "diverges", "interrupts", "stops")
+# wide: messages too long to be sent without a taker
+
+
+SIGNALS = {"interrupts": signal.SIGINT, "stops": getattr(signal, "SIGSTOP", None)}
 
 
 class Faulty(Layer):
@@ -44,6 +50,11 @@ class Faulty(Layer):
             return x
         if self.fault.startswith("raises"):
             raise ArithmeticError("the fifth batch was too much")
+        if self.fault in ("interrupts", "stops"):
+            number, self.fault = SIGNALS[self.fault], ""
+            os.kill(os.getpid(), number)
+        if not self.fault:
+            return x
         return x[:, 1:] if self.fault == "wrong-shape" else x * np.float32("nan")
 
     def backward(self, dy):
@@ -91,9 +102,10 @@ def apart(case, transport, xp=np, **plan):
 
 def main(folder, *cases):
     """Runs cases over MPI; worker 0 writes what came of them."""
-    from tinydni.lab.workers.transports.mpi import Processes, world
+    from tinydni.lab.workers.transports import mpi
+    mpi.SILENCE = mpi.ANSWER = 0.5          # as nobody here has much to do
     for case in cases:
-        processes = Processes(world())
+        processes = mpi.Processes(mpi.world())
         training = apart(case, processes)
         if processes.rank > 0:
             processes.follow(lambda about, endpoint: training.make_worker(endpoint))

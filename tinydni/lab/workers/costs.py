@@ -1,24 +1,26 @@
 """What a step of each module costs, by measurement."""
 
 import time
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tinydni import backend
 
-ROUNDS = 15             # through all modules, as in training, so that the caches are as warm as there; the faster
-                        # quarter counts, since the others were disturbed
+ROUNDS = 15         # through all modules, as in training, so that caches are as warm as there; the
+                    # faster quarter counts, since the others were disturbed
 
 
 @dataclass
 class Costs:
     """Seconds that each module, or stage, spends on a batch, bottom to top: arrays (K,).
 
-    forward, backward, update: of the block, the loss included    guess, learn: of the synthesizer, 0 without one
-    h, parameters: bytes of the output, and of the parameters
+    forward, backward, update: of the block, the loss included
+    guess, learn: of the synthesizer, 0 without one    h, parameters: bytes of them
     """
 
     forward: np.ndarray
@@ -30,26 +32,25 @@ class Costs:
     parameters: np.ndarray
 
     @property
-    def block(self):
+    def block(self) -> np.ndarray:
+        """Seconds of the blocks."""
         return self.forward + self.backward + self.update
 
     @property
-    def synthesizer(self):
+    def synthesizer(self) -> np.ndarray:
+        """Seconds of the synthesizers."""
         return self.guess + self.learn
 
-    def of_stages(self, ends, inner=False):
-        """The costs of stages that end after `ends` modules, with interfaces between and, if `inner`, inside them."""
+    def of_stages(self, ends: Sequence[int], inner: bool = False) -> "Costs":
+        """Return the costs of stages with these ends, and interfaces between (`inner`: in) them."""
         starts, last = [0, *ends[:-1]], np.array(ends) - 1
         kept = ("h",) if inner else ("h", "guess", "learn")
         return Costs(**{name: array[last] if name in kept else np.add.reduceat(array, starts)
                         for name, array in vars(self).items()})
 
 
-def measure(modules, x, context, target):
-    """Times one step of each module of a Network, on copies. Returns Costs.
-
-    x (N, D), context, target: a batch, as the bottom module gets it
-    """
+def measure(modules: Iterable[Any], x: Any, context: Any, target: Any) -> Costs:
+    """Time one step of each module of a Network, on copies, with a batch for the bottom one."""
     modules, rounds = deepcopy(list(modules)), []
     with threadpool_limits(1, "blas"):
         for _ in range(ROUNDS):
@@ -64,12 +65,12 @@ def measure(modules, x, context, target):
 
 
 def sizes_of(module, h):
-    """The bytes of the output of a module and of its parameters."""
+    """Return the bytes of the output of a module and of its parameters."""
     return h.nbytes, sum(parameter.nbytes for _, parameter, _ in module.block.named_parameters())
 
 
 def one_step(module, x, context, target):
-    """One step of a module as a worker makes it. Returns h and the seconds of the five parts of Costs."""
+    """Make a step of a module as a worker does. Return h and the seconds of five parts of Costs."""
     marks = []
 
     def mark(array):
@@ -81,14 +82,15 @@ def one_step(module, x, context, target):
     mark(x)
     h = module.forward(x)
     mark(h)
-    dh = module.gradient_at_output(h, context, target) if guesses or module.loss is not None else h / len(h)
+    has_gradient = guesses or module.loss is not None
+    dh = module.gradient_at_output(h, context, target) if has_gradient else h / len(h)
     mark(dh)
     module.backward(dh)
     mark(dh)
     module.update()
     mark(dh)
     if guesses:
-        module.learn(h.copy(), context, dh)             # a target that comes late: the guess is made again
+        module.learn(h.copy(), context, dh)     # a target that comes late: the guess is made again
     mark(dh)
     forward, gradient, backward, update, learn = np.diff(marks)
     if guesses:

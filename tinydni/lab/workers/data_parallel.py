@@ -1,4 +1,4 @@
-"""Data parallelism, the honest alternative: every worker holds the whole network and takes a share of each batch."""
+"""Data parallelism, the honest alternative: the whole network everywhere, a share of each batch."""
 
 from collections import defaultdict
 
@@ -6,39 +6,37 @@ import numpy as np
 
 from tinydni import backend
 from tinydni.lab.workers.message import Kind, Message, named
-from tinydni.lab.workers.worker import Worker
+from tinydni.lab.workers.worker_base import Worker
 
 
 class DataParallel(Worker):
-    """Backpropagation on N / size examples each; the gradients are averaged, so that all copies stay equal.
+    """Backpropagation on N / size examples each; averaged gradients keep all copies equal.
 
-    Each worker adds up one part of the parameters: SHARE (part,) goes to the worker that adds it up, MEAN (part,) comes
-    back from there (reduce-scatter and all-gather; each worker sends 2 (size - 1) / size of the parameters per step).
-    Sums are taken in the order of the workers, so that a run can be repeated.
-
-    The running statistics of batch normalisation are averaged with the gradients, and so is the loss. Each worker
-    normalises over its own share of the batch, as data-parallel libraries do: not the numbers of one loop.
+    Each worker adds up one part of the parameters: SHARE (part,) goes to the worker that adds it
+    up, MEAN (part,) comes back (reduce-scatter and all-gather; each worker sends 2 (size - 1) /
+    size of the parameters per step). Sums are taken in the order of the workers, so that a run can
+    be repeated. The running statistics of batch normalisation are averaged with the gradients, and
+    so is the loss. Each worker normalises over its own share of the batch, as data-parallel
+    libraries do: not the numbers of one loop.
     """
+
+    chain = False
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.followers = range(1, self.size) if self.rank == 0 else ()
-        self.shares, self.means = defaultdict(dict), defaultdict(dict)      # {step: {worker: part}}
-        self.xp = self.modules[0].block.xp
-        self.slots = [(layer, name) for module in self.modules for _, layer, name in module.block.slots()]
-        self.statistics = [(layer, name) for module in self.modules for _, layer in module.block.walk()
-                           for name in layer.buffers]
+        self.shares, self.means = defaultdict(dict), defaultdict(dict)  # {step: {worker: part}}
+        self.slots = [(layer, name) for module in self.modules
+                      for _, layer, name in module.block.slots()]
+        self.statistics = [(layer, name) for module in self.modules
+                           for _, layer in module.block.walk() for name in layer.buffers]
         self.sizes = [getattr(layer, name).size for layer, name in self.slots + self.statistics]
-
-    def has_room(self):
-        return not self.in_flight
 
     def feed(self, step, index):
         bounds = [worker * len(index) // self.size for worker in range(self.size + 1)]
-        parts = [index[start:end] for start, end in zip(bounds, bounds[1:])]
-        for worker in range(1, self.size):
-            self.endpoint.send(worker, Message(Kind.INPUT, step, 0, (parts[worker],)))
-        super().feed(step, parts[0])
+        first, *others = [index[start:end] for start, end in zip(bounds, bounds[1:])]
+        for worker, part in enumerate(others, 1):
+            self.endpoint.send(worker, Message(Kind.INPUT, step, 0, (part,)))
+        super().feed(step, first)
         self.turns(lambda: self.in_flight)
 
     def inputs_of(self, index):
@@ -55,14 +53,17 @@ class DataParallel(Worker):
         mine = self.gradients()
         mine *= len(index) / self.plan.batch_size                       # its share of the mean
         parts = np.array_split(mine, self.size)
-        for worker, part in enumerate(parts):
-            if worker != self.rank:
-                self.send(worker, Kind.SHARE, part)
+        for worker in self.others():
+            self.send(worker, Kind.SHARE, parts[worker])
         self.shares[step][self.rank] = parts[self.rank]
         self.add_up(step)
 
+    def others(self):
+        """Return the numbers of all other workers."""
+        return [worker for worker in range(self.size) if worker != self.rank]
+
     def gradients(self):
-        """Everything that is averaged, in one array: gradients, running statistics, the loss."""
+        """Return all that is averaged, in one array: gradients, running statistics, the loss."""
         arrays = [getattr(layer, "d" + name) for layer, name in self.slots]
         arrays += [getattr(layer, name) for layer, name in self.statistics]
         flat = [backend.to_numpy(array).ravel() for array in arrays]
@@ -80,22 +81,20 @@ class DataParallel(Worker):
             super().take(message)
 
     def add_up(self, step):
-        """Adds up the part that is this worker's, when all shares of it are here."""
-        shares = self.shares[step]
-        if len(shares) < self.size:
+        """Add up the part that is this worker's, when all shares of it are here."""
+        if len(self.shares[step]) < self.size:
             return
-        del self.shares[step]
+        shares = self.shares.pop(step)
         total = shares[0] + shares[1]
         for worker in range(2, self.size):
             total += shares[worker]
-        for worker in range(self.size):
-            if worker != self.rank:
-                self.send(worker, Kind.MEAN, total)
+        for worker in self.others():
+            self.send(worker, Kind.MEAN, total)
         self.means[step][self.rank] = total
         self.finish(step)
 
     def finish(self, step):
-        """Updates, when the sums of all parts are here."""
+        """Update, when the sums of all parts are here."""
         if len(self.means[step]) < self.size:
             return
         means = self.means.pop(step)
@@ -109,10 +108,10 @@ class DataParallel(Worker):
         for module in self.modules:
             module.update()
         self.in_flight.popleft()
-        if self.rank == 0:
+        if self.bottom:
             self.losses.append(float(flat[-1]))
 
     def report(self):
-        """All copies are equal, so that nobody needs to hear of this one."""
+        """Say nothing: all copies are equal."""
         if self.rank:
             self.send(0, Kind.STATE, *named({}))

@@ -1,8 +1,8 @@
-"""What the simulator starts from, measured between two processes: the costs of two stages while both work, or while one
-waits for the other, and the costs of the messages between them.
+"""What the simulator starts from, measured between two processes: costs of stages and messages.
 
-Two busy cores slow each other down, since they share cache, memory and clock: what one core does alone says too little.
-Every cost is the mean of all that happened, as the time of a run is, so that what disturbs the machine counts in both.
+Two busy cores slow each other down, since they share cache, memory and clock: so the costs are
+those of two stages while both work, or while one waits for the other. Every cost is the mean of all
+that happened, as the time of a run is, so that what disturbs the machine counts in both.
 """
 
 import time
@@ -22,31 +22,28 @@ SMALL = 64              # bytes of a message that is latency only
 
 
 class Stages:
-    """Two stages of one module each, in two processes; each process makes one of these and measures at the same time.
+    """Two stages of one module each; each of two processes makes one of these, and measures.
 
-    endpoint: of transports/mpi.py    modules: the bottom, with a synthesizer, and the top, with the loss
-    batch_of: function (index) -> (x, context, target)    order: list of index, the batches
+    endpoint: of transports/mpi.py    modules: the bottom, with a synthesizer, and the top, with the
+    loss    batch_of: function (index) -> (x, context, target)    order: list of index, the batches
     """
 
     def __init__(self, endpoint, modules, batch_of, order):
         self.endpoint, self.batch_of, self.order = endpoint, batch_of, order
-        self.bottom = endpoint.rank == 0
-        modules = deepcopy(list(modules))
+        self.bottom, modules = endpoint.rank == 0, deepcopy(list(modules))
         self.module = modules[endpoint.rank]
         x, *rest = batch_of(order[0])
-        self.first = modules[0].forward(x), *rest               # what the top works on until the first message comes
+        self.first = modules[0].forward(x), *rest           # for the top, until a message comes
         self.n_bytes = sum(array.nbytes for array in self.first if array is not None)
 
     def measure(self, n, together):
-        """The costs in n turns, a batch each. Returns (Costs, Link) in process 0, None in the other.
+        """Make n turns of a batch each. Return (Costs, Link) in process 0, None in the other.
 
-        together: whether both work at once, as decoupled workers do, or one after the other, as locked workers do
+        together: whether both work at once, as decoupled workers do, or in turn, as locked ones do
         """
         with threadpool_limits(1, "blas"):
-            begin(self.endpoint)
+            self.seconds, inputs = defaultdict(list), self.first
             latency, bandwidth = ping(self.endpoint, self.n_bytes)
-            self.seconds = defaultdict(list)
-            inputs = self.first
             for turn in range(n + DROPPED):
                 start = time.perf_counter()
                 if not (together or self.bottom):
@@ -58,7 +55,7 @@ class Stages:
         return self.gathered(together, latency, bandwidth)
 
     def work(self, turn, inputs):
-        """One step of the own stage. Returns the message to the other."""
+        """Make one step of the own stage. Return the message to the other."""
         start = time.perf_counter()
         if self.bottom:
             inputs = self.batch_of(self.order[turn % len(self.order)])
@@ -69,15 +66,16 @@ class Stages:
         self.sizes = sizes_of(self.module, h)
         if self.bottom:
             return Message(Kind.INPUT, turn, 0, (h, context, target))
-        return Message(Kind.GRADIENT, turn, 1, (x,))                # as many bytes as the gradient
+        return Message(Kind.GRADIENT, turn, 1, (x,))            # as many bytes as the gradient
 
     def send(self, message):
+        """Send a message to the other."""
         start = time.perf_counter()
         self.endpoint.send(1 - self.endpoint.rank, message)
         self.seconds["message"].append(time.perf_counter() - start)
 
     def take(self):
-        """The arrays of the next message. The time until it is there is waiting."""
+        """Return the arrays of the next message. The time until it is there is waiting."""
         start = time.perf_counter()
         message, seconds = self.endpoint.take()
         self.seconds["message"].append(seconds)
@@ -85,14 +83,16 @@ class Stages:
         return message.arrays
 
     def gathered(self, together, latency, bandwidth):
-        """What both processes have measured, in process 0.
+        """Return in process 0 what both have measured.
 
-        Where one works at a time, each waits while the other works, and both wait while one of the two messages of a
-        turn is on its way:  2 (latency + bytes / bandwidth) = waiting of the bottom + waiting of the top - turn.
+        Where one works at a time, each waits while the other works, and both wait while one of the
+        two messages of a turn is on its way:
+        2 (latency + bytes / bandwidth) = waiting of the bottom + waiting of the top - turn.
         """
         mean = {name: np.mean(found[DROPPED * len(found) // len(self.seconds["turn"]):], axis=0)
                 for name, found in self.seconds.items()}
-        found = np.array([*mean["step"], *self.sizes, mean["message"], mean["waiting"], mean["turn"]])
+        found = np.array([*mean["step"], *self.sizes, mean["message"], mean["waiting"],
+                          mean["turn"]])
         if not self.bottom:
             self.endpoint.send(0, Message(Kind.STATE, 0, 1, (found,)))
             return None
@@ -102,21 +102,13 @@ class Stages:
         return Costs(*costs), Link(latency, bandwidth, per_message=message.mean())
 
 
-def begin(endpoint):
-    """Lets process 1 wait for process 0, without keeping a core busy."""
-    if endpoint.rank == 0:
-        endpoint.send(1, Message(Kind.RUN, 0, 0))
-    else:
-        endpoint.receive()
-
-
 def ping(endpoint, n_bytes):
-    """Latency [s] and bandwidth [bytes/s] of the way between two processes, without the work of sending and taking."""
+    """Return latency [s] and bandwidth [bytes/s] between two processes, without their own work."""
     ways = []
     for size in (SMALL, n_bytes):
         message = Message(Kind.INPUT, 0, endpoint.rank, (np.zeros(size, np.uint8),))
         times = []
-        for _ in range(PINGS):
+        for _ in range(PINGS + 1):                  # the first waits until both are there
             start = time.perf_counter()
             if endpoint.rank == 0:
                 endpoint.send(1, message)
@@ -125,6 +117,6 @@ def ping(endpoint, n_bytes):
             times.append((time.perf_counter() - start) / 2 - (sent - start) - taking)
             if endpoint.rank == 1:
                 endpoint.send(0, message)
-        ways.append(max(np.median(times), 0.0))
+        ways.append(max(np.median(times[1:]), 0.0))
     short, long = ways
     return short, (n_bytes - SMALL) / (long - short) if long > short else float("inf")

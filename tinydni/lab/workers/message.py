@@ -1,9 +1,10 @@
-"""What workers say to each other: a kind, the number of a batch, and arrays. On a wire it is one block of bytes."""
+"""What workers say to each other: a kind, the number of a batch, and arrays; on a wire, bytes."""
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,32 +12,34 @@ from tinydni import backend
 
 
 class Kind(IntEnum):
-    """What a message is about. Arrays that do not apply, such as a context that nobody uses, are None."""
+    """What a message is about. Arrays that do not apply, such as an unused context, are None."""
 
-    INPUT = 0           # (x, context, target): a batch to work on; from below x is the h of the module there
-    GRADIENT = 1        # (dh,): the gradient at the output of the module below
-    OUTPUT = 2          # (h,): full unlock, what the module below made of the batch; its synthetic input learns from it
+    INPUT = 0           # (x, context, target): a batch to work on; from below, x is the h there
+    GRADIENT = 1        # (dh,): gradient of the batch-mean loss at the output of the module below
+    OUTPUT = 2          # (h,): full unlock, from which the synthetic input above learns
     DONE = 3            # (): full unlock, everything about this batch is done
-    SHARE = 4           # (gradient,): data parallelism, for the worker that adds up this part of the parameters
+    SHARE = 4           # (gradient,): data parallelism, for the worker that adds up this part
     MEAN = 5            # (gradient,): data parallelism, the sum of the shares
     LOSSES = 6          # (losses,): of this batch and those that follow
     SETTLE = 7          # (): let everything arrive, then send the state
     STATE = 8           # named arrays
     LOAD = 9            # named arrays: continue from this state
-    RECORDS = 10        # (records,): the timeline, see recorder.py
-    RUN = 11            # (text,): what the run is about, for a process that has yet to make its worker
-    STOP = 12           # (): the run is over
-    END = 13            # (): and there will be no other
-    FAILED = 14         # (text,): a worker has raised; its traceback
+    RUN = 10            # (text,): what the run is about, for a process that is yet to make a worker
+    STOP = 11           # (): the run is over
+    END = 12            # (): and there will be no other
+    FAILED = 13         # (text,): a worker has raised; the exception in one line
+    INTERRUPTED = 14    # (): a process was told to stop, by Ctrl-C or a batch system
+    ASK = 15            # (): are you there?
+    HERE = 16           # (): I am
 
 
 class Message(NamedTuple):
-    """kind: a Kind    step: number of the batch    sender: the worker's number    arrays: tuple of arrays or None"""
+    """step: number of the batch    sender: the worker's number    arrays: arrays or None."""
 
     kind: Kind
     step: int
     sender: int
-    arrays: tuple = ()
+    arrays: tuple[Any, ...] = ()
 
 
 class ProtocolError(RuntimeError):
@@ -45,92 +48,85 @@ class ProtocolError(RuntimeError):
 
 # Named arrays and text as arrays.
 
-def named(arrays):
-    """{name: array} as a tuple of arrays, the names first."""
+def named(arrays: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return {name: array} as a tuple of arrays, the names first."""
     return as_bytes(json.dumps(list(arrays))), *arrays.values()
 
 
-def unnamed(arrays):
-    """The {name: array} that `named` took."""
+def unnamed(arrays: Sequence[Any]) -> dict[str, Any]:
+    """Return the {name: array} that `named` took."""
     names, *arrays = arrays
     return dict(zip(json.loads(as_text(names)), arrays, strict=True))
 
 
-def as_bytes(text):
-    """Text as an array of bytes."""
+def as_bytes(text: str) -> np.ndarray:
+    """Return text as an array of bytes."""
     return np.frombuffer(text.encode(), dtype=np.uint8)
 
 
-def as_text(array):
-    """The text that `as_bytes` took."""
+def as_text(array: np.ndarray) -> str:
+    """Return the text that `as_bytes` took."""
     return array.tobytes().decode()
 
 
-# A message as a block of bytes: a head of whole numbers, then each array, at multiples of ALIGN bytes.
-# Head: MAGIC, kind, step, number of arrays, then for each array the index of its dtype, ndim, shape.
+# A message as a block of bytes: the length of its head, the head as JSON, then arrays, each at a
+# multiple of ALIGN bytes. Head: MAGIC, kind, step, and the name of the dtype and the shape of each.
 
-MAGIC = 0x74646E69
+MAGIC = "tinydni"
 ALIGN = 64
-DTYPES = tuple(map(np.dtype, ("float32", "float64", "int64", "int32", "uint8", "bool", "float16", "int8", "int16")))
-NONE = -1               # the "dtype" of None
+DTYPES = {name: np.dtype(name) for name in ("float32", "float64", "int64", "int32", "uint8", "bool",
+                                            "float16", "int8", "int16")}
 
 
-def pack(message):
-    """A message as bytes (n,), uint8; arrays of a device are copied to the host. The bytes are the caller's own.
+def pack(message: Message) -> np.ndarray:
+    """Return a message as bytes (n,), uint8; arrays of a device are copied to the host.
 
-    Raises TypeError for an array of a dtype that is not in DTYPES, such as objects, which would need pickle.
+    Raises TypeError for a dtype that is not in DTYPES, such as objects, which would need pickle.
     """
     arrays = [None if array is None else backend.to_numpy(array) for array in message.arrays]
-    head = [MAGIC, message.kind, message.step, len(arrays)]
-    for array in arrays:
-        if array is None:
-            head.append(NONE)
-        elif array.dtype not in DTYPES:
-            raise TypeError(f"a message holds {array.dtype}; only {', '.join(map(str, DTYPES))} can be sent.")
-        else:
-            head += [DTYPES.index(array.dtype), array.ndim, *array.shape]
-    start = padded(8 * (len(head) + 1))
-    total = start + sum(padded(array.nbytes) for array in arrays if array is not None)
-    block = np.empty(total, np.uint8)
-    block[:8 * (len(head) + 1)].view(np.int64)[:] = [len(head), *head]
-    for array in arrays:
-        if array is not None:
-            block[start:start + array.nbytes].view(array.dtype).reshape(array.shape)[...] = array
-            start += padded(array.nbytes)
+    sent = [array for array in arrays if array is not None]
+    for array in sent:
+        if array.dtype.name not in DTYPES:
+            raise TypeError(f"a message holds {array.dtype}; only {', '.join(DTYPES)} can be sent.")
+    described = [None if array is None else (array.dtype.name, array.shape) for array in arrays]
+    head = as_bytes(json.dumps([MAGIC, message.kind, message.step, described]))
+    start = padded(8 + len(head))
+    block = np.empty(start + sum(padded(array.nbytes) for array in sent), np.uint8)
+    block[:8].view(np.int64)[0], block[8:8 + len(head)] = len(head), head
+    for array in sent:
+        block[start:start + array.nbytes].view(array.dtype).reshape(array.shape)[...] = array
+        start += padded(array.nbytes)
     return block
 
 
-def unpack(block, sender):
-    """The Message in a block of bytes; its arrays are views of the block.
+def unpack(block: np.ndarray, sender: int) -> Message:
+    """Return the Message in a block of bytes; its arrays are views of the block.
 
     Raises ProtocolError for anything that `pack` does not make.
     """
     try:
         length = int(block[:8].view(np.int64)[0])
-        head = block[8:8 * (length + 1)].view(np.int64).tolist()
-        magic, kind, step, n_arrays = head[:4]
-        if magic != MAGIC or len(head) != length:
-            raise ValueError("the head is not one of ours")
-        place, start, arrays = 4, padded(8 * (length + 1)), []
-        for _ in range(n_arrays):
-            if head[place] == NONE:
+        magic, kind, step, described = json.loads(as_text(block[8:8 + length]))
+        start = padded(8 + length)
+        arrays: list[np.ndarray | None] = []
+        for found in described:
+            if found is None:
                 arrays.append(None)
-                place += 1
                 continue
-            dtype, ndim = DTYPES[head[place]], head[place + 1]
-            shape = head[place + 2:place + 2 + ndim]
-            if len(shape) != ndim or min(shape, default=0) < 0:
+            dtype, shape = DTYPES[found[0]], found[1]
+            if min(shape, default=0) < 0:
                 raise ValueError(f"no array has the shape {shape}")
             n_bytes = dtype.itemsize * math.prod(shape)
             arrays.append(block[start:start + n_bytes].view(dtype).reshape(shape))
-            place, start = place + 2 + ndim, start + padded(n_bytes)
-        if start != len(block):
+            start += padded(n_bytes)
+        if magic != MAGIC or type(step) is not int or start != len(block):
             raise ValueError(f"{len(block)} bytes came where {start} were announced")
         return Message(Kind(kind), step, sender, tuple(arrays))
-    except (ValueError, IndexError, TypeError, OverflowError) as error:
-        raise ProtocolError(f"worker {sender} sent {len(block)} bytes that are no message: {error}.") from error
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError) as error:
+        raise ProtocolError(f"worker {sender} sent {len(block)} bytes that are no message: "
+                            f"{error}.") from error
 
 
-def padded(n_bytes):
-    """The next multiple of ALIGN."""
+def padded(n_bytes: int) -> int:
+    """Return the next multiple of ALIGN."""
     return -(-n_bytes // ALIGN) * ALIGN

@@ -1,23 +1,26 @@
-"""A simulator of the modes: what they would do with measured costs, any number of workers, any network between them.
+"""What the modes would do with measured costs, any number of workers, any network between them.
 
-It follows each batch through each stage, with the rules of the workers and no others: a stage does one thing at a time,
-and starts when its message has arrived. What it does not know: that two cores share caches and memory, and that
-computers are now and then busy with something else.
+The simulator follows each batch through each stage, with the rules of the workers and no others: a
+stage does one thing at a time, and starts when its message has arrived. What it does not know: that
+two cores share caches and memory, and that computers are now and then busy with something else.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from tinydni.lab.workers.recorder import WHAT
+from tinydni.lab.workers.costs import Costs
+from tinydni.plots.timeline import WHAT
 
 FORWARD, BACKWARD, UPDATE, SYNTHESIZER, WAITING = range(len(WHAT))
 
 
 @dataclass
 class Link:
-    """What lies between two workers. latency [s]    bandwidth [bytes/s]    cpu: of a worker, to send or take a byte [s]
+    """What lies between two workers.
 
+    latency [s]    bandwidth [bytes/s]    cpu: of a worker, to send or take a byte [s]
     per_message: of a worker, to send or take a message [s]
     """
 
@@ -27,16 +30,16 @@ class Link:
     per_message: float = 0.0
 
     def time(self, n_bytes):
-        """From sent to arrived."""
+        """Return the seconds from sent to arrived."""
         return self.latency + n_bytes / self.bandwidth
 
     def work(self, n_bytes):
-        """What a message costs each of the two workers."""
+        """Return the seconds that a message costs each of the two workers."""
         return self.per_message + self.cpu * n_bytes
 
 
 def border_work(costs, link):
-    """What sending up and taking from below costs each stage, once (K,)  [s]; the way down costs the same."""
+    """Return what sending up and taking from below costs each stage (K,), as the way down does."""
     work = link.work(costs.h[:-1])
     return np.append(work, 0) + np.insert(work, 0, 0)
 
@@ -48,31 +51,31 @@ class Stage:
         self.now, self.keep, self.records = 0.0, keep, []
 
     def wait(self, until, step):
-        """Nothing to do until a message arrives."""
-        if until > self.now:
-            self.spend(until - self.now, WAITING, step)
+        """Do nothing until a message arrives."""
+        self.spend(until - self.now, WAITING, step)
 
     def spend(self, seconds, what, step):
-        if self.keep and seconds > 0:
-            self.records.append((what, step, self.now, self.now + seconds))
-        self.now += seconds
+        """Let time pass."""
+        if seconds > 0:
+            if self.keep:
+                self.records.append((what, step, self.now, self.now + seconds))
+            self.now += seconds
 
 
 def locked(costs, link, n_batches, keep=True):
     """Backpropagation over stages: one batch at a time goes up and down."""
-    stages, K, messages = [Stage(keep) for _ in costs.h], len(costs.h), border_work(costs, link)
-    at = 0.0
+    stages, messages, at = [Stage(keep) for _ in costs.h], border_work(costs, link), 0.0
     for step in range(n_batches):
         for k, stage in enumerate(stages):
             stage.wait(at, step)
             stage.spend(costs.forward[k] + messages[k], FORWARD, step)
             at = stage.now + link.time(costs.h[k])
-        at -= link.time(costs.h[-1])
-        for k in reversed(range(K)):
-            stages[k].wait(at, step)
-            stages[k].spend(costs.backward[k], BACKWARD, step)
-            stages[k].spend(costs.update[k] + messages[k], UPDATE, step)
-            at = stages[k].now + (link.time(costs.h[k - 1]) if k else 0.0)
+        at = stage.now                              # the top turns round at once
+        for k, stage in reversed(list(enumerate(stages))):
+            stage.wait(at, step)
+            stage.spend(costs.backward[k], BACKWARD, step)
+            stage.spend(costs.update[k] + messages[k], UPDATE, step)
+            at = stage.now + (link.time(costs.h[k - 1]) if k else 0.0)
     return stages
 
 
@@ -81,27 +84,28 @@ def pipelined(costs, link, n_batches, keep=True, micro_batches=4, fixed=0.0):
 
     fixed: share of a pass that does not get shorter with the batch
     """
-    stages, K, M = [Stage(keep) for _ in costs.h], len(costs.h), micro_batches
-    share, messages = fixed + (1 - fixed) / M, border_work(replace(costs, h=costs.h / micro_batches), link)
+    stages, M = [Stage(keep) for _ in costs.h], micro_batches
+    share, messages = fixed + (1 - fixed) / M, border_work(replace(costs, h=costs.h / M), link)
     for step in range(n_batches):
         come = np.zeros(M)                          # when each part of the batch has come
         for k, stage in enumerate(stages):
-            come = pass_on(stage, come, costs.forward[k] * share + messages[k], FORWARD, step, link, costs.h[k] / M)
+            come = pass_on(stage, come, costs.forward[k] * share + messages[k], FORWARD, step, link,
+                           costs.h[k] / M)
         come = np.zeros(M)                          # the top turns round at once
         for k, stage in reversed(list(enumerate(stages))):
-            n_bytes = costs.h[k - 1] / M if k else 0
-            come = pass_on(stage, come, costs.backward[k] * share + messages[k], BACKWARD, step, link, n_bytes)
+            come = pass_on(stage, come, costs.backward[k] * share + messages[k], BACKWARD, step,
+                           link, costs.h[k - 1] / M if k else 0)
             stage.spend(costs.update[k], UPDATE, step)
     return stages
 
 
 def pass_on(stage, come, seconds, what, step, link, n_bytes):
-    """A stage works on the parts of a batch and sends each on. Returns when they have come to the next stage."""
+    """Work on the parts of a batch, send each on. Return when they come to the next stage."""
     left, arrived = 0.0, []
     for at in come:
         stage.wait(at, step)
         stage.spend(seconds, what, step)
-        left = max(stage.now, left) + n_bytes / link.bandwidth          # one message after the other
+        left = max(stage.now, left) + n_bytes / link.bandwidth      # one message after the other
         arrived.append(left + link.latency)
     return arrived
 
@@ -111,43 +115,41 @@ def decoupled(costs, link, n_batches, keep=True, room=4):
 
     start[t, k] = max of   start[t - 1, k] + everything it does,    the stage is free
                            up[t, k - 1] + latency,                  the input has come
-                           down[t - room, k + 1] + latency          a receipt has come: there is room above
+                           down[t - room, k + 1] + latency          a receipt: there is room above
     up, down: when a message has left; one after the other
     """
     K = len(costs.h)
     messages = 2 * border_work(costs, link)
     passes = costs.forward + messages + costs.guess + costs.backward + costs.update
     cycle = passes + costs.learn
-    up_time, down_time = costs.h / link.bandwidth, np.insert(costs.h[:-1], 0, 0) / link.bandwidth
-    start, up, down = np.zeros((3, n_batches, K))
-    for diagonal in range(2 * n_batches + K - 2):               # on 2 t + k = diagonal, all depends on smaller ones
-        k = np.arange(max(0, diagonal - 2 * n_batches + 2), min(K - 1, diagonal) + 1)
-        k = k[(diagonal - k) % 2 == 0]
-        t = (diagonal - k) // 2
-        free = np.where(t > 0, start[t - 1, k] + cycle[k], 0)
-        come = np.where(k > 0, up[t, k - 1] + link.latency, 0)
-        above, earlier = np.minimum(k + 1, K - 1), np.maximum(t - room, 0)
-        roomy = np.where((k < K - 1) & (t >= room), down[earlier, above] + link.latency, 0)
-        start[t, k] = np.maximum(np.maximum(free, come), roomy)
-        up[t, k] = np.maximum(start[t, k] + passes[k], np.where(t > 0, up[t - 1, k], 0)) + up_time[k]
-        down[t, k] = np.maximum(start[t, k] + passes[k], np.where(t > 0, down[t - 1, k], 0)) + down_time[k]
+    up_time = costs.h / link.bandwidth
+    down_time = np.insert(up_time[:-1], 0, 0)
+    # Up a batch's way, start[k] = max(ready[k], start[k - 1] + step[k]): a running maximum.
+    way = np.insert(np.cumsum((passes + up_time + link.latency)[:-1]), 0, 0)
+    start, up, down = np.zeros((3, n_batches + 1, K))       # the last row stands before the first
+    start[-1] = -cycle
+    for t in range(n_batches):
+        ready = start[t - 1] + cycle
+        ready[1:] = np.maximum(ready[1:], (up[t - 1] + up_time + link.latency)[:-1])
+        if t >= room:
+            ready[:-1] = np.maximum(ready[:-1], down[t - room, 1:] + link.latency)
+        start[t] = way + np.maximum.accumulate(ready - way)
+        up[t] = np.maximum(start[t] + passes, up[t - 1]) + up_time
+        down[t] = np.maximum(start[t] + passes, down[t - 1]) + down_time
     stages = [Stage(keep) for _ in range(K)]
+    parts = ((costs.forward + messages, FORWARD), (costs.guess, SYNTHESIZER),
+             (costs.backward, BACKWARD), (costs.update, UPDATE), (costs.learn, SYNTHESIZER))
     for k, stage in enumerate(stages):
-        stage.now = start[-1, k] + cycle[k]
-        if keep:
-            stage.now = 0.0
-            for step in range(n_batches):
-                stage.wait(start[step, k], step)
-                stage.spend(costs.forward[k] + messages[k], FORWARD, step)
-                stage.spend(costs.guess[k], SYNTHESIZER, step)
-                stage.spend(costs.backward[k], BACKWARD, step)
-                stage.spend(costs.update[k], UPDATE, step)
-                stage.spend(costs.learn[k], SYNTHESIZER, step)
+        for step in range(n_batches) if keep else ():
+            stage.wait(start[step, k], step)
+            for seconds, what in parts:
+                stage.spend(seconds[k], what, step)
+        stage.now = start[n_batches - 1, k] + cycle[k]
     return stages
 
 
 def data_parallel(costs, link, n_batches, keep=True, workers=None, fixed=0.0):
-    """The whole network in every worker, a share of the batch each; gradients are exchanged in two rounds.
+    """The whole network in every worker, a share of the batch each; gradients go in two rounds.
 
     fixed: share of a pass that does not get shorter with the batch
     """
@@ -164,19 +166,19 @@ def data_parallel(costs, link, n_batches, keep=True, workers=None, fixed=0.0):
     return [stage] * K
 
 
-MODES = {"locked": locked, "pipelined": pipelined, "decoupled": decoupled, "data-parallel": data_parallel}
+MODES = {"locked": locked, "pipelined": pipelined, "decoupled": decoupled,
+         "data-parallel": data_parallel}
 
 
-def throughput(mode, costs, link, n_batches=None, **options):
-    """Batches per second in the long run, of one of MODES.
-
-    costs: Costs of the stages    link: Link between them    options: of the mode
-    """
-    n = n_batches or 2 * len(costs.h) + 40                          # the pipeline is full after the first half
-    half = MODES[mode](costs, link, n // 2, keep=False, **options)[-1].now
-    return (n - n // 2) / (MODES[mode](costs, link, n, keep=False, **options)[-1].now - half)
+def throughput(mode: str, costs: Costs, link: Link, n_batches: int | None = None,
+               **options: Any) -> float:
+    """Return the batches per second in the long run, of one of MODES, with its options."""
+    n = n_batches or 2 * len(costs.h) + 40              # the pipeline is full after the first half
+    half, whole = (MODES[mode](costs, link, k, keep=False, **options)[-1].now for k in (n // 2, n))
+    return (n - n // 2) / (whole - half)
 
 
-def scaled(costs, n_stages):
-    """Costs of a deeper network of equal stages, each like the mean of the given ones."""
-    return replace(costs, **{name: np.full(n_stages, array.mean()) for name, array in vars(costs).items()})
+def scaled(costs: Costs, n_stages: int) -> Costs:
+    """Return the costs of a deeper network of equal stages, each like the mean of these."""
+    return replace(costs, **{name: np.full(n_stages, array.mean())
+                             for name, array in vars(costs).items()})

@@ -1,13 +1,13 @@
-"""All workers in one thread, one turn at a time, in an order drawn from a generator: every run can be repeated."""
+"""All workers in one thread, a turn at a time, in an order drawn at random: it can be repeated."""
 
 from collections import deque
 
 
 class InTurn:
-    """size: number of workers    rng: draws whose turn it is; any order that real workers could take can come up
+    """Any order that real workers could take can come up.    rng: draws whose turn it is.
 
-    Whoever waits for a message lets the others have their turns. `receive` raises RuntimeError where all wait, for
-    ever: a deadlock.
+    Whoever waits for a message lets the others have their turns. `receive` raises RuntimeError
+    where all wait for ever: a deadlock.
     """
 
     def __init__(self, size, rng):
@@ -15,21 +15,21 @@ class InTurn:
         self.inboxes = [deque() for _ in range(size)]
 
     def start(self, make, about=""):
-        """Makes all workers. Returns worker 0."""
+        """Make all workers. Return worker 0."""
         self.workers = [make(Endpoint(self, rank)) for rank in range(self.size)]
         return self.workers[0]
 
     def stop(self):
-        """There is nothing to end."""
+        """End nothing."""
 
     def turn_of_another(self):
-        """One turn of a worker, not worker 0, that has something to do. Returns whether there was one."""
-        ready = [worker for worker in self.workers[1:] if worker.can_work() or self.inboxes[worker.rank]]
-        if not ready:
-            return False
-        worker, turns = ready[self.rng.integers(len(ready))], iter((True, False))
-        worker.turns(lambda: next(turns))
-        return True
+        """Let one worker, not worker 0, have a turn. Return whether any had something to do."""
+        ready = [worker for worker in self.workers[1:]
+                 if worker.can_work() or self.inboxes[worker.rank]]
+        if ready:
+            once = iter((True, False))
+            ready[self.rng.integers(len(ready))].turns(lambda: next(once))
+        return bool(ready)
 
 
 class Endpoint:
@@ -40,16 +40,20 @@ class Endpoint:
         self.inbox = transport.inboxes[rank]
 
     def send(self, worker, message):
+        """Hand a message over."""
         self.transport.inboxes[worker].append(message)
 
     def poll(self):
-        if self.rank == 0:                      # the others run while worker 0 works
+        """Return the next message, or None; the others run while worker 0 works."""
+        if self.rank == 0:
             while self.transport.rng.random() < 0.7 and self.transport.turn_of_another():
                 pass
         return self.inbox.popleft() if self.inbox else None
 
     def receive(self):
+        """Return the next message."""
         while not self.inbox:
             if not self.transport.turn_of_another():
-                raise RuntimeError("deadlock: every worker waits for a message, and none is on its way.")
+                raise RuntimeError("deadlock: every worker waits for a message, and none is on its "
+                                   "way.")
         return self.inbox.popleft()

@@ -1,24 +1,27 @@
-"""Workers as MPI processes, on one host or many: `mpiexec -n 2 tinydni train mnist --transport mpi`.
+"""Workers as MPI processes, on one host or many: mpiexec -n 2 tinydni train mnist --transport mpi.
 
-Only arrays of bytes travel (see `message.pack`); nothing is unpickled. Who can send to an MPI program is part of it: a
-hostile sender is outside of what MPI, and this file, defend against.
+Only arrays of bytes travel (see `message.pack`); nothing is unpickled. Who can send to an MPI
+program is part of it: a hostile sender is outside of what MPI, and this file, defend against.
 """
 
 import os
-import signal
 import sys
 import time
-import traceback
 from collections import deque
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from tinydni.lab.callbacks import on_signals
 from tinydni.lab.workers.message import Kind, Message, as_bytes, as_text, pack, unpack
+from tinydni.lab.workers.worker_base import failed
 
-SPIN = 1e-2             # seconds to ask for messages without a pause, where every process has a core of its own
+SPIN = 1e-2             # seconds to ask for messages without a pause, if every process has a core
 LONGEST_PAUSE = 1e-2    # seconds
 PATIENCE = 5            # seconds that a worker that has raised waits to be stopped
+SILENCE = 10            # seconds that worker 0 waits before it asks who is there; others wait
+                        # longer, since worker 0 evaluates and saves
+ANSWER = 2              # seconds to answer
 
 
 class MPIError(RuntimeError):
@@ -26,14 +29,15 @@ class MPIError(RuntimeError):
 
 
 def world():
-    """The communicator of all processes. Raises MPIError where mpi4py or the MPI library is missing."""
+    """Return the communicator of all processes. Raise MPIError where mpi4py or MPI is missing."""
     try:
         import mpi4py
         mpi4py.rc.thread_level = "funneled"
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
-        raise MPIError(f"MPI needs mpi4py and an MPI library ({error}). pip install \"tinydni[mpi]\" brings both for "
-                       "one machine; on a cluster take the site's own MPI, with an mpi4py built for it.") from None
+        raise MPIError(f"MPI needs mpi4py and an MPI library ({error}). pip install "
+                       '"tinydni[mpi]" brings both for one machine; on a cluster take the site\'s '
+                       "own MPI, with an mpi4py built for it.") from None
     return MPI.COMM_WORLD
 
 
@@ -46,58 +50,54 @@ class Processes:
         self.running = False
 
     def start(self, make, about=""):
-        """Worker 0 tells the other processes what the run is about. Returns worker 0."""
-        self.tell(Kind.RUN, as_bytes(about))
+        """Tell the other processes what the run is about. Return worker 0."""
+        self.endpoint.tell(Kind.RUN, as_bytes(about))
         self.running = True
         return make(self.endpoint)
 
     def stop(self):
-        """Worker 0 tells the others that the run is over. Nothing happens where there is none."""
+        """Tell the others that the run is over. Nothing happens where there is none."""
         if self.running:
-            self.tell(Kind.STOP)
+            self.endpoint.tell(Kind.STOP)
             self.endpoint.flush()
         self.running = False
 
     def end(self):
-        """Worker 0 tells the others that there will be no other run."""
+        """Tell the others that there will be no other run."""
         self.stop()
-        self.tell(Kind.END)
+        self.endpoint.tell(Kind.END)
         self.endpoint.close()
 
-    def tell(self, kind, *arrays):
-        """Sends a message to all others."""
-        for rank in range(1, self.size):
-            self.endpoint.send(rank, Message(kind, 0, 0, arrays))
-
     def follow(self, make):
-        """For the other processes: in every run, makes a worker by the function make(about, endpoint) and lets it work.
+        """In every run, make a worker by the function make(about, endpoint) and let it work.
 
-        If it raises, worker 0 hears of it and ends the run; if that does not come, MPI ends all processes.
+        If it raises, or is told to stop, worker 0 hears of it and decides; if that does not come,
+        MPI ends all processes.
         """
-        signal.signal(signal.SIGINT, signal.SIG_IGN)        # Ctrl-C reaches all; worker 0 decides
-        step = -1
+        step, interrupted = -1, Message(Kind.INTERRUPTED, 0, self.rank)
         try:
-            while (message := self.endpoint.receive()).kind != Kind.END:
-                if message.kind == Kind.RUN:
-                    worker = make(as_text(message.arrays[0]), self.endpoint)
-                    with threadpool_limits(1, "blas"), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                        worker.turns(lambda: not worker.stopped)
-                    step = worker.step
-            self.endpoint.close()
-        except BaseException:
-            self.failed(step)
+            with on_signals(lambda *_: self.endpoint.send(0, interrupted)):
+                while (message := self.endpoint.receive()).kind != Kind.END:
+                    if message.kind == Kind.RUN:
+                        worker = make(as_text(message.arrays[0]), self.endpoint)
+                        with threadpool_limits(1, "blas"), np.errstate(all="ignore"):
+                            worker.turns(lambda worker=worker: not worker.stopped)
+                        step = worker.step
+                self.endpoint.close()
+        except BaseException as error:
+            self.fail(failed(self.rank, step, error))
 
-    def failed(self, step):
-        """Tells worker 0 of the exception that is being handled, and waits for the end. What comes is not used."""
-        text = traceback.format_exc()
-        self.endpoint.send(0, Message(Kind.FAILED, step, self.rank, (as_bytes(text),)))
+    def fail(self, message):
+        """Tell worker 0 of an exception, and wait for the end. What comes is not used."""
+        self.endpoint.send(0, message)
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
-            message = self.endpoint.poll()
-            if message is not None and message.kind == Kind.END:
+            found = self.endpoint.poll()
+            if found is not None and found.kind == Kind.END:
                 return self.endpoint.close()
-            time.sleep(LONGEST_PAUSE if message is None else 0)
-        print(f"worker {self.rank} failed, and worker 0 does not answer:\n{text}", file=sys.stderr, flush=True)
+            time.sleep(LONGEST_PAUSE if found is None else 0)
+        say(f"worker {self.rank} failed, and worker 0 does not answer: "
+            f"{as_text(message.arrays[0])}")
         self.endpoint.communicator.Abort(1)
 
 
@@ -106,17 +106,28 @@ class Endpoint:
 
     def __init__(self, communicator):
         from mpi4py import MPI
-        self.communicator, self.rank, self.size = communicator.Dup(), communicator.rank, communicator.size
-        self.bytes, self.any, self.status = MPI.BYTE, MPI.ANY_SOURCE, MPI.Status()
+        self.communicator, self.status = communicator.Dup(), MPI.Status()
+        self.rank, self.size = communicator.rank, communicator.size
+        self.bytes, self.any = MPI.BYTE, MPI.ANY_SOURCE
         self.sending = deque()          # (request, block): a block must live until it is sent
+        self.heard = set()              # who has sent anything since all were asked
         neighbours = communicator.Split_type(MPI.COMM_TYPE_SHARED).size
-        self.spin = SPIN if neighbours <= len(os.sched_getaffinity(0)) else 0.0
+        self.spin = SPIN if neighbours <= cores() else 0.0
+        self.silence = SILENCE if self.rank == 0 else 6 * SILENCE
 
     def send(self, worker, message):
+        """Hand a message over."""
         block = pack(message)
         self.sending.append((self.communicator.Isend([block, self.bytes], worker), block))
 
+    def tell(self, kind, *arrays):
+        """Send a message to all others."""
+        for rank in range(self.size):
+            if rank != self.rank:
+                self.send(rank, Message(kind, 0, self.rank, arrays))
+
     def poll(self):
+        """Return the next message, or None; whether one is there is asked and answered here."""
         while self.sending and self.sending[0][0].Test():
             self.sending.popleft()
         found = self.communicator.Improbe(self.any, status=self.status)
@@ -125,28 +136,60 @@ class Endpoint:
         block = np.empty(self.status.Get_count(self.bytes), np.uint8)
         sender = self.status.Get_source()
         found.Recv([block, self.bytes])
-        return unpack(block, sender)
+        message = unpack(block, sender)
+        self.heard.add(sender)
+        if message.kind == Kind.ASK:
+            self.send(sender, Message(Kind.HERE, 0, self.rank))
+        return self.poll() if message.kind in (Kind.ASK, Kind.HERE) else message
 
     def receive(self):
+        """Return the next message."""
         return self.take()[0]
 
     def take(self):
-        """The next message, and what it took to take it, once it was there [s]; waits for it."""
+        """Return the next message, and what it took to take it, once it was there [s]."""
         begin = start = time.perf_counter()
+        late = [(self.silence, self.ask), (self.silence + ANSWER, self.name_the_silent)]
         while (message := self.poll()) is None:
-            if start - begin > self.spin:
-                time.sleep(min((start - begin) / 10, LONGEST_PAUSE))    # the longer it takes, the less a pause matters
+            waited = start - begin
+            if late and waited > late[0][0]:
+                late.pop(0)[1]()
+            if waited > self.spin:          # the longer it takes, the less a pause matters
+                time.sleep(min(waited / 10, LONGEST_PAUSE))
             start = time.perf_counter()
         return message, time.perf_counter() - start
 
+    def ask(self):
+        """Ask all others whether they are there."""
+        self.heard.clear()
+        self.tell(Kind.ASK)
+
+    def name_the_silent(self):
+        """Say who has not answered."""
+        for rank in set(range(self.size)) - self.heard - {self.rank}:
+            say(f"worker {self.rank} waits; worker {rank} does not answer: it is stopped, or busy "
+                "with something long.")
+
     def flush(self):
-        """Waits until all that was sent is on its way; what arrives meanwhile comes too late."""
+        """Wait until all that was sent is on its way; what arrives meanwhile comes too late."""
         while self.sending:
             self.poll()
 
     def close(self):
-        """Ends together with the others: takes what still comes, so that nobody waits to get rid of a message."""
+        """End together with the others; take what still comes, so that nobody waits to send."""
         self.flush()
         together = self.communicator.Ibarrier()
         while not together.Test():
             self.poll()
+
+
+def cores():
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):        # neither on macOS nor on Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def say(text):
+    """Write a line for the user."""
+    print(f"tinydni: {text}", file=sys.stderr, flush=True)

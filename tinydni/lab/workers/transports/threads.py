@@ -1,21 +1,21 @@
-"""Workers as threads of one process: arrays are handed over, not copied. NumPy computes outside Python's lock."""
+"""Workers as threads: arrays are handed over, and NumPy computes outside of Python's lock."""
 
 import sys
 import threading
-import traceback
 from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from tinydni.lab.workers.message import Kind, Message, as_bytes
+from tinydni.lab.workers.message import Kind, Message
+from tinydni.lab.workers.worker_base import failed
 
 PATIENCE = 5            # seconds to wait for a thread to end
-SWITCH = 1e-5           # seconds after which a thread that holds Python's lock lets another one run; its own 5e-3 is as
-                        # long as several steps
+SWITCH = 1e-5           # seconds that a thread may hold Python's lock while another wants it; the
+                        # usual 5e-3 are as long as several steps
 
 
 class Threads:
-    """size: number of workers; worker 0 runs in the thread of the caller"""
+    """size: number of workers; worker 0 runs in the thread of the caller."""
 
     def __init__(self, size):
         self.size = size
@@ -23,18 +23,18 @@ class Threads:
         self.threads, self.switch = [], sys.getswitchinterval()
 
     def start(self, make, about=""):
-        """Makes all workers and starts the threads. Returns worker 0."""
+        """Make all workers and start the threads. Return worker 0."""
         self.switch = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH)
         first, *others = (make(Endpoint(self, rank)) for rank in range(self.size))
-        self.threads = [threading.Thread(target=serve, args=(worker,), name=f"worker {worker.rank}", daemon=True)
-                        for worker in others]
+        self.threads = [threading.Thread(target=serve, args=(worker,), daemon=True,
+                                         name=f"worker {worker.rank}") for worker in others]
         for thread in self.threads:
             thread.start()
         return first
 
     def stop(self):
-        """Tells the threads to end, and waits for them, but not for ever."""
+        """Tell the threads to end, and wait for them, but not for ever."""
         for inbox in self.inboxes[1:]:
             inbox.put(Message(Kind.STOP, 0, 0))
         for thread in self.threads:
@@ -43,12 +43,12 @@ class Threads:
 
 
 def serve(worker):
-    """Runs a worker until it is stopped; if it raises, worker 0 hears of it."""
+    """Run a worker until it is stopped; if it raises, worker 0 hears of it."""
     try:
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):         # the loss is watched
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):    # the loss is watched
             worker.turns(lambda: not worker.stopped)
-    except BaseException:
-        worker.endpoint.send(0, Message(Kind.FAILED, worker.step, worker.rank, (as_bytes(traceback.format_exc()),)))
+    except BaseException as error:
+        worker.endpoint.send(0, failed(worker.rank, worker.step, error))
 
 
 class Endpoint:
@@ -59,9 +59,11 @@ class Endpoint:
         self.receive = self.inboxes[rank].get
 
     def send(self, worker, message):
+        """Hand a message over."""
         self.inboxes[worker].put(message)
 
     def poll(self):
+        """Return the next message, or None."""
         try:
             return self.inboxes[self.rank].get_nowait()
         except Empty:
