@@ -1,0 +1,230 @@
+"""Measures what docs/results/late-targets.md reports, on MNIST: `python docs/measure_late_targets.py`
+
+About fifty minutes on one core, stopped and continued at will: a run that the JSON holds is not run
+again. Name parts (errors, gradients, controls, probes) to run only those. `--write` makes the page.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import tinydni as td
+from tinydni.lab.files import write_json
+from tinydni.lab.jobs.methods import METHODS
+from tinydni.variants import LateTargets, looks_linear
+
+RESULT = Path(__file__).parent / "results" / "late-targets.json"
+BATCH, WIDTH, K, EPOCHS, SHORT = 64, 256, 10, 10, 5
+SEEDS = (0, 1, 2)
+STARTS = {"he": td.mlp, "looks-linear": looks_linear}
+ALGORITHMS = {              # of synthesizers from h alone, recipe dni; and the two without any
+    "bootstrapped": lambda widths: td.update_decoupled,
+    "late": lambda widths: LateTargets(widths, BATCH),
+    "late, delay 4": lambda widths: LateTargets(widths, BATCH, delay=4),
+    "late, share 0.5": lambda widths: LateTargets(widths, BATCH, share=0.5),
+    "late, share 1": lambda widths: LateTargets(widths, BATCH, share=1.0),
+    "undelayed": lambda widths: LateTargets(widths, BATCH, delay=0),
+    "backprop": lambda widths: td.backprop,
+    "none": lambda widths: td.no_backprop,
+}
+ERRORS = [(name, start, layers, seed) for seed in SEEDS for name, start, layers in (
+    ("late", "he", 6), ("late", "looks-linear", 6), ("bootstrapped", "looks-linear", 6),
+    ("bootstrapped", "he", 6), ("undelayed", "he", 6), ("late", "he", 3),
+    ("backprop", "he", 6), ("backprop", "looks-linear", 6), ("none", "he", 6),
+    ("none", "looks-linear", 6))]
+CONTROLS = [(name, "he", 6, 0) for name in ("late, delay 4", "late, share 0.5", "late, share 1")]
+PLACES = (0, 30, 100, 300, 780, 1560, 2340, 3120, 3900)         # steps; of 781 in an epoch
+FROZEN = (78, 390, 781, 1562)       # steps after which all but the top stand still
+ASLEEP = 781                        # steps in which all but the top stand still
+
+
+def build(name, start, layers, seed, dataset):
+    """The network of `tinydni train mnist`, with the recipe of `--method`, from some start."""
+    recipe = METHODS[name] if name in ("backprop", "none") else METHODS["dni"]
+    widths = (dataset.n_in, *[WIDTH] * (layers - 1), K)
+    rng = td.stream(seed, "synthesizer")
+    guessing = recipe.synthesizer and {
+        "synthesizer": lambda n: td.mlp_synthesizer(n, rng),
+        "synthesizer_lr": lambda: td.Adam(recipe.synthesizer_lr)}
+    return td.build(STARTS[start](widths, td.stream(seed, "weights")), td.SoftmaxCrossEntropy(),
+                    lambda: recipe.optimizer(recipe.lr), **guessing or {},
+                    top_lr=lambda: recipe.optimizer(recipe.lr, top=True),
+                    algorithm=ALGORITHMS[name](widths))
+
+
+def training(network, dataset, epochs, seed):
+    """A run whose rates fall linearly to zero."""
+    n_steps = epochs * (len(dataset.x) // BATCH)
+    return td.Training(network, dataset, epochs, BATCH, seed, td.LinearDecay(n_steps))
+
+
+# Errors on the test set
+
+def errors(run):
+    """Ten epochs on 60,000 images: the test error after each, and the loss on the training part."""
+    name, start, layers, seed = run
+    made = training(build(*run, td.datasets.mnist()), td.datasets.mnist(), EPOCHS, seed)
+    before = time.process_time()
+    history = made.run([progress])
+    return {"algorithm": name, "start": start, "layers": layers, "seed": seed,
+            "test_error": rounded(history["test_error"]),
+            "train_loss": rounded(history["train_loss"], 4),
+            "seconds": round(time.process_time() - before)}
+
+
+def progress(made):
+    """Print every epoch."""
+    if made.batch == 0:
+        print("   ", made.headline(), flush=True)
+
+
+def rounded(numbers, digits=2):
+    return [round(float(number), digits) for number in numbers]
+
+
+# What guesses say over time: five epochs on 50,000 images, seed 0, the last 10,000 held out
+
+def gradients(name, start="he"):
+    """At PLACES: guess beside truth at every interface, on images that the network has not seen."""
+    dataset = td.datasets.mnist().with_validation(10_000)
+    network = build(name, start, 6, 0, dataset)
+    made, found = training(network, dataset, SHORT, 0), []
+
+    def look(made):
+        if made.step in PLACES:
+            found.append({"step": made.step, **compared(network, dataset)})
+    look(made)
+    history = made.run([look, progress])
+    return {"algorithm": name, "start": start, "validation_error": history["validation_error"],
+            "over time": found, "digit told by": probes(network, dataset)}
+
+
+def compared(network, dataset):
+    """Guess and truth at every interface, over all held-out images in batches of 250.
+
+    r2 = 1 - |guess - delta|² / |delta|² and cosine, of single examples, all in one; and of the
+    gradients of the blocks' weights that both make, summed over all images: cosine, and length.
+    """
+    clone = td.Network(network.modules).state()
+    modules, n = network.modules, len(network.modules) - 1
+    sums, weights = np.zeros((3, n)), [[0.0, 0.0] for _ in range(n)]
+    wrong = 0
+    for start in range(0, len(dataset.x_test), 250):
+        x, y = dataset.x_test[start:start + 250], dataset.y_test[start:start + 250]
+        hs = [x]
+        for module in modules:
+            hs.append(module.forward(hs[-1]))
+        wrong += int((hs[-1].argmax(axis=1) != y).sum())
+        dh = modules[-1].gradient_at_output(hs[-1], None, y)
+        for k in range(n, 0, -1):
+            below = modules[k - 1]
+            dh = modules[k].backward(dh)
+            guess = below.synthesizer.forward(hs[k])
+            delta = dh * len(x)
+            sums[:, k - 1] += [np.vdot(guess, delta), np.vdot(guess, guess), np.vdot(delta, delta)]
+            below.backward(guess)
+            weights[k - 1][0] = weights[k - 1][0] + below.block.layers[0].dW
+            below.backward(delta)
+            weights[k - 1][1] = weights[k - 1][1] + below.block.layers[0].dW
+    td.Network(modules).load_state(clone)       # running statistics as they were
+    gt, gg, tt = sums
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosines = [np.vdot(a, b) / np.sqrt(np.vdot(a, a) * np.vdot(b, b)) for a, b in weights]
+        lengths = [np.linalg.norm(a) / np.linalg.norm(b) for a, b in weights]
+        return {"error, batch statistics": round(100 * wrong / len(dataset.x_test), 2),
+                "r2": rounded((2 * gt - gg) / tt, 4),
+                "cosine": rounded(np.nan_to_num(gt / np.sqrt(gg * tt)), 4),
+                "norm_ratio": rounded(np.sqrt(gg / tt), 4),
+                "weights: cosine": rounded(np.nan_to_num(cosines), 4),
+                "weights: norm_ratio": rounded(lengths, 4)}
+
+
+# Early or late: the same five epochs, in which all but the top stand still for a part
+
+def frozen(after):
+    """Validation errors of late targets when the blocks below the top stop after some steps."""
+    return switched("late", "none", after)
+
+
+def asleep(until):
+    """Validation errors when they start only then, under a top that has learned what it can."""
+    return switched("none", "late", until)
+
+
+def switched(first, second, at):
+    """Validation errors of a run that goes from one algorithm to another."""
+    dataset = td.datasets.mnist().with_validation(10_000)
+    network = build("late", "he", 6, 0, dataset)
+    widths = (dataset.n_in, *[WIDTH] * 5, K)
+    network.algorithm = ALGORITHMS[first](widths)
+
+    def switch(made):
+        if made.step == at:
+            network.algorithm = ALGORITHMS[second](widths)
+    history = training(network, dataset, SHORT, 0).run([switch, progress])
+    return {"first": first, "then": second, "at step": at,
+            "validation_error": rounded(history["validation_error"])}
+
+
+# How well a digit can be read from h
+
+def probes(network, dataset, ks=(1, 3, 5)):
+    """Error [%] of a network of two layers that reads h_k, three epochs, on held-out images."""
+    found = {}
+    for k in ks:
+        x, x_test = (outputs(network, x, k) for x in (dataset.x, dataset.x_test))
+        data = td.datasets.Dataset(x, dataset.y, x_test, dataset.y_test, n_classes=K)
+        blocks = td.mlp((WIDTH, WIDTH, K), td.stream(0, "sample"))
+        probe = td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(2e-3),
+                         algorithm=td.backprop)
+        found[f"h{k}"] = round(training(probe, data, 3, 0).run()["test_error"][-1], 2)
+    return found
+
+
+def outputs(network, x, k):
+    """h_k of all images, in batches with their own statistics, as in training."""
+    modules, before = network.modules[:k], td.Network(network.modules).state()
+    hs = []
+    for start in range(0, len(x), 500):
+        h = x[start:start + 500]
+        for module in modules:
+            h = module.forward(h)
+        hs.append(h)
+    td.Network(network.modules).load_state(before)
+    return np.concatenate(hs)
+
+
+def at_start(start):
+    """The probes of a network that has learned nothing."""
+    dataset = td.datasets.mnist().with_validation(10_000)
+    return {"start": start, **probes(build("none", start, 6, 0, dataset), dataset)}
+
+
+PARTS = {
+    "errors": (errors, ERRORS),
+    "controls": (errors, CONTROLS),
+    "gradients": (gradients, ["late", "bootstrapped", "undelayed"]),
+    "frozen": (frozen, FROZEN),
+    "asleep": (asleep, [ASLEEP]),
+    "probes": (at_start, list(STARTS)),
+}
+
+
+def main(names):
+    """Run what is missing, in the order of PARTS."""
+    found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    for part in names or PARTS:
+        measure, runs = PARTS[part]
+        for run in runs:
+            key = ", ".join(map(str, run)) if isinstance(run, tuple) else str(run)
+            if key not in found.setdefault(part, {}):
+                print(f"{part}: {key}", flush=True)
+                found[part][key] = measure(run)
+                write_json(RESULT, found)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
