@@ -173,8 +173,10 @@ def similar_pairs(found: Any, graded: list) -> list[tuple[float, str, str]]:
         except Unclear:
             pass
     pairs = similar(texts, found)
-    for share, one, other in pairs:
+    for share, one, other in pairs[:20]:
         print(f"similar: {one} and {other}, {100 * share:.0f} %")
+    if len(pairs) > 20:
+        print(f"and {len(pairs) - 20} pairs more, see the report")
     return pairs
 
 

@@ -190,6 +190,7 @@ class Inside:
         self.room, self.cpu = worker.Room(), cpu
 
     def __enter__(self) -> Inside:
+        self.errors = np.geterr()
         main = threading.current_thread() is threading.main_thread()
         self.clock = main and hasattr(signal, "setitimer") and (
             signal.getsignal(signal.SIGPROF) in (signal.SIG_DFL, signal.SIG_IGN))
@@ -199,6 +200,7 @@ class Inside:
         return self
 
     def __exit__(self, *_: Any) -> None:
+        np.seterr(**self.errors)
         if self.clock:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.signal(signal.SIGPROF, signal.SIG_DFL)
