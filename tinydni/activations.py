@@ -33,7 +33,7 @@ def sigmoid(xp: Any, x: Array) -> Array:
     xp.negative(e, out=e)
     xp.exp(e, out=e)
     e += 1
-    return xp.divide(1, e, out=e)
+    return xp.reciprocal(e, out=e)
 
 
 class Sigmoid(Layer):
