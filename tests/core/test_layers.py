@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinydni import backend
-from tinydni.activations import ReLU, Sigmoid, Softplus, Tanh
+from tinydni.activations import ReLU, Sigmoid, Softmax, Softplus, Tanh
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Residual, Sequential
 from tinydni.dropout import Dropout
@@ -42,6 +42,7 @@ LAYERS = {
     "Sigmoid": lambda D, rng: Sigmoid(),
     "Tanh": lambda D, rng: Tanh(),
     "Softplus": lambda D, rng: Softplus(),
+    "Softmax": lambda D, rng: Softmax(),
     "Flatten": lambda D, rng: Flatten(),
     "BatchNorm": random_scales,
     "BatchNorm in evaluation": lambda D, rng: with_statistics(random_scales(D, rng), D, rng).eval(),
@@ -287,7 +288,8 @@ def test_linear_is_a_product_and_a_bias():
 # Activations
 
 @pytest.mark.parametrize("layer, at_minus, at_plus", [
-    (ReLU(), 0, 1000), (Sigmoid(), 0, 1), (Tanh(), -1, 1), (Softplus(), 0, 1000)], ids=repr)
+    (ReLU(), 0, 1000), (Sigmoid(), 0, 1), (Tanh(), -1, 1), (Softplus(), 0, 1000), (Softmax(), 0, 1)],
+    ids=repr)
 def test_activations_do_not_overflow(layer, at_minus, at_plus):
     with np.errstate(over="raise", invalid="raise", divide="raise"):
         y = layer.forward(np.array([[-1000, 1000]], np.float32))
@@ -298,8 +300,9 @@ def test_activations_do_not_overflow(layer, at_minus, at_plus):
 
 @pytest.mark.parametrize("layer, function", [
     (ReLU(), lambda x: np.maximum(x, 0)), (Sigmoid(), lambda x: 1 / (1 + np.exp(-x))),
-    (Tanh(), np.tanh), (Softplus(), lambda x: np.log(1 + np.exp(x)))],
-                         ids=["ReLU", "Sigmoid", "Tanh", "Softplus"])
+    (Tanh(), np.tanh), (Softplus(), lambda x: np.log(1 + np.exp(x))),
+    (Softmax(), lambda x: np.exp(x) / np.exp(x).sum(axis=1, keepdims=True))],
+    ids=["ReLU", "Sigmoid", "Tanh", "Softplus", "Softmax"])
 def test_activations_are_the_functions_of_their_names(layer, function):
     x = np.linspace(-5, 5, 24).reshape(6, 4)
     np.testing.assert_allclose(layer.forward(x), function(x), rtol=1e-12, atol=1e-15)
@@ -348,6 +351,17 @@ def test_batchnorm_in_evaluation_treats_every_example_alone_and_counts_nothing()
     np.testing.assert_allclose(together, expected, rtol=1e-12)
     for name, array in layer.state().items():
         np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("mean", [1e4, 1e5])
+def test_batchnorm_of_a_batch_far_from_zero_keeps_its_digits(mean):
+    x = (mean + np.random.default_rng(0).standard_normal((500, 3))).astype(np.float32)
+    exact = x.astype(np.float64)
+    expected = (exact - exact.mean(axis=0)) / np.sqrt(exact.var(axis=0) + 1e-5)
+    layer = BatchNorm(3, momentum=1)
+    np.testing.assert_allclose(layer.forward(x), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(layer.running_var, exact.var(axis=0, ddof=1), rtol=1e-5)
+    np.testing.assert_allclose(layer.running_mean, exact.mean(axis=0), rtol=1e-6)
 
 
 def test_batchnorm_refuses_a_batch_of_one_in_training():

@@ -91,6 +91,14 @@ def test_cross_entropies_of_huge_logits_are_exact(loss, right, wrong):
         assert loss.forward(z, wrong) == 20_000 and np.abs(loss.backward()).tolist() == [[1, 1]]
 
 
+def test_the_gradient_of_bits_keeps_its_digits_where_they_are_nearly_right():
+    z, t = np.array([[20, -20, 3]], np.float32), np.array([[1, 0, 0]], np.float32)
+    loss = BinaryCrossEntropy()
+    loss.forward(z, t)
+    np.testing.assert_allclose(loss.backward(), [[-np.exp(-20), np.exp(-20), 1 / (1 + np.exp(-3))]],
+                               rtol=1e-6)
+
+
 def test_uniform_logits_cost_log_k():
     assert SoftmaxCrossEntropy().forward(np.zeros((4, 10)),
                                          np.arange(4)) == pytest.approx(np.log(10))
@@ -159,6 +167,15 @@ WRONG = {
                                     "target.*float64.*float32"),
     "bits as float64": (BinaryCrossEntropy, np.zeros((3, 4)), TypeError,
                         "target.*float64.*float32"),
+    "a bit above one": (
+        BinaryCrossEntropy, np.full((3, 4), 1.5, np.float32),
+        ValueError, r"target must lie in 0 \.\.\. 1; got 1.5 to 1.5"),
+    "a bit below zero": (
+        BinaryCrossEntropy, np.full((3, 4), -0.5, np.float32),
+        ValueError, r"target must lie in 0 \.\.\. 1; got -0.5"),
+    "a bit that is NaN": (
+        BinaryCrossEntropy, np.full((3, 4), np.nan, np.float32),
+        ValueError, r"target must lie in 0 \.\.\. 1; got nan"),
     "bits as whole numbers": (
         BinaryCrossEntropy, np.zeros((3, 4), np.uint8),
         TypeError, "target.*uint8.*float32"),
@@ -169,6 +186,12 @@ WRONG = {
 def test_a_wrong_target_is_named(make, target, error, message):
     with pytest.raises(error, match=message):
         make().forward(z32, target)
+
+
+@every_loss
+def test_an_empty_batch_is_named(make, draw):
+    with pytest.raises(ValueError, match=r"got shape \(0, 4\)|batch is empty.* \(0, 4\)"):
+        make().forward(np.zeros((0, 4)), draw(np.random.default_rng(0), 0, 4))
 
 
 @pytest.mark.parametrize("target, got", [(np.array([0., 1, 2]), "float64"),

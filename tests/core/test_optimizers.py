@@ -19,7 +19,16 @@ from tinydni.gpu import kernels
 from tinydni.gpu.kernels import FUSED, fused_rule
 from tinydni.layer import Layer
 from tinydni.linear import Linear
-from tinydni.optimizers import SGD, Adam, Constant, LinearDecay, Momentum, RMSProp, StepDecay
+from tinydni.optimizers import (
+    SGD,
+    Adam,
+    Constant,
+    CosineDecay,
+    LinearDecay,
+    Momentum,
+    RMSProp,
+    StepDecay,
+)
 
 several = settings(max_examples=8, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -346,6 +355,14 @@ def test_linear_decay_goes_from_one_to_zero_and_stays_there():
     assert [factor(step) for step in (0, 1, 2, 3, 4, 9)] == [1, 0.75, 0.5, 0.25, 0, 0]
 
 
+def test_cosine_decay_rises_in_its_warm_up_and_falls_to_zero():
+    scale = CosineDecay(10, warm_up=2)
+    np.testing.assert_allclose([scale(step) for step in (0, 1, 2, 6, 10, 99)],
+                               [0.5, 1, 1, 0.5, 0, 0], atol=1e-15)
+    np.testing.assert_allclose([CosineDecay(4)(step) for step in range(5)],
+                               (1 + np.cos(np.pi * np.arange(5) / 4)) / 2)
+
+
 def test_step_decay_drops_at_its_boundaries():
     factor = StepDecay((20, 10), gamma=0.1)
     np.testing.assert_allclose([factor(step) for step in (0, 9, 10, 19, 20, 99)],
@@ -376,6 +393,9 @@ WRONG = {
         ValueError, r"clip_norm must lie in \(0, inf\); got 0"),
     "a decay over no steps": (lambda: LinearDecay(0), ValueError,
                               "n_steps must be at least 1; got 0"),
+    "a warm-up as long as the run": (
+        lambda: CosineDecay(3, 3),
+        ValueError, "warm_up must be shorter than the run of 3 steps; got 3"),
     "a boundary that is not whole": (
         lambda: StepDecay((1.5,)),
         TypeError, "boundaries must be a whole number; got 1.5"),

@@ -217,6 +217,14 @@ def test_the_same_on_every_backend(make, xp):
         np.testing.assert_allclose(backend.to_numpy(a), b, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("make", [RNN, LSTM])
+def test_weights_start_so_that_inputs_and_states_count_alike(make):
+    layer = make(400, 100, np.random.default_rng(0))
+    assert layer.Wx.std() == pytest.approx(1 / 20, rel=0.02)
+    assert layer.Wh.std() == pytest.approx(1 / 10, rel=0.02)
+    assert abs(layer.Wx.mean()) < 1e-3 and abs(layer.Wh.mean()) < 3e-3
+
+
 def test_the_forget_gate_starts_open():
     layer = LSTM(2, 3, np.random.default_rng(0))
     np.testing.assert_array_equal(layer.b, [0] * 6 + [1] * 3 + [0] * 3)

@@ -99,6 +99,89 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(stop_at):
         np.testing.assert_array_equal(second.network.state()[name], array, err_msg=name)
 
 
+def test_every_step_changes_its_inputs_by_draws_of_its_own():
+    """Draws depend on seed and step only, so a run that was stopped draws what another draws."""
+    def run(stop_at=None):
+        drawn = []
+
+        def augment(xp, x, rng):
+            drawn.append(rng.random())
+            return x + xp.asarray(drawn[-1], x.dtype)
+
+        def stop(training):
+            training.stopped = training.step == stop_at
+
+        training = make_training(epochs=2, augment=augment)
+        training.run([stop])
+        if stop_at:
+            training.stopped = False
+            training.run()
+        return drawn, training.history
+
+    drawn, history = run()
+    assert len(set(drawn)) == len(drawn) == 12
+    assert run(stop_at=5) == (drawn, history)
+    assert history != make_training(epochs=2).run()
+
+
+def test_schedules_scale_the_rates_of_blocks_and_of_synthesizers():
+    scales = []
+
+    def note(training):
+        scales.append([optimizer.scale for _, _, optimizer in training.network.learners()])
+
+    make_training(epochs=1).run([note])
+    expected = [td.LinearDecay(6)(step) for step in range(6)]
+    np.testing.assert_allclose(scales, np.repeat(np.array(expected)[:, None], 5, axis=1))
+    scales.clear()
+    make_training(epochs=1, synthesizer_schedule=lambda step: step / 2).run([note])
+    found = {path: list(values) for path, values in zip(
+        (path for path, _, _ in make_training().network.learners()), zip(*scales))}
+    assert found["0.block"] == found["2.block"] == expected
+    assert found["0.synthesizer"] == found["1.synthesizer"] == [0, 0.5, 1, 1.5, 2, 2.5]
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_steps():
+    losses = []
+    training = make_training(epochs=2, step=lambda x, target, context: losses.append(
+        len(losses) + 0.5) or losses[-1])
+    history = training.run()
+    assert len(losses) == 12
+    assert history["train_loss"] == [np.mean(losses[:6]), np.mean(losses[6:])]
+
+
+def test_callbacks_come_after_every_step_and_see_where_the_run_is():
+    places = []
+    training = make_training(epochs=2)
+    assert (training.step, training.n_steps) == (0, 12)
+    training.run([lambda t: places.append((t.step, t.epoch, t.batch, t.place(), t.finished))])
+    assert [place[:3] for place in places] == [(step, *divmod(step, 6)) for step in range(1, 13)]
+    assert places[0][3:] == ("epoch 1 of 2", False) and places[-1][4]
+    loss, error = training.history["train_loss"][-1], training.history["test_error"][-1]
+    assert training.headline() == f"epoch 2: loss {loss:.4f}, test error {error:.2f} %"
+
+
+def test_errors_are_shares_in_percent_in_evaluation_mode():
+    prediction, target = np.array([[0.1, 0.9], [3, 2], [0, 1], [5, -1]]), np.array([1, 1, 1, 0])
+    assert td.percent_wrong(prediction, target) == 25
+    bits = np.array([[0.2, -3], [0.4, 0.1]])
+    assert td.percent_bits_wrong(bits, np.array([[1, 0], [0, 1]])) == 25
+    training = make_training(epochs=1)
+    training.run()
+    data = training.dataset
+    assert training.history["test_error"] == [
+        td.percent_bits_wrong(training.network.predict(data.x_test), data.y_test)]
+    assert training.train_error() == td.percent_bits_wrong(
+        training.network.predict(data.x), data.y)
+
+
+def test_a_context_of_other_examples_is_refused():
+    data = td.datasets.addition(bits=2)
+    network = make_training().network
+    with pytest.raises(ValueError, match="context must have a row for each training example"):
+        Training(network, data, 1, 4, 0, context=data.context()[:-1])
+
+
 def test_a_loss_that_becomes_nan_stops_with_a_sentence():
     training = make_training(lr=1e30)
     message = r"became (nan|inf) in epoch \d+, step \d+.*--lr"

@@ -396,6 +396,14 @@ def test_wrong_arguments_are_named(make):
         make().learn(h, context, np.ones((8, 4), np.float32), SGD(0.1))
 
 
+def test_virtual_networks_start_with_the_spread_of_their_inputs():
+    rng = np.random.default_rng(0)
+    assert VirtualLinear(400, 100, rng).V.std() == pytest.approx(1 / 20, rel=0.02)
+    mlp = VirtualMLP(400, 100, rng, hidden=100)
+    assert mlp.A.std() == pytest.approx(1 / 20, rel=0.02)
+    assert mlp.V.std() == pytest.approx(1 / 10, rel=0.02)
+
+
 def test_wrong_virtual_networks_are_named():
     rng = np.random.default_rng(0)
     with pytest.raises(TypeError, match="net must be a layer"):
