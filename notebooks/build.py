@@ -37,7 +37,7 @@ def execute(notebook):
     """Run all cells from an empty kernel, in place. Raise CellExecutionError where one fails."""
     from nbclient import NotebookClient
     where = {"metadata": {"path": str(FOLDER)}}
-    NotebookClient(notebook, timeout=1200, coalesce_streams=True, resources=where).execute()
+    NotebookClient(notebook, timeout=3600, coalesce_streams=True, resources=where).execute()
     notebook.metadata = nbformat.from_dict(METADATA)    # the kernel's own differs between machines
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({})          # when it ran
