@@ -17,7 +17,8 @@ import course
 import numpy as np
 
 import tinydni as td
-from tinydni.lab.workers import ParallelTraining, Plan, costs as worker_costs, simulator
+from tinydni.lab.workers import ParallelTraining, Plan, simulator
+from tinydni.lab.workers import costs as worker_costs
 from tinydni.lab.workers.transports.threads import Threads
 
 SHORT = course.begin()

@@ -14,7 +14,6 @@
 # %%
 import inspect
 import time
-from dataclasses import replace
 
 import course
 import numpy as np
@@ -425,7 +424,7 @@ for size, arrays in sizes.items():
     )
 
 # %% [markdown]
-# Expect 1 to 4 here, and some hundreds for the four loops. What is in second place depends on the
+# Expect 1 to 5 here, and some hundreds for the four loops. What is in second place depends on the
 # sizes and on the machine. With many images the two loops over places are hard to beat, since
 # each of their products is large. The matrix of all windows falls behind as it grows.
 

@@ -179,7 +179,7 @@ td.plots.learning_curve(
 # In the plain network every block multiplies: with a factor of about ½ per block, what is left
 # below 24 blocks is less than 10⁻⁷ of it. With weights of just the right size it is bearable; but
 # they do not stay so in training. In the residual network the gradient arrives either way, and
-# has even grown a little.
+# has even grown.
 #
 # ## Sixteen million paths
 #

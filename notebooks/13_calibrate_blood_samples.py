@@ -17,8 +17,8 @@ import course
 import numpy as np
 
 import tinydni as td
-from tinydni.lab.cytometry import discrepancy, fit, pipeline as pipelines
-from tinydni.lab.cytometry import populations, resnet, transform
+from tinydni.lab.cytometry import discrepancy, fit, populations, resnet, transform
+from tinydni.lab.cytometry import pipeline as pipelines
 
 SHORT = course.begin()
 

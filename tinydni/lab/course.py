@@ -16,6 +16,7 @@ name, meaning = "course", "write the notebooks of the course, with the answers l
 
 
 def add_arguments(parser):
+    """Add the options of the command."""
     parser.add_argument("folder", type=Path, help="where to write; what is there already is kept")
 
 
