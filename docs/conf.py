@@ -13,7 +13,7 @@ copyright = author      # noqa: A001, Sphinx asks for this name
 version = release = tinydni.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_design",
-              "myst_nb", "formulas", "docstrings", "pages", "lite"]
+              "myst_nb", "hooks", "pages", "lite"]
 exclude_patterns = ["_build", "_ext", "_lite", "**.ipynb_checkpoints"]
 suppress_warnings = ["mystnb.unknown_mime_type"]
 

@@ -7,8 +7,6 @@ parameter become its description; a source such as "He et al. 2016" becomes a li
 
 import re
 
-from docutils import nodes
-from formulas import from_plain
 from sources import SOURCES
 
 SECTIONS = ("Parameters", "Attributes", "Returns", "Yields", "Raises", "References", "Examples",
@@ -17,8 +15,10 @@ ENTRIES = ("Parameters", "Attributes", "Raises", "Returns", "Yields")
 LEFT = r"[\w\[\]{}(),^²ᵀ'… ½/·*.+-]{1,42}?"
 EQUATION = re.compile(rf"^(?P<words>[A-Z][^=:]{{0,60}}: )?(?P<formula>{LEFT} [=←] .*)")
 SHAPES = re.compile(r"^\w[\w, |]{0,40} \(([A-Z]|\d|\d?H|kernel)[,)][,\w .+·-]*")
-PROSE = re.compile(r"^(A|An|The|It|Its|That|This|They|Where|With|Raises?|Return|Each|Every|In|On|Below|For)\b")
+PROSE = re.compile(r"^(A|An|The|It|Its|That|This|They|Where|With|Raises?|Return|Each|Every|In|On|"
+                   r"Below|For)\b")
 CITED = re.compile("|".join(sorted(map(re.escape, SOURCES), key=len, reverse=True)))
+AFTER = re.compile(r"\.? \([A-Z][^()]*(\([^()]*\)[^()]*)*\d{4}[^()]*\)?\.?$|\. [A-Z`].*$")
 SPECIAL = re.compile(r"([\\*|_])")
 
 
@@ -34,7 +34,8 @@ def as_lines(paragraph):
         if lines and not is_formula(line) and not (is_formula(lines[-1])
                                                    and lines[-1][-1] in ".,;:"):
             lines[-1] += " " + line
-        elif lines and is_formula(line) and lines[-1][-1:] not in ".,;:" and not SHAPES.match(line):
+        elif (lines and is_formula(line) and lines[-1][-1:] not in ".,;:"
+              and not SHAPES.match(line)):
             lines[-1] += " " + line
         else:
             lines.append(line)
@@ -61,7 +62,7 @@ def formula(text):
     shown = []
     for clause in re.split(r"(?<=[,;.]) {2,}", text):
         head, colon, rest = clause.partition(": ")
-        cut = re.search(r"\.? \([A-Z][^()]*(\([^()]*\)[^()]*)*\d{4}[^()]*\)?\.?$|\. [A-Z`].*$", head)
+        cut = AFTER.search(head)
         tail = head[cut.start():] if cut else ""
         head = head[:cut.start()] if cut else head
         shown.append(f":formula:`{escaped(head)}`" + (f"\\ {prose(tail)}" if tail else "")
@@ -70,6 +71,7 @@ def formula(text):
 
 
 def escaped(text):
+    """Escape what would end the role."""
     return text.replace("\\", r"\\").replace("`", "")
 
 
@@ -127,17 +129,3 @@ def rewrite(app, what, name, thing, options, lines):
         else:
             found.append("")
     lines[:] = found + sections(lines[start:])
-
-
-def role(name, rawtext, text, lineno, inliner, options=None, content=()):
-    """Show a formula as mathematics."""
-    text = re.sub(r"\x00(.)", r"\1", text)
-    html = nodes.raw("", from_plain(text), format="html")
-    return [html], []
-
-
-def setup(app):
-    """Hook into autodoc, ahead of napoleon."""
-    app.add_role("formula", role)
-    app.connect("autodoc-process-docstring", rewrite, priority=400)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,14 +6,12 @@
 import re
 from html import escape
 
-from docutils.nodes import SkipNode
-
 GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "eps": "ε", "lambda": "λ",
          "mu": "μ", "rho": "ρ", "pi": "π", "sigma": "σ"}
 POWERS = {"ᵀ": "T", "²": "2"}
-TOKEN = re.compile(r"(?P<name>d?[^\W\d_]|[^\W\d]\w*?)_(?P<sub>\{[^}]*\}|\w)(?![^\W_])"
+TOKEN = re.compile(r"(?P<name>d?[^\W\d_])_(?P<sub>\{[^}]*\}|\w)(?![^\W_])"
                    r"|(?P<hat>[^\W\d_]+)_hat\b"
-                   r"|(?P<word>[^\W\d]\w*(?:\.\w+)*)|(?P<number>\d[\d_]*(?:\.\d+)?)"
+                   r"|(?P<word>[^\W\dᵀ](?:(?![ᵀ²])\w)*(?:\.\w+)*)|(?P<number>\d[\d_]*(?:\.\d+)?)"
                    r"|(?P<power>[ᵀ²])|(?P<raised>\^)|(?P<space>\s+)|(?P<other>//|.)")
 
 
@@ -70,21 +68,3 @@ def from_tex(tex, display):
     """Return <math> for a formula in TeX."""
     from latex2mathml.converter import convert
     return convert(tex, display="block" if display else "inline")
-
-
-def visit_inline(translator, node):
-    """Write an inline formula."""
-    translator.body.append(from_tex(node.astext(), display=False))
-    raise SkipNode
-
-
-def visit_block(translator, node):
-    """Write a formula on a line of its own."""
-    translator.body.append(f'<div class="math">{from_tex(node.astext(), display=True)}</div>')
-    raise SkipNode
-
-
-def setup(app):
-    """Register the renderer; conf.py chooses it."""
-    app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

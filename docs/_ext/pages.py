@@ -11,10 +11,11 @@ import posixpath
 import re
 from pathlib import Path
 
-import tinydni
-from PIL import Image
 from docstrings import as_lines, formula, is_formula, prose
-from examples import EXAMPLES
+from examples import EXAMPLES, START
+from PIL import Image
+
+import tinydni
 
 DOCS = Path(__file__).resolve().parents[1]
 ROOT = DOCS.parent
@@ -89,7 +90,7 @@ def page(module, name, thing):
         lines.append(f"   :members: {', '.join(members(thing))}")
     if title in EXAMPLES:
         lines += ["", ".. rubric:: Example", "", ".. code-block:: pycon", ""]
-        lines += [f"   {line}" for line in EXAMPLES[title].strip().splitlines()]
+        lines += [f"   {line}" for line in (START + EXAMPLES[title].strip()).splitlines()]
     bases = [base for base in getattr(thing, "__mro__", ())[1:]
              if base.__module__.startswith("tinydni") and hasattr(tinydni, base.__name__)]
     also = [f":py:obj:`~tinydni.{base.__name__}`" for base in bases]
@@ -155,7 +156,8 @@ def command_page():
     from tinydni.lab import cli
     lines = ["# The commands", "", "Made from the parser: what `tinydni COMMAND --help` says.", "",
              "```{contents}", ":local:", ":depth: 2", "```", ""]
-    write(DOCS / "generated" / "commands.md", "\n".join([*lines, *commands(cli.parser(), 2)]) + "\n")
+    lines += commands(cli.parser(), 2)
+    write(DOCS / "generated" / "commands.md", "\n".join(lines) + "\n")
 
 
 def commands(parser, level):
@@ -163,7 +165,7 @@ def commands(parser, level):
     for action in parser._actions:
         if not isinstance(action, argparse._SubParsersAction):
             continue
-        for name, command in action.choices.items():
+        for command in action.choices.values():
             meaning = command.description or ""
             inner = any(isinstance(a, argparse._SubParsersAction) for a in command._actions)
             title = command.prog if not inner else f"{command.prog} ..."

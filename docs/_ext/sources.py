@@ -18,6 +18,7 @@ SOURCES = {
     "Loshchilov & Hutter 2017": "loshchilov-2017",
     "Miyato et al. 2017": "miyato-2017",
     "Nøkland 2016": "nokland-2016",
+    "Pascanu et al. 2013": "pascanu-2013",
     "Polyak 1964": "polyak-1964",
     "Shaham et al. 2017": "shaham-2017",
     "Srivastava et al. 2014": "srivastava-2014",
