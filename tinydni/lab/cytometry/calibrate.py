@@ -74,8 +74,8 @@ def apply(given: Namespace) -> int:
     columns = columns_of(table, calibrator.columns, given.model)
     before = as_data_error(given.sample, calibrator.standardised, table.select(columns))
     tables.write(given.out, table, columns, calibrator.raw(calibrator.move(before)))
-    print("\n".join([*table.notes, *copied(table, columns)]))
-    print(f"Wrote {given.out}: {len(before):,} cells, calibrated with {given.model}.")
+    print("\n".join([*table.notes, *copied(table, columns), f"Wrote {given.out}: {len(before):,} "
+                     f"cells, calibrated with {given.model}."]))
     return 0
 
 

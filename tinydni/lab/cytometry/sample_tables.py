@@ -27,9 +27,8 @@ GZIP, WIDE = b"\x1f\x8b", (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 OTHER_KINDS = {b"PK": "a zip archive or an Excel workbook", b"\xd0\xcf": "an old Excel workbook",
                b"\x89HDF": "an HDF5 file", b"\x93NUM": "a NumPy file"}
 NO_MARKER = re.compile(             # of names without all but letters and digits
-    "time|(event|cell)(length|id|no|number)?|center|offset|width|residual|beaddist(ance)?|index|id"
-    r"|row(id|no|number|names?)?|unnamed\d*|file(id|no|number)?|sample(id)?|batch|label|cluster"
-    "|bcseparationdist|mahalanobisdist")
+    "(event|cell|row|file|sample)?(id|no|number|index|names?|length)?|time|center|offset|width"
+    r"|residual|beaddist(ance)?|bcseparationdist|mahalanobisdist|unnamed\d*|batch|label|cluster")
 
 
 @dataclass
@@ -146,8 +145,8 @@ def checked(table: Table) -> Table:
     for i, name in enumerate(table.columns):
         column = table.values[:, i]
         short = table.fcs.text.get(f"$P{i + 1}N", "") if table.fcs else ""
-        if any(NO_MARKER.fullmatch(re.sub("[^a-z0-9]", "", text.lower()))
-               for text in (name, short)):
+        words = [re.sub("[^a-z0-9]", "", text.lower()) for text in (name, short)]
+        if any(word and NO_MARKER.fullmatch(word) for word in words):
             table.aside[name] = "by its name"
         elif table.named and name == f"column {i + 1}":
             table.aside[name] = "it has no name"
