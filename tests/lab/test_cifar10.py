@@ -12,10 +12,10 @@ import tinydni as td
 from tinydni.lab import cli
 from tinydni.datasets import DataError, cifar10, crop_and_flip
 from tinydni.lab.jobs.cifar10 import JOB, middle
-from tinydni.lab.tables.cifar10 import TABLE, cosine
+from tinydni.lab.tables.images import CIFAR10, cosine
 from tinydni.models import resnet
 from tinydni.variants.controls import Scaled
-from tinydni.virtual import VirtualNetwork
+from tinydni.variants.virtual_network import VirtualNetwork
 
 module = importlib.import_module("tinydni.datasets.cifar10")      # the package's name `cifar10` is the function
 
@@ -162,7 +162,7 @@ def test_images_change_in_every_step_and_alike_after_resuming(files):
 
 def test_workers_are_refused(files, capsys):
     assert cli.main(["train", "cifar10", *SMALL, "--workers", "2"]) == 2
-    assert "leave out --workers" in capsys.readouterr().err
+    assert "unrecognized arguments: --workers 2" in capsys.readouterr().err
 
 
 def test_gradients_are_compared_before_every_kth_step(files):
@@ -174,7 +174,7 @@ def test_gradients_are_compared_before_every_kth_step(files):
 
 
 def test_the_table_compares_every_method(files):
-    cells = TABLE.cells(4)
+    cells = CIFAR10.cells(4)
     assert len({cell.row for cell in cells}) == 8 and {cell.options["validation"] for cell in cells} == {True}
 
 

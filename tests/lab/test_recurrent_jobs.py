@@ -9,8 +9,9 @@ from test_cli import refused, same_curve, write_small_mnist
 from tinydni.lab import cli
 from tinydni.datasets import DataError
 from tinydni.datasets.text import tinyshakespeare
-from tinydni.lab.jobs import copy_task, recall, recurrent_job, repeat_copy, text, two_rnn
-from tinydni.lab.jobs.curriculum import Curriculum
+from tinydni.lab.jobs import copy_task, recall, repeat_copy, text, two_rnn
+from tinydni.lab.jobs.copy_task import Curriculum
+from tinydni.lab.jobs.job import RecurrentJob
 
 SHORT = {
     "recall": ["--updates", "40", "--width", "8", "--batch-size", "8"],
@@ -127,7 +128,7 @@ def test_wrong_use_is_one_sentence(capsys, data):
 
 
 def test_quick_is_quick(data, monkeypatch):
-    monkeypatch.setattr(recurrent_job, "QUICK", 20)
+    monkeypatch.setattr(RecurrentJob, "quick", ("updates", 20))
     assert cli.main(["train", "recall", "--quick", "--quiet", "--json", "result.json"]) == 0
     assert result(data)["options"]["updates"] == 20
 
@@ -224,7 +225,7 @@ def test_recall_learns_with_a_label_conditioned_boundary(data):
 
 @pytest.mark.parametrize("table", ["recall", "two-rnn"])
 def test_a_quick_table(table, data, monkeypatch):
-    monkeypatch.setattr(recurrent_job, "QUICK", 12)
+    monkeypatch.setattr(RecurrentJob, "quick", ("updates", 12))
     assert cli.main(["reproduce", table, "--quick", "--jobs", "1", "--out", "results"]) == 0
     report = json.loads((data / "results" / f"{table}-quick.json").read_text())
     n_runs = len(list((data / "results" / "runs").glob("*.json")))

@@ -2,60 +2,89 @@
 
 import numpy as np
 
-from tinydni import backend
-from tinydni.recurrent_dni import cut
-from tinydni.lab.jobs.arguments import whole
-from tinydni.lab.jobs.curriculum import Curriculum
-from tinydni.lab.jobs.recurrent_job import RecurrentJob
-from tinydni.losses import SoftmaxCrossEntropy
-from tinydni.random import stream
+import tinydni as td
+from tinydni.lab.jobs.job import RecurrentJob
 from tinydni.lab.recurrent_training import SequenceTask
 
 HELD_OUT = 200          # sequences of an evaluation
+SOLVED = 0.15           # bits per symbol of the running mean  (Jaderberg et al. 2016, section 3.2)
+KEPT = 0.9              # share of the running mean that a new sequence leaves
+
+
+class Curriculum:
+    """A task grows when it is learned: the bits per symbol, a running mean, fall below SOLVED.
+
+    Parameters
+    ----------
+    length : function (level) -> length of its sequences in symbols
+
+    Attributes
+    ----------
+    level : what is being learned
+    longest : the length of the last level that was solved, 0 before the first
+    """
+
+    def __init__(self, length):
+        self.length, self.level, self.longest, self.bits = length, 1, 0, 1.0
+
+    def hear(self, bits):
+        """Take the bits per symbol of one more sequence."""
+        self.bits = KEPT * self.bits + (1 - KEPT) * bits
+        if self.bits < SOLVED:
+            self.longest = self.length(self.level)
+            self.level, self.bits = self.level + 1, 1.0
+
+    def state(self):
+        """Return what a continued run needs, as JSON can hold it."""
+        return {"level": self.level, "longest": self.longest, "bits": self.bits}
+
+    def load_state(self, state):
+        """Take a state from `state()`."""
+        self.level, self.longest, self.bits = state["level"], state["longest"], state["bits"]
 
 
 class Copy(SequenceTask):
-    """`level` random bits, a mark, then the same bits again, without input  (Graves et al. 2014, section 4.1).
+    """`level` random bits, a mark, then the bits again (Graves et al. 2014, section 4.1).
 
-    x (N, L, 4): one-hot 0 or 1, a column for the mark, one that says "write"; L = 2 level + 1
-    target (N, L): the bits, asked for in the last `level` steps
-    context: the next `ahead` targets after each step, one-hot, zeros where there are none; known in training
-
-    The level is the length of the row; see Curriculum for when it rises.
+    x (N, L, 4) : one-hot 0 or 1, a column for the mark, one that says "write"; L = 2 level + 1
+    target (N, L) : the bits, asked for in the last `level` steps, which have no other input
+    context : the next `ahead` targets after each step, one-hot, zeros where there are none
     """
 
     measures = ("longest", "bits_per_symbol")
     n_in, n_out = 4, 2
 
     def __init__(self, options):
-        self.options, self.ahead, self.loss = options, options["ahead"], SoftmaxCrossEntropy()
-        self.n_context, self.context_name = self.ahead * self.n_out, f"the next {self.ahead} targets"
+        super().__init__(options)
+        self.ahead, self.loss = options["ahead"], td.SoftmaxCrossEntropy()
+        self.n_context = self.ahead * self.n_out
+        self.context_name = f"the next {self.ahead} targets"
         self.curriculum = Curriculum(self.length)
+        self.state, self.load_state = self.curriculum.state, self.curriculum.load_state
 
     def length(self, level):
-        """Symbols to write at a level."""
+        """Return the number of symbols to write at a level."""
         return level
 
     def windows(self, i):
-        rng, options = stream(self.options["seed"], "sample", i + 1), self.options
+        rng, options = self.draws(i), self.options
         x, target, asked = self.draw(rng, options["batch_size"], self.curriculum.level)
-        size, first = options.get("window", x.shape[1]), None
-        if "window" in options:
-            first = int(rng.integers(1, size + 1))
+        first = int(rng.integers(1, options["window"] + 1)) if "window" in options else None
         contexts = self.targets_ahead(target, asked) if options["method"] == "cdni" else None
-        return cut(x, target, asked, size, contexts, first)
+        return td.cut(x, target, asked, options.get("window", x.shape[1]), contexts, first)
 
     def draw(self, rng, n, level):
-        """x and target of n sequences, and the numbers of the steps that have a target."""
+        """Return x and target of n sequences, and the numbers of the steps that have a target."""
         bits = rng.integers(2, size=(n, level))
-        x, target = np.zeros((n, 2 * level + 1, self.n_in), np.float32), np.zeros((n, 2 * level + 1), np.int64)
+        x = np.zeros((n, 2 * level + 1, self.n_in), np.float32)
+        target = np.zeros((n, 2 * level + 1), np.int64)
         x[:, :level, :2] = np.eye(2)[bits]
         x[:, level, 2] = x[:, level + 1:, 3] = 1
         target[:, level + 1:] = bits
         return x, target, np.arange(level + 1, 2 * level + 1)
 
     def targets_ahead(self, target, asked):
-        """contexts (N, L + 1, ahead · K): the targets of steps t ... t + ahead - 1, for every t."""
+        """Return contexts (N, L + 1, ahead · K): the targets of steps t ... t + ahead - 1."""
         N, L = target.shape
         padded = np.zeros((N, L + 1 + self.ahead, self.n_out), np.float32)
         padded[:, asked] = np.eye(self.n_out)[target[:, asked]]
@@ -65,52 +94,31 @@ class Copy(SequenceTask):
         self.curriculum.hear(loss / np.log(2))
 
     def evaluate(self, network):
-        """The longest row that was learned, and the bits per symbol of fresh rows at the present level."""
-        xp = network.modules[0].block.xp
-        x, target, asked = self.draw(stream(self.options["seed"], "sample", 0), HELD_OUT, self.curriculum.level)
-        y, _ = network.predict(backend.asarray(xp, x))
-        y, target = y[:, asked[0]:].reshape(-1, self.n_out), backend.asarray(xp, target[:, asked].ravel())
-        bits = float(SoftmaxCrossEntropy().to(xp).forward(y, target) / np.log(2))
-        return {"longest": self.curriculum.longest, "bits_per_symbol": bits}
-
-    def state(self):
-        return self.curriculum.state()
-
-    def load_state(self, state):
-        self.curriculum.load_state(state)
+        """Return the longest row that was learned, and the bits per symbol of fresh rows."""
+        x, target, asked = self.draw(self.draws(-1), HELD_OUT, self.curriculum.level)
+        y = self.outputs(network, x)[:, asked[0]:].reshape(-1, self.n_out)
+        loss = td.SoftmaxCrossEntropy().forward(y, target[:, asked].ravel())
+        return {"longest": self.curriculum.longest, "bits_per_symbol": float(loss / np.log(2))}
 
 
-def show(network, task):
-    """Prints a few rows at the longest length that was learned, and how the network copies them."""
-    level = max(1, task.curriculum.level - 1)
-    x, target, asked = task.draw(stream(task.options["seed"], "sample", 0), 4, level)
-    y, _ = network.predict(backend.asarray(network.modules[0].block.xp, x))
-    written = backend.to_numpy(y)[:, asked].argmax(axis=2)
+def show(run):
+    """Print a few rows of the longest length that was learned, and how they are copied."""
+    task, level = run.task, max(1, run.task.curriculum.level - 1)
+    x, target, asked = task.draw(task.draws(-1), 4, level)
+    written = task.outputs(run.network, x)[:, asked].argmax(axis=2)
     print("What it should write, and what it writes:")
-    for row, copy in zip(target[:, asked], written):
-        print(f"  {spelled(row)}\n  {spelled(copy)}")
+    for row in np.stack([target[:, asked], written], axis=1).reshape(-1, len(asked)):
+        print("  " + "".join("01."[symbol] for symbol in row))      # 2 is the end
 
 
-def spelled(symbols):
-    """A row of symbols; 2 is the end."""
-    return "".join("01."[symbol] for symbol in symbols)
+def scores(run):
+    """Return the longest row that was learned [symbols]."""
+    return {"longest": run.training.history["longest"][-1]}
 
 
-def scores(history, network, task):
-    """The scores of both copy jobs [symbols]."""
-    return {"longest": history["longest"][-1]}
-
-
-DEFAULTS = {"method": "cdni", "ahead": 16, "window": 3, "scale": 1.0, "layers": 1, "width": 64, "updates": 15000,
-            "batch_size": 32, "lr": 3e-3,
-            "synthesizer_lr": 3e-5, "each_window": True}
-
-
-def extra(parser):
-    """The option of both copy jobs."""
-    parser.add_argument("--ahead", type=whole(1), metavar="R",
-                        help="targets ahead that the synthesizers of cdni see (default 16)")
-
-
-JOB = RecurrentJob("copy", "copy a row of bits from memory; the row grows with success (no download)", DEFAULTS, Copy,
-                   scores, show, "longest row learned [symbols]", extra)
+DEFAULTS = {"method": "cdni", "ahead": 16, "window": 3, "scale": 1.0, "layers": 1, "width": 64,
+            "updates": 15000, "batch_size": 32, "lr": 3e-3, "synthesizer_lr": 3e-5,
+            "each_window": True}
+JOB = RecurrentJob(
+    "copy", "copy a row of bits from memory; the row grows with success (no download)",
+    DEFAULTS, Copy, scores, show, "longest row learned [symbols]")

@@ -1,22 +1,22 @@
-"""Repeat copy: read a row of bits and a number, then write the row that many times, and say when it is done."""
+"""Repeat copy: read bits and a number, write the bits that many times, say when it is done."""
 
 import numpy as np
 
-from tinydni.lab.jobs.copy_task import DEFAULTS, Copy, extra, scores, show
-from tinydni.lab.jobs.recurrent_job import RecurrentJob
+from tinydni.lab.jobs.copy_task import DEFAULTS, Copy, scores, show
+from tinydni.lab.jobs.job import RecurrentJob
 
 MOST = 10               # repeats that the number is given as a share of
 
 
 class RepeatCopy(Copy):
-    """n random bits, a mark that holds the number of repeats r, then the bits r times and an end sign, without input
-    (Graves et al. 2014, section 4.2).
+    """n bits, a mark that holds r, then the bits r times and an end (Graves et al. 2014, 4.2).
 
-    x (N, L, 4): one-hot 0 or 1, a column with r / MOST at the mark, one that says "write"; L = n + 1 + r n + 1
-    target (N, L): the bits, 2 for the end, asked for in the last r n + 1 steps
-    context: as in Copy
+    x (N, L, 4) : one-hot 0 or 1, a column with r / MOST at the mark, one that says "write";
+        L = n + 1 + r n + 1
+    target (N, L) : the bits, 2 for the end, asked for in the last r n + 1 steps
+    context : as in Copy
 
-    With the level, n and r grow by turns: (1, 1), (2, 1), (2, 2), (3, 2), ... The length of a level is n r.
+    With the level n and r grow by turns: (1, 1), (2, 1), (2, 2), (3, 2), ... Its length is n r.
     """
 
     n_out = 3
@@ -36,5 +36,6 @@ class RepeatCopy(Copy):
         return x, target, np.arange(start, L)
 
 
-JOB = RecurrentJob("repeat-copy", "write a row of bits several times; row and repeats grow with success (no download)",
-                   DEFAULTS, RepeatCopy, scores, show, "longest output learned [symbols]", extra)
+JOB = RecurrentJob(
+    "repeat-copy", "write a row of bits several times; row and repeats grow with success (no "
+    "download)", DEFAULTS, RepeatCopy, scores, show, "longest output learned [symbols]")

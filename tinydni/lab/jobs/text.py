@@ -2,12 +2,11 @@
 
 import numpy as np
 
+import tinydni as td
 from tinydni import backend
 from tinydni.datasets.text import tinyshakespeare
-from tinydni.recurrent_dni import Window
-from tinydni.lab.jobs.arguments import whole
-from tinydni.lab.jobs.recurrent_job import RecurrentJob
-from tinydni.losses import SoftmaxCrossEntropy
+from tinydni.lab.jobs.job import RecurrentJob
+from tinydni.lab.jobs.ranges import OptionError
 from tinydni.lab.recurrent_training import SequenceTask
 
 STREAMS = 50            # into which a held-out part is cut, to be read side by side
@@ -16,77 +15,85 @@ SHORT = 20_000          # characters for the learning curve
 
 
 class NextCharacter(SequenceTask):
-    """The next character, at every step, of `batch_size` streams that read the training part side by side.
+    """The next character, at every step, of `batch_size` streams through the training part.
 
-    x (N, T, K): one-hot characters    target (N, T): the characters that follow
-    context: the next `ahead` characters after each step, one-hot; known in training
+    x (N, T, K) : one-hot characters;   target (N, T) : the characters that follow
+    context : the next `ahead` characters after each step, one-hot; known in training
     The state passes from window to window; when the streams reach the end, they begin again.
     """
 
     measures = ("bits_per_character",)      # of the beginning of the validation part
 
     def __init__(self, options):
-        self.options, self.ahead, self.loss = options, options["ahead"], SoftmaxCrossEntropy()
-        self.text = tinyshakespeare()
-        self.notes = self.text.notes
-        self.n_in = self.n_out = len(self.text.alphabet)
-        self.n_context, self.context_name = self.ahead * self.n_out, f"the next {self.ahead} characters"
+        super().__init__(options)
+        self.text, self.loss, self.ahead = tinyshakespeare(), td.SoftmaxCrossEntropy(), options["ahead"]
+        self.notes, self.n_in = self.text.notes, len(self.text.alphabet)
+        self.n_out, self.n_context = self.n_in, self.ahead * self.n_in
+        self.context_name = f"the next {self.ahead} characters"
         self.one_hot = np.eye(self.n_out, dtype=np.float32)
-        N = options["batch_size"]
-        self.streams = self.text.train[:len(self.text.train) // N * N].reshape(N, -1)
+        N, length = options["batch_size"], len(self.text.train)
+        self.streams = self.text.train[:length // N * N].reshape(N, -1)
+        self.n_windows = (self.streams.shape[1] - self.ahead - 1) // options["window"]
+        if self.n_windows < 1 or len(self.text.validation) < 2 * STREAMS:
+            raise OptionError(
+                f"the text is too short: {length:,} characters to train on, {N} streams, and in "
+                f"each a window of {options['window']} steps and {self.ahead} characters ahead; "
+                "take a smaller --batch-size, --window or --ahead, or the whole text.")
 
     def windows(self, i):
-        """One window; the sequence has no end, so there is always a boundary after it."""
-        T, ahead = self.options["window"], self.ahead
-        n_windows = (self.streams.shape[1] - ahead - 1) // T
-        start = i % n_windows * T
-        symbols, contexts = self.streams[:, start:start + T + 1 + ahead], None
+        """Return one window; the sequence has no end, so there is always a boundary after it."""
+        T, ahead, contexts = self.options["window"], self.ahead, None
+        start = i % self.n_windows * T
+        symbols = self.streams[:, start:start + T + 1 + ahead]
         if self.options["method"] == "cdni":
             seen = self.one_hot[symbols[:, 1:]]
             contexts = np.concatenate([seen[:, k:k + T + 1] for k in range(ahead)], axis=2)
-        return [Window(self.one_hot[symbols[:, :T]], symbols[:, 1:T + 1], np.arange(T), 1 / T, contexts,
-                       first=start == 0)]
+        return [td.Window(self.one_hot[symbols[:, :T]], symbols[:, 1:T + 1], np.arange(T), 1 / T,
+                          contexts, first=start == 0)]
+
+    def data(self):
+        return (self.text.train,)
 
     def evaluate(self, network):
         return {"bits_per_character": self.bits(network, self.text.validation[:SHORT])}
 
     def bits(self, network, symbols):
-        """Bits per character of a part of the text, read in STREAMS streams."""
-        xp, states, sums = network.modules[0].block.xp, None, []
+        """Return the bits per character of a part of the text, read in STREAMS streams."""
+        xp, states, losses, sizes = network.modules[0].block.xp, None, [], []
         rows = symbols[:len(symbols) // STREAMS * STREAMS].reshape(STREAMS, -1)
         for start in range(0, rows.shape[1] - 1, STEPS):
             part = rows[:, start:start + STEPS + 1]
             y, states = network.predict(backend.asarray(xp, self.one_hot[part[:, :-1]]), states)
-            target = backend.asarray(xp, part[:, 1:].ravel())
-            sums.append((target.size, float(SoftmaxCrossEntropy().to(xp).forward(y.reshape(target.size, -1), target))))
-        return float(np.average([loss for _, loss in sums], weights=[n for n, _ in sums]) / np.log(2))
+            y, target = backend.to_numpy(y).reshape(-1, self.n_out), part[:, 1:].ravel()
+            losses.append(float(td.SoftmaxCrossEntropy().forward(y, target)))
+            sizes.append(target.size)
+        return float(np.average(losses, weights=sizes) / np.log(2))
 
 
-def show(network, task):
-    """Prints how the network goes on when it is given a line."""
-    xp, rng = network.modules[0].block.xp, np.random.default_rng(task.options["seed"])
-    symbols, states = [task.text.alphabet.index(c) for c in "ROMEO:\n" if c in task.text.alphabet], None
-    given, written = symbols, []
-    for _ in range(200):
+def show(run):
+    """Print how the network goes on when it is given a line."""
+    network, task, states = run.network, run.task, None
+    xp, rng = network.modules[0].block.xp, np.random.default_rng(run.options["seed"])
+    given = written = [task.text.alphabet.index(c) for c in "ROMEO:\n" if c in task.text.alphabet]
+    for _ in range(200 if given else 0):
         y, states = network.predict(backend.asarray(xp, task.one_hot[[given]]), states)
         logits = backend.to_numpy(y[0, -1]).astype(np.float64)
         p = np.exp(logits - logits.max())
         given = [int(rng.choice(len(p), p=p / p.sum()))]
-        written += given
-    print("It goes on like this:\n" + task.text.spell([*symbols, *written]))
+        written = written + given
+    print("It goes on like this:\n" + task.text.spell(written))
 
 
-def scores(history, network, task):
-    """The scores of the job [bits per character]."""
+def scores(run):
+    """Return the bits per character of both held-out parts."""
+    task, network = run.task, run.network
     return {"bits_per_character": task.bits(network, task.text.test),
             "validation_bits_per_character": task.bits(network, task.text.validation)}
 
 
 JOB = RecurrentJob(
     "text", "the next character of tinyshakespeare (downloaded, or read from $TINYDNI_DATA)",
-    {"method": "dni", "ahead": 4, "window": 8, "layers": 1, "width": 128, "updates": 4000, "batch_size": 32, "lr": 2e-3,
-     "each_window": True},
+    {"method": "dni", "ahead": 4, "window": 8, "layers": 1, "width": 128, "updates": 4000,
+     "batch_size": 32, "lr": 2e-3, "each_window": True},
     NextCharacter, scores, show, "bits per character, validation",
-    lambda parser: parser.add_argument("--ahead", type=whole(1), metavar="R",
-                                       help="characters ahead that the synthesizers of cdni see (default 4)"))
-JOB.offered, JOB.left_out = ("truncated", "dni", "cdni"), ("--each-window",)     # the text is one sequence without an end
+    left_out=("each_window",))              # the text is one sequence without an end
