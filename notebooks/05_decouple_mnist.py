@@ -17,7 +17,7 @@ import numpy as np
 
 import tinydni as td
 from tinydni.lab.gradient_quality import measure_gradients
-from tinydni.lab.tables.mnist_fcn import PAPER
+from tinydni.lab.tables.images import PAPER
 
 SHORT = course.begin()
 

@@ -17,8 +17,7 @@ import course
 import numpy as np
 
 import tinydni as td
-from tinydni.lab.workers import ParallelTraining, Plan, simulator
-from tinydni.lab.workers import costs as worker_costs
+from tinydni.lab.workers import ParallelTraining, Plan, costs, simulator
 from tinydni.lab.workers.transports.threads import Threads
 
 SHORT = course.begin()
@@ -328,12 +327,12 @@ assert difference < 1e-2
 
 # %%
 batch = data.x[:64], context[:64], data.y[:64]
-costs = worker_costs.measure(network(blocks=two_halves()).modules, *batch)
+cost = costs.measure(network(blocks=two_halves()).modules, *batch)
 ideal = {
     mode: {
         k: stage.records
         for k, stage in enumerate(
-            simulator.MODES[mode](costs, simulator.Link(), n_batches=12)
+            simulator.MODES[mode](cost, simulator.Link(), n_batches=12)
         )
     }
     for mode in ("locked", "decoupled")
@@ -464,15 +463,15 @@ course.check("7.4", workers_needed)
 # %%
 for k in range(2):
     print(
-        f"worker {k}: synthesizer / block = {costs.synthesizer[k] / costs.block[k]:.2f}"
+        f"worker {k}: synthesizer / block = {cost.synthesizer[k] / cost.block[k]:.2f}"
     )
 
 curves = {}
 for mode in ("locked", "decoupled", "data-parallel"):
     workers = np.array([2, 4, 8, 16])
     speeds = [
-        simulator.throughput(mode, simulator.scaled(costs, K), simulator.Link())
-        * simulator.scaled(costs, K).block.sum()
+        simulator.throughput(mode, simulator.scaled(cost, K), simulator.Link())
+        * simulator.scaled(cost, K).block.sum()
         for K in workers
     ]  # K mean halves
     curves[mode] = (workers, speeds)
@@ -481,7 +480,7 @@ for mode in ("locked", "decoupled", "data-parallel"):
         + "".join(f"   {K} workers {speed:4.1f}" for K, speed in zip(workers, speeds))
     )
 
-equal = simulator.scaled(costs, 4)
+equal = simulator.scaled(cost, 4)
 formula = speed_up(4, equal.block[0], equal.synthesizer[0])
 assert (
     abs(curves["decoupled"][1][1] / formula - 1) < 0.05

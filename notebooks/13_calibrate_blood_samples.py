@@ -300,14 +300,14 @@ def network(method, seed=0):
         **recipe,
     )
 
-def train(net, source, factor=td.Constant(), updates=updates, seed=0):
+def train(net, source, schedule=None, updates=updates, seed=0):
     """Moves the cells of the source towards the reference.
 
     Returns the MMD of every update, before it.
     """
     order, history = td.stream(seed, "order"), []
     for step in course.watch("update").over(range(updates)):
-        net.scale_learning_rates(factor(step))
+        net.scale_learning_rates(schedule(step) if schedule else 1)
         x, y = (
             cells[order.choice(len(cells), 1000, replace=False, shuffle=False)]
             for cells in (source, target)
@@ -531,7 +531,7 @@ def r_squared_on_the_rest(features, delta, half):
 
 course.check("13.4", r_squared_on_the_rest)
 
-def share_explained(cells, n=6000 if REAL else 2000, rng=np.random.default_rng(0)):
+def share_explained(cells, rng, n=6000 if REAL else 2000):
     """R² on unseen cells, of a linear function and of one with a hidden layer."""
     x, y = (
         some[rng.choice(len(some), n, replace=False)].astype(np.float64)
@@ -554,7 +554,7 @@ def share_explained(cells, n=6000 if REAL else 2000, rng=np.random.default_rng(0
     ]
 
 for number in (15, 11):
-    linear, hidden = share_explained(before[number])
+    linear, hidden = share_explained(before[number], rng)
     print(
         f"sample {number}: of the pull on the cells a linear function explains "
         f"{linear:.0%}, one with a hidden layer {hidden:.0%}"
