@@ -10,14 +10,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from classroom_class import load
 
 import tinydni
-from tinydni.classroom import assignment as assignments
 from tinydni.classroom import assert_task, nbgrader_form
-from tinydni.classroom.grade import grade_one
+from tinydni.classroom import assignment as assignments
+from tinydni.classroom.collect import Handed, solution_file
+from tinydni.classroom.examine import examine
+from tinydni.classroom.solution import Inside
+from tinydni.classroom.submission import Submission
 
-needs_nbgrader = pytest.mark.skipif(importlib.util.find_spec("nbgrader") is None,
-                                    reason='nbgrader is not installed: pip install -e ".[classroom]"')
+needs_nbgrader = pytest.mark.skipif(
+    importlib.util.find_spec("nbgrader") is None,
+    reason='nbgrader is not installed: pip install -e ".[classroom]"')
 
 
 def test_a_notebook_holds_no_solution_and_all_points(tmp_path):
@@ -40,26 +45,34 @@ def solved(notebook, assignment):
         about = cell["metadata"].get("nbgrader", {})
         if about.get("solution"):
             task = assignment.find(about["grade_id"].replace("_", "."))
-            cell["source"] = "\n\n".join(each.source for each in task.section.cells if each.kind == "code")
+            cell["source"] = "\n\n".join(each.source for each in task.section.cells
+                                         if each.kind == "code")
     return json.dumps(found)
 
 
+def points(folder, assignment):
+    file, _ = solution_file(Handed("anna", paths=[folder]), assignment)
+    submission = Submission(file.name, file.read(), assignment)
+    return [examine(assignment, task, submission, Inside(), "s").points
+            for task in assignment.tasks]
+
+
 def test_a_notebook_that_was_handed_in_is_graded_as_a_file_is(tmp_path):
-    assignment = assignments.load("A1")
+    assignment = load("A1")
     nbgrader_form.write_course(assignment, tmp_path / "course")
     folder = tmp_path / "submitted" / "anna" / "A1"
     shutil.copytree(tmp_path / "course" / "source" / "A1", folder)
-    assert [outcome.points for outcome in grade_one(assignment, folder.parent, "s", True, {})] == [0] * 5
+    assert points(folder.parent, assignment) == [0] * 5
     notebook = folder / "A1.ipynb"
     notebook.write_text(solved(notebook.read_text(), assignment))
-    assert all(outcome.passed for outcome in grade_one(assignment, folder.parent, "s", True, {}))
+    assert points(folder.parent, assignment) == [1, 3, 2, 3, 1]
 
 
 @pytest.fixture
 def globals_of_a_notebook():
     """What a notebook in which A1 is solved has defined."""
     names = {}
-    exec(assignments.load("A1").source, names)
+    exec(load("A1").source, names)
     return names
 
 
@@ -75,16 +88,26 @@ def test_a_check_cell_passes_or_raises_with_the_reason(globals_of_a_notebook, ca
         return dx
 
     names["Linear"].backward = climbing
-    with pytest.raises(AssertionError, match="got .* sign is flipped"):
-        assert_task("A1.2", names)
+    assert assert_task("A1.2", names) == 1          # forward is right: a part of the points
+    said = capsys.readouterr().out
+    assert "A1.2 Linear: 1 of 3 points." in said and "got" in said and "sign is flipped" in said
     (tmp_path / "secret").write_text("nobody knows")
     monkeypatch.setenv("TINYDNI_SECRET", str(tmp_path / "secret"))
-    with pytest.raises(AssertionError, match="sign is flipped") as caught:
+    assert assert_task("A1.2", names) == 1
+    said = capsys.readouterr().out
+    assert "sign is flipped" in said and "got" not in said
+    names["Linear"].forward = lambda self, x: x
+    with pytest.raises(AssertionError, match="0 of 3 points"):
         assert_task("A1.2", names)
-    assert "got" not in str(caught.value)
     wrong = names["Linear"]
     assert_task("A1.5", names)                      # on the reference for A1.2
     assert names["Linear"] is wrong
+
+
+def test_a_missing_secret_stops_grading(globals_of_a_notebook, monkeypatch):
+    monkeypatch.setenv("TINYDNI_SECRET", "secret.txt")
+    with pytest.raises(FileNotFoundError, match=r"no file secret\.txt .* give the whole path"):
+        assert_task("A1.2", globals_of_a_notebook)
 
 
 def test_a_check_cell_sees_what_is_written_into(globals_of_a_notebook):
@@ -107,22 +130,32 @@ def test_the_round_trip(name, tmp_path):
     nbgrader_form.write_course(assignment, course)
     (tmp_path / "secret").write_text("nobody knows")
     environment = {**os.environ, "TINYDNI_SECRET": str(tmp_path / "secret"), "OPENBLAS_NUM_THREADS": "1",
-                   "PYTHONPATH": str(Path(tinydni.__file__).parents[1]), "JUPYTER_PREFER_ENV_PATH": "1",
-                   "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}    # nbgrader starts alembic
+                   "PYTHONPATH": str(Path(tinydni.__file__).parents[1]),
+                   "JUPYTER_PREFER_ENV_PATH": "1",      # nbgrader starts alembic by its name
+                   "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
     def nbgrader(*arguments):
         done = subprocess.run([sys.executable, "-m", "nbgrader", *arguments], cwd=course, env=environment,
                               capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
     nbgrader("generate_assignment", name)
     released = course / "release" / name
-    for student in ("stub", "solution"):
+    for student in ("stub", "solution", "part"):
         shutil.copytree(released, course / "submitted" / student / name)
     notebook = course / "submitted" / "solution" / name / f"{name}.ipynb"
     notebook.write_text(solved(notebook.read_text(), assignment))
+    right, wrong = {"A1": ("self.dW = self.x.T @ dy", "self.dW = -self.x.T @ dy"),
+                    "A3": ("self.A -= lr", "self.A += lr")}[name]
+    text = json.loads(notebook.read_text())
+    for cell in text["cells"]:
+        cell["source"] = "".join(cell["source"]).replace(right, wrong)
+    (course / "submitted" / "part" / name / f"{name}.ipynb").write_text(json.dumps(text))
     nbgrader("autograde", name)
     nbgrader("export")
     with open(course / "grades.csv", newline="") as stream:
-        scores = {row["student_id"]: (float(row["score"]), float(row["max_score"])) for row in csv.DictReader(stream)}
-    assert scores == {"stub": (0, assignment.points), "solution": (assignment.points, assignment.points)}
+        scores = {row["student_id"]: (float(row["score"]), float(row["max_score"]))
+                  for row in csv.DictReader(stream)}
+    most = assignment.points
+    assert scores == {"stub": (0, most), "solution": (most, most), "part": (most - 2, most)}
