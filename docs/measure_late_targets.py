@@ -7,6 +7,7 @@ again. Name parts (errors, gradients, controls, probes) to run only those. `--wr
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -176,11 +177,11 @@ def probes(network, dataset, ks=(1, 3, 5)):
     found = {}
     for k in ks:
         x, x_test = (outputs(network, x, k) for x in (dataset.x, dataset.x_test))
-        data = td.datasets.Dataset(x, dataset.y, x_test, dataset.y_test, n_classes=K)
+        data = replace(dataset, x=x, x_test=x_test)
         blocks = td.mlp((WIDTH, WIDTH, K), td.stream(0, "sample"))
         probe = td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(2e-3),
                          algorithm=td.backprop)
-        found[f"h{k}"] = round(training(probe, data, 3, 0).run()["test_error"][-1], 2)
+        found[f"h{k}"] = round(training(probe, data, 3, 0).run()["validation_error"][-1], 2)
     return found
 
 
