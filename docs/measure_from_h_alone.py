@@ -1,6 +1,7 @@
-"""Measures what docs/from-h-alone.md reports, on MNIST:  python docs/measure_from_h_alone.py  (ten minutes on one core)
+"""Measures what docs/from-h-alone.md reports, on MNIST: `python docs/measure_from_h_alone.py`
 
-The first 50,000 images are trained on; every figure is of the last 10,000, the validation part. The test set is not used.
+Ten minutes on one core. The first 50,000 images are trained on; every figure is of the last 10,000,
+the validation part. The test set is not used.
 """
 
 from copy import deepcopy
@@ -27,21 +28,23 @@ RUNS = {"h alone": {"method": "dni"},
 
 def run(epochs, **options):
     """A run of `tinydni train mnist` with six layers, on the training part."""
-    return mnist.JOB.run(mnist.JOB.options({"layers": LAYERS, "epochs": epochs, "validation": True, **options}))
+    return mnist.JOB.run(mnist.JOB.options({"layers": LAYERS, "epochs": epochs,
+                                            "validation": True, **options}))
 
 
 def synthesizers(kind, rng):
     """A fresh synthesizer of one of KINDS for every interface. Each guess from h is the interface's own."""
     guess = Guess(28 * 28, CODES, rng) if kind == "guess from x" else None
+    virtual = lambda: VirtualLinear(WIDTH, CODES, rng)
     make = {"h": lambda: mlp_synthesizer(WIDTH, rng),
-            "guess from h": lambda: GuessSynthesizer(VirtualLinear(WIDTH, CODES, rng), Guess(WIDTH, CODES, rng)),
-            "guess from x": lambda: GuessSynthesizer(VirtualLinear(WIDTH, CODES, rng), guess),
+            "guess from h": lambda: GuessSynthesizer(virtual(), Guess(WIDTH, CODES, rng)),
+            "guess from x": lambda: GuessSynthesizer(virtual(), guess),
             "h and the label": lambda: VirtualLinear(WIDTH, K, rng)}[kind]
     return [make() for _ in range(LAYERS - 1)]
 
 
 def true_gradients(modules, x, y):
-    """The output of every module below the top, and the true gradient of each example there, bottom to top."""
+    """The h of every interface, and the true gradient of each example there, bottom to top."""
     hs, deltas = [x], []
     for module in modules:
         hs.append(module.forward(hs[-1]))
@@ -53,10 +56,11 @@ def true_gradients(modules, x, y):
 
 
 def explained(network, dataset, kind, seed=0):
-    """The share of the true gradient, on unseen images, that a synthesizer explains after an epoch: one per interface.
+    """The share of the true gradient that a synthesizer explains after an epoch: one per interface.
 
-    1 - |delta_hat - delta|² / |delta|², summed over all. The network stays as it is, and every synthesizer learns from
-    the true gradient itself: what it cannot explain here it could not explain in training.
+    1 - |delta_hat - delta|² / |delta|², summed over images that it has not seen. The network stays
+    as it is, and every synthesizer learns from the true gradient itself: what it cannot explain
+    here it could not explain in training.
     """
     modules = deepcopy(network.modules)
     found, n_steps = synthesizers(kind, stream(seed, "sample")), len(dataset.x) // BATCH
@@ -69,7 +73,8 @@ def explained(network, dataset, kind, seed=0):
     for step in range(n_steps):
         index = order[step * BATCH:(step + 1) * BATCH]
         x, y = dataset.x[index], dataset.y[index]
-        for synthesizer, optimizer, h, delta in zip(found, optimizers, *true_gradients(modules, x, y)):
+        at_interfaces = zip(found, optimizers, *true_gradients(modules, x, y))
+        for synthesizer, optimizer, h, delta in at_interfaces:
             optimizer.scale = decay(step)
             synthesizer.learn(h, seen(x, y), delta, optimizer)
     missed, size = np.zeros((2, len(found)))
