@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 import tinydni as td
-from tinydni.lab.jobs import mnist
 from tinydni.lab.files import write_json
+from tinydni.lab.jobs import mnist
 from tinydni.random import stream
 from tinydni.synthesizers import mlp_synthesizer
+from tinydni.training import Training
 from tinydni.variants.guess import Guess, GuessSynthesizer
 from tinydni.virtual import VirtualLinear
-from tinydni.training import Training
 
 RESULT = Path(__file__).parent / "results" / "from-h-alone.json"
 BATCH, WIDTH, LAYERS, K, CODES = 64, 256, 6, 10, 20
@@ -33,9 +33,12 @@ def run(epochs, **options):
 
 
 def synthesizers(kind, rng):
-    """A fresh synthesizer of one of KINDS for every interface. Each guess from h is the interface's own."""
+    """Fresh synthesizers of one of KINDS, one per interface, each guess from h its own."""
     guess = Guess(28 * 28, CODES, rng) if kind == "guess from x" else None
-    virtual = lambda: VirtualLinear(WIDTH, CODES, rng)
+
+    def virtual():
+        return VirtualLinear(WIDTH, CODES, rng)
+
     make = {"h": lambda: mlp_synthesizer(WIDTH, rng),
             "guess from h": lambda: GuessSynthesizer(virtual(), Guess(WIDTH, CODES, rng)),
             "guess from x": lambda: GuessSynthesizer(virtual(), guess),
@@ -87,6 +90,7 @@ def explained(network, dataset, kind, seed=0):
 
 
 def main():
+    """Measure all of it, and write it down."""
     started = run(1, method="dni")
     network, dataset = started.network, started.training.dataset
     shares = {"at the start": {kind: explained(network, dataset, kind) for kind in KINDS}}

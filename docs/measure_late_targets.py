@@ -1,6 +1,6 @@
-"""Measures what docs/results/late-targets.md reports, on MNIST: `python docs/measure_late_targets.py`
+"""Measures what docs/results/late-targets.md reports: `python docs/measure_late_targets.py`
 
-About fifty minutes on one core, stopped and continued at will: a run that the JSON holds is not run
+About fifty minutes on one core, on MNIST, stopped and continued at will: a run that the JSON holds is not run
 again. Name parts (errors, gradients, controls, probes) to run only those. `--write` makes the page.
 """
 
@@ -83,6 +83,7 @@ def progress(made):
 
 
 def rounded(numbers, digits=2):
+    """The numbers as the JSON holds them."""
     return [round(float(number), digits) for number in numbers]
 
 
