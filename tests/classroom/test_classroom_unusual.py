@@ -298,8 +298,7 @@ def test_a_name(what, tmp_path):
     assert handed.late == ("late" in what)
     file, note = solution_file(handed, A1)
     assert file.read().decode() in (SOURCE, NOTEBOOK)
-    assert bool(note) == (what in ("an older copy deeper", "the stub beside", "Canvas, both versions",
-                                   "the released notebook beside"))
+    assert bool(note) == (what in ("an older copy deeper", "the stub beside", "Canvas, both versions"))
 
 
 def test_the_same_files_are_read_alike_zipped_or_not(tmp_path):

@@ -141,44 +141,45 @@ def solution_file(handed: Handed, assignment: Assignment) -> tuple[File, str]:
 
 
 def pick(files: list[File], assignment: Assignment) -> tuple[File | None, str]:
-    """Return the file of those that counts, or None, and a note."""
+    """Return the file of those that counts, or None, and a note. The best names are read first."""
     heads = re.compile(rf"## ?{assignment.name}\.\d")
     targets = re.compile("|".join(rf"\b(?:def|class) {task.target}\b" for task in assignment.tasks))
-    group: dict[tuple[int, int], list[tuple[File, str]]] = {}
-    problem = None
-    for file in files[:MOST_FILES]:
-        if ending(file.path.name) not in (".py", ".ipynb") or file.path.name == "checks.py":
-            continue
-        key = rank(file, assignment), len(file.path.parts)
-        if key[0] == 2 and len(files) > 200:            # a project with many files of its own
-            continue
-        try:
-            text = file.read()[:MOST_BYTES].decode("utf-8", "replace")
-        except Unclear as error:
-            problem = problem or (error if key[0] < 2 else None)
-            continue
-        if heads.search(text) or len(set(targets.findall(text))) * 2 > len(assignment.tasks):
-            group.setdefault(key, []).append((file, text))
-    if not group:
+    named = [file for file in files if ending(file.path.name) in (".py", ".ipynb")
+             and file.path.name != "checks.py"]
+    keys = sorted({rank(file, assignment) for file in named})
+    found: list[tuple[File, str]] = []
+    left, problem = MOST_ARCHIVE, None
+    for key in keys:
+        for file in [each for each in named if rank(each, assignment) == key]:
+            try:
+                text = file.read().decode("utf-8", "replace")
+            except Unclear as error:
+                problem = problem or error
+                continue
+            left -= len(text)
+            if left < 0:
+                raise Unclear("it holds too many files that may be the one")
+            names = set(targets.findall(text))
+            if heads.search(text) or 2 * len(names) > len(assignment.tasks):
+                found.append((file, text))
+        if found or problem and key[0] < 2:
+            break
+    if not found:
         if problem:
             raise problem
         return None, ""
-    first = group[min(group)]
-    first = [each for each in first if targets.search(each[1])] or first[:1]
-    others = [each.name for key in sorted(group) for each, _ in group[key] if key[0] < 2]
-    taken = newest(first, assignment)
-    others.remove(taken.name) if taken.name in others else None
-    said = f"{taken.name} was read, not {', '.join(others[:3])}" if others else ""
-    return taken, said
+    found = [each for each in found if targets.search(each[1])] or found[:1]
+    taken = newest(found, assignment)
+    others = [each.name for each, _ in found if each is not taken]
+    others += [str(each.path) for each in named if key < rank(each, assignment) < (2, 0)]
+    return taken, f"{taken.name} was read, not {', '.join(others[:3])}" if others else ""
 
 
-def rank(file: File, assignment: Assignment) -> int:
-    """Return how well a name fits: 0 as released, 1 with the assignment in it, 2 any other."""
-    stem = file.path.name[:-len(ending(file.path.name))].lower()
-    name = assignment.name.lower()
-    if stem == name:
-        return 0
-    return 1 if re.search(rf"(?<![a-z0-9]){name}(?![a-z0-9])", stem) else 2
+def rank(file: File, assignment: Assignment) -> tuple[int, int]:
+    """Return how well a name fits (0 as released, 1 with the assignment in it), and how deep."""
+    stem, name = file.path.name[:-len(ending(file.path.name))].lower(), assignment.name.lower()
+    fits = stem == name, re.search(rf"(?<![a-z0-9]){name}(?![a-z0-9])", stem)
+    return 0 if fits[0] else 1 if fits[1] else 2, len(file.path.parts)
 
 
 def newest(found: list[tuple[File, str]], assignment: Assignment) -> File:
