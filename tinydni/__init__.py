@@ -42,7 +42,7 @@ from tinydni.virtual import VirtualLinear
 
 FOLDERS = ("datasets", "gradcheck", "plots", "variants", "gpu", "lab", "classroom")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Adam", "Algorithm", "AvgPool", "BatchNorm", "BinaryCrossEntropy", "Boundary",
            "Constant", "Conv2D", "CosineDecay", "DNI", "DivergedError",
            "Dropout", "Embedding", "Flatten", "GlobalAvgPool", "LSTM", "Layer", "Linear",

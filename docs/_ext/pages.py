@@ -153,10 +153,13 @@ def first_line(thing):
 
 def command_page():
     """Write every command with its options, from the parser."""
-    from tinydni.lab import cli
+    try:
+        from tinydni.lab import commands as those
+    except ImportError:
+        from tinydni.lab import cli as those
     lines = ["# The commands", "", "Made from the parser: what `tinydni COMMAND --help` says.", "",
              "```{contents}", ":local:", ":depth: 2", "```", ""]
-    lines += commands(cli.parser(), 2)
+    lines += commands(those.parser(), 2)
     write(DOCS / "generated" / "commands.md", "\n".join(lines) + "\n")
 
 
