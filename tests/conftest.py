@@ -30,7 +30,9 @@ BACKENDS = {"numpy": np, "fake": fake_device.xp}
 if not WHY_NO_CUPY:
     BACKENDS["cupy"] = backend.get("cupy")
 
-hypothesis.settings.register_profile("tinydni", deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "tinydni", deadline=None, derandomize=True,     # a failure is made small, but not explained,
+    phases=set(hypothesis.Phase) - {hypothesis.Phase.explain})      # which would take minutes
 hypothesis.settings.load_profile("tinydni")
 
 
