@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from tinydni.lab import cli, doctor
-from tinydni.lab.benchmarks import command, compare, curves, dense, images, ours, page, sequences, tutorial
-from tinydni.lab.benchmarks.workload import Workload, products_of
+from tinydni.lab.benchmarks import bench_command, our_steps, page, ratios, scaling_picture, workloads
+from tinydni.lab.benchmarks.workloads import WORKLOADS, Workload, products_of
 from tinydni.containers import Residual, Sequential
 from tinydni.convolution import Conv2D
 from tinydni.linear import Linear
 
-MAKERS = {make().row: make for name, makes in command.WORKLOADS.items() if name != "curves" for make in makes}
+MAKERS = {make().row: make for name, makes in WORKLOADS.items() if name != "curves" for make in makes}
 SLOW = {"W3a small", "W3b ResNet-20"}
 ROWS = [pytest.param(row, marks=pytest.mark.slow if row in SLOW else []) for row in MAKERS]
 
@@ -27,7 +27,7 @@ ROWS = [pytest.param(row, marks=pytest.mark.slow if row in SLOW else []) for row
 @pytest.mark.parametrize("row", [row for row in MAKERS if row not in SLOW | {"W7 MMD"}])
 def test_our_step_learns_the_first_batch(row):
     workload = MAKERS[row]()
-    n, step = len(workload.batches), compare.contender(workload, "tinydni")(workload)
+    n, step = len(workload.batches), ratios.contender(workload, "tinydni")(workload)
     losses = [step(i * n) for i in range(20)]           # the same batch again and again
     assert all(loss.dtype == np.float32 for loss in losses)
     assert losses[-1] < 0.99 * losses[0]
@@ -36,8 +36,8 @@ def test_our_step_learns_the_first_batch(row):
 @pytest.mark.parametrize("row", ROWS)
 def test_everybody_who_is_installed_computes_the_same(row):
     workload = MAKERS[row](dtype=np.float64)
-    losses = compare.losses_after_warm_up(replace(workload, steps=min(3, workload.steps)))
-    assert set(losses) == set(compare.present(workload)) - set(compare.OTHER_MATHEMATICS)
+    losses = ratios.losses_after_warm_up(replace(workload, steps=min(3, workload.steps)))
+    assert set(losses) == set(ratios.present(workload)) - set(ratios.OTHER_MATHEMATICS)
     for name, loss in losses.items():
         assert loss == pytest.approx(losses["tinydni"], rel=1e-6), name
 
@@ -47,16 +47,16 @@ def test_convolutions_in_pytorch_start_from_our_weights():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     from tinydni.models import resnet
     from tinydni.random import stream
-    small = replace(images.on_images("small", resnet(8, stream(0, "weights"), (4, 8, 16), dtype=np.float64), np.float64,
+    small = replace(workloads.on_images("small", resnet(8, stream(0, "weights"), (4, 8, 16), dtype=np.float64), np.float64,
                                      batch=4), steps=2)
-    losses = compare.losses_after_warm_up(small)
+    losses = ratios.losses_after_warm_up(small)
     assert set(losses) == {"tinydni", "torch-eager", "torch-channels-last"}
-    compare.check_agreement(losses, tolerance=1e-6)
+    ratios.check_agreement(losses, tolerance=1e-6)
 
 
 def test_twins_start_from_the_same_weights():
     for hidden in (3, 6):
-        nets = [ours.step(make(hidden))(0) for make in (dense.w1, dense.w2, dense.w8)]
+        nets = [our_steps.step(make(hidden))(0) for make in (workloads.w1, workloads.w2, workloads.w8)]
         assert nets[0] == nets[1] == nets[2]
 
 
@@ -65,10 +65,10 @@ def test_products_are_those_of_a_step():
         return sum(map(math.prod, workload.products))
 
     lowest, hidden, top = 784 * 256, 256 * 256, 256 * 10
-    assert multiply_adds(dense.w1(3)) == 256 * (2 * lowest + 2 * 3 * hidden + 3 * top)
+    assert multiply_adds(workloads.w1(3)) == 256 * (2 * lowest + 2 * 3 * hidden + 3 * top)
     synthesizer = 2 * (hidden + 10 * 256)
-    assert multiply_adds(dense.w2(3)) == 256 * (2 * lowest + 2 * 3 * hidden + 3 * top + 3 * synthesizer)
-    ours.floor(dense.w2(3))(0)
+    assert multiply_adds(workloads.w2(3)) == 256 * (2 * lowest + 2 * 3 * hidden + 3 * top + 3 * synthesizer)
+    our_steps.floor(workloads.w2(3))(0)
 
 
 def test_products_of_layers_inside_others():
@@ -83,7 +83,7 @@ def test_a_convolution_counts_in_square_products(monkeypatch):
     done = []
     large = (10**6, 27, 64)
     workload = Workload("", 1, {}, [(64, 8, 4), large, large], [(np.zeros(1, np.float32),)], [], None)
-    multiply = ours.floor(workload)
+    multiply = our_steps.floor(workload)
     monkeypatch.setattr(np, "matmul", lambda a, b, out: done.append((*a.shape, b.shape[1])))
     multiply(0)
     assert done[0] == (64, 8, 4) and set(done[1:]) == {(512, 512, 512)}
@@ -116,7 +116,7 @@ def test_times_of_fake_clocks():
     order = []
     steps = {"a": clocks.contender([1]), "b": clocks.contender([3])}
     watched = {name: lambda i, name=name: (order.append((name, i)), steps[name](i)) for name in steps}
-    seconds = compare.interleave(watched, blocks=3, n=2, clocks=clocks)
+    seconds = ratios.interleave(watched, blocks=3, n=2, clocks=clocks)
     np.testing.assert_array_equal(seconds["cpu"]["a"], [2, 2, 2])
     np.testing.assert_array_equal(seconds["cpu"]["b"], [6, 6, 6])
     np.testing.assert_array_equal(seconds["wall"]["b"], [8, 8, 8])
@@ -124,7 +124,7 @@ def test_times_of_fake_clocks():
 
 
 def row_of(peer, seconds, losses, threads=1, steps=1):
-    return compare.row_against(peer, replace(dense.w1(3), steps=steps), seconds, losses, threads)
+    return ratios.row_against(peer, replace(workloads.w1(3), steps=steps), seconds, losses, threads)
 
 
 def test_ratios_are_taken_block_by_block():
@@ -134,7 +134,7 @@ def test_ratios_are_taken_block_by_block():
     steps = {"tinydni": clocks.contender([2, 2 * slow, 2, 2, spoiled]),
              "peer": clocks.contender([4, 4 * slow, 4, 4, 4]),
              "floor": clocks.contender([1, slow, 1, 1, 1])}
-    seconds, losses = compare.interleave(steps, blocks=5, n=1, clocks=clocks), {"tinydni": 0.5, "peer": 0.5}
+    seconds, losses = ratios.interleave(steps, blocks=5, n=1, clocks=clocks), {"tinydni": 0.5, "peer": 0.5}
     row = row_of("peer", seconds, losses)
     assert (row["ratio"], row["q1"], row["q3"], row["floor_ratio"], row["floor_share"]) == (0.5, 0.5, 0.5, 0.25, 0.5)
     assert (row["our_us"], row["peer_us"], row["floor_us"]) == (2e6, 4e6, 1e6)
@@ -147,14 +147,14 @@ def test_ratios_are_taken_block_by_block():
 
 
 def test_quartiles():
-    assert compare.quartiles([5, 1, 4, 2, 3]) == (2, 3, 4)
+    assert ratios.quartiles([5, 1, 4, 2, 3]) == (2, 3, 4)
 
 
 @pytest.mark.parametrize("other", [0.502, -0.5, float("nan"), float("inf")])
 def test_other_losses_are_an_error(other):
-    compare.check_agreement({"tinydni": 0.5, "peer": 0.5004})
+    ratios.check_agreement({"tinydni": 0.5, "peer": 0.5004})
     with pytest.raises(RuntimeError, match="the loss of peer"):
-        compare.check_agreement({"tinydni": 0.5, "peer": other})
+        ratios.check_agreement({"tinydni": 0.5, "peer": other})
 
 
 def short(make, *peers):
@@ -166,33 +166,33 @@ def short(make, *peers):
 
 
 def test_rows_of_a_short_run():
-    rows = json.loads(json.dumps(compare.compare(short(MAKERS["W4 dni"], "literal"), blocks=3, threads=1)))
-    rows += compare.compare(short(MAKERS["W8 3 hidden"], "tinydni-backprop"), blocks=3, threads=1)
-    rows += compare.compare(short(MAKERS["W4 backprop"], "bare"), blocks=3, threads=1)
+    rows = json.loads(json.dumps(ratios.compare(short(MAKERS["W4 dni"], "literal"), blocks=3, threads=1)))
+    rows += ratios.compare(short(MAKERS["W8 3 hidden"], "tinydni-backprop"), blocks=3, threads=1)
+    rows += ratios.compare(short(MAKERS["W4 backprop"], "bare"), blocks=3, threads=1)
     assert [(row["row"], row["peer"]) for row in rows] == [
         ("W4 dni", "literal"), ("W8 3 hidden", "tinydni-backprop"), ("W4 backprop", "bare")]
     for row in rows:
         assert 0 < row["q1"] <= row["ratio"] <= row["q3"] and row["floor_ratio"] > 0 and row["memory_mb"] > 0
-        assert row["peer"] in command.line(row)
+        assert row["peer"] in bench_command.line(row)
     assert rows[0]["our_loss"] == pytest.approx(rows[0]["peer_loss"], rel=1e-5)
     assert rows[1]["peer_loss"] is None                 # other mathematics: nothing to compare
 
 
 def test_memory_is_the_most_that_our_arrays_take():
-    weights = sum(array.nbytes for block in dense.w1(3).blocks for _, array, _ in block.named_parameters())
-    assert 5 * weights < 1e6 * compare.peak_memory(dense.w1(3)) < 12 * weights    # W, dW, two moments, activations ...
+    weights = sum(array.nbytes for block in workloads.w1(3).blocks for _, array, _ in block.named_parameters())
+    assert 5 * weights < 1e6 * ratios.peak_memory(workloads.w1(3)) < 12 * weights    # W, dW, two moments, activations ...
 
 
 @pytest.fixture
 def alone(monkeypatch):
     """Neither PyTorch nor JAX is installed."""
-    monkeypatch.setattr(command.conditions, "installed", lambda package: False)
-    monkeypatch.setattr(compare, "installed", lambda package: False)
+    monkeypatch.setattr(bench_command.conditions, "installed", lambda package: False)
+    monkeypatch.setattr(ratios, "installed", lambda package: False)
 
 
 def test_without_peers_our_times_stand_alone(alone, monkeypatch, tmp_path, capsys):
-    lstm = sequences.CONTENDERS
-    monkeypatch.setattr(command, "WORKLOADS", {"W5": (lambda **options: replace(sequences.w5(**options, N=4, T=3, H=8),
+    lstm = workloads.SEQUENCES
+    monkeypatch.setattr(bench_command, "WORKLOADS", {"W5": (lambda **options: replace(workloads.w5(**options, N=4, T=3, H=8),
                                                                                 steps=2, contenders=lstm),)})
     assert cli.main(["bench", "W5", "--blocks", "2", "--json", str(tmp_path / "b.json")]) == 0
     printed = capsys.readouterr().out
@@ -215,7 +215,7 @@ def test_a_folder_that_is_not_there_is_found_before_the_run(capsys):
 
 def test_unknown_names_and_bad_numbers_are_refused(capsys):
     parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
+    bench_command.add_arguments(parser)
     assert parser.parse_args([]).names == []
     assert parser.parse_args(["W4", "W1", "--blocks", "2"]).names == ["W4", "W1"]
     for arguments, complaint in ((["W9"], "no workload 'W9'"), (["--blocks", "0"], "at least 1"),
@@ -227,26 +227,26 @@ def test_unknown_names_and_bad_numbers_are_refused(capsys):
 
 def made_up_rows():
     return [{"row": f"{axis} {value} {way}", "peer": "torch-eager", "q1": 0.4, "ratio": 0.5, "q3": 0.6}
-            for axis, values in dense.CURVES.items() for value in values for way in ("locked", "decoupled")]
+            for axis, values in workloads.CURVES.items() for value in values for way in ("locked", "decoupled")]
 
 
 def test_curves_have_a_row_for_every_point():
-    assert [make.keywords["row"] for make in command.WORKLOADS["curves"]] == [row["row"] for row in made_up_rows()]
-    widest = dense.along("width", [64])[0]()
+    assert [make.keywords["row"] for make in WORKLOADS["curves"]] == [row["row"] for row in made_up_rows()]
+    widest = workloads.along("width", [64])[0]()
     assert widest.blocks[1].layers[0].W.shape == (64, 64)
-    assert len(dense.along("depth", [6])[0]().blocks) == 7
-    assert dense.along("batch", [16])[1]().batches[0][0].shape == (16, 784)
+    assert len(workloads.along("depth", [6])[0]().blocks) == 7
+    assert workloads.along("batch", [16])[1]().batches[0][0].shape == (16, 784)
 
 
 def test_the_picture_of_the_curves_says_what_it_shows():
-    picture = curves.scaling(made_up_rows())
+    picture = scaling_picture.scaling(made_up_rows())
     assert len(picture.axes) == 3 and "0.50" in picture.alt
     with pytest.raises(ValueError, match="width 16 locked"):
-        curves.scaling(made_up_rows()[1:])
+        scaling_picture.scaling(made_up_rows()[1:])
 
 
 def test_the_page_gets_the_tables_of_its_reports(tmp_path):
-    rows = compare.compare(short(tutorial_dni, "literal"), blocks=2, threads=1)
+    rows = ratios.compare(short(tutorial_dni, "literal"), blocks=2, threads=1)
     machine = {"CPU": "a chip", "cores": 2, "load": 0.1, "load_at_end": 0.2, "system": "x", "settings": "none"}
     report = {"machine": machine,
               "versions": {"NumPy": "2"}, "kernel": "SkylakeX", "threads": 1, "rows": rows + made_up_rows()}
@@ -263,7 +263,7 @@ def test_the_page_gets_the_tables_of_its_reports(tmp_path):
 
 
 def tutorial_dni(**options):
-    return tutorial.w4("dni", **options)
+    return workloads.w4("dni", **options)
 
 
 def test_a_kernel_that_a_variable_holds_back_is_named(monkeypatch):

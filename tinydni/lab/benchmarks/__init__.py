@@ -1,1 +1,1 @@
-"""`tinydni bench`: the times of our training steps beside those of other programs that do the same mathematics."""
+"""`tinydni bench`: our training steps beside those of others that do the same mathematics."""

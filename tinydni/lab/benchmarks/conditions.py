@@ -1,4 +1,4 @@
-"""What a time depends on besides the program: threads, versions, instruction sets, the machine and its settings."""
+"""What a time depends on besides the program: threads, versions, instruction sets, the machine."""
 
 import importlib.util
 import os
@@ -12,13 +12,15 @@ PACKAGES = ("torch", "jax")                 # what we compare with, where it is 
 
 
 def installed(package):
+    """Tell whether a package is there, without importing it."""
     return importlib.util.find_spec(package) is not None
 
 
 def set_threads(n):
-    """Sets the number of threads of every library that multiplies matrices, for the whole run."""
-    os.environ["XLA_FLAGS"] = (f"--xla_cpu_multi_thread_eigen={'false' if n == 1 else 'true'} "
-                               f"intra_op_parallelism_threads={n}")        # read when jax makes its first array
+    """Set the number of threads of every library that multiplies matrices, for the whole run."""
+    os.environ["XLA_FLAGS"] = (         # read when jax makes its first array
+        f"--xla_cpu_multi_thread_eigen={'false' if n == 1 else 'true'} "
+        f"intra_op_parallelism_threads={n}")
     if installed("torch"):
         import torch
         torch.set_num_threads(n)
@@ -26,10 +28,11 @@ def set_threads(n):
 
 
 def versions():
-    """What is compared, with the instruction set that each library chose: it can decide more than all else."""
+    """Return what is compared, with the instruction sets chosen: they can decide more than all."""
     blas = {f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', '?')})"
             for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
-    found = {"Python": platform.python_version(), "NumPy": np.__version__, "BLAS": ", ".join(sorted(blas))}
+    found = {"Python": platform.python_version(), "NumPy": np.__version__,
+             "BLAS": ", ".join(sorted(blas))}
     if installed("torch"):
         import torch
         found["PyTorch"] = f"{torch.__version__} ({torch.backends.cpu.get_cpu_capability()})"
@@ -40,12 +43,17 @@ def versions():
 
 
 def machine():
-    """What it is measured on, how busy that is, and the environment variables that steer the libraries."""
+    """Return what it is measured on, how busy that is, and what steers the libraries."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
     settings = [f"{name}={value}" for name, value in sorted(os.environ.items())
                 if name.startswith(("OPENBLAS_", "MKL_", "OMP_", "ONEDNN_", "ATEN_"))]
-    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
-    return {"CPU": models[0] if models else platform.machine(), "cores": os.cpu_count(), "load": load,
-            "system": f"{platform.system()} {platform.machine()}", "settings": ", ".join(settings) or "none"}
+    return {"CPU": models[0] if models else platform.machine(), "cores": os.cpu_count(),
+            "load": load(), "system": f"{platform.system()} {platform.machine()}",
+            "settings": ", ".join(settings) or "none"}
+
+
+def load():
+    """Return how many processes wanted to run in the last minute; None on Windows."""
+    return round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None

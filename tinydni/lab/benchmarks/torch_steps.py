@@ -1,25 +1,26 @@
-"""Layered nets in PyTorch eager, as a good PyTorch user writes them: "torch-eager" and "torch-channels-last".
+"""Training steps in PyTorch eager, as a good PyTorch user writes them.
 
-Other forms were timed and are not faster: an optimizer for each block, the label looked up in C or concatenated
-to h, the synthesizer as nn.Linear.
+Other forms were timed and are not faster: an optimizer for each block, the label looked up in C or
+concatenated to h, the synthesizer as nn.Linear, torch.cdist, whose gradient takes a root and
+squares it again.
 """
 
 import torch
 from torch import nn
 
-from tinydni.lab.benchmarks.ours import synthesizers as our_synthesizers
-from tinydni.lab.benchmarks.torch_twin import LOSSES, optimizer_of, tensors, twin
+from tinydni.lab.benchmarks.our_steps import synthesizers as our_synthesizers
+from tinydni.lab.benchmarks.torch_twins import LOSSES, optimizer_of, tensors, twin
 
 
 def step(workload):
-    """A function of the step's number that trains on one batch and returns the loss."""
+    """Return a function of the step's number that trains on one batch and returns the loss."""
     batches = list(map(tensors, workload.batches))
     train = decoupled(workload) if workload.synthesizer else backprop(workload)
     return lambda i: train(*batches[i % len(batches)])
 
 
 def channels_last_step(workload):
-    """The same with the channels of a pixel side by side in memory, as ours are."""
+    """Return the same with the channels of a pixel side by side in memory, as ours are."""
     batches = [(x.contiguous(memory_format=torch.channels_last), *rest)
                for x, *rest in map(tensors, workload.batches)]
     train = backprop(workload, torch.channels_last)
@@ -68,7 +69,10 @@ def decoupled(workload):
 
 
 class Linear(nn.Module):
-    """delta_hat = h A + context C + b, from zero, with its gradients by hand: faster than autograd."""
+    """delta_hat = h A + context C + b, with its gradients by hand: faster than autograd.
+
+    `guess` returns dh = delta_hat / N; `grade` sets the gradients of 1/2N ‖delta_hat - N message‖².
+    """
 
     def __init__(self, ours):
         super().__init__()
@@ -77,7 +81,6 @@ class Linear(nn.Module):
 
     @torch.no_grad()
     def guess(self, h, context):
-        """dh (N, H): the guessed gradient of the batch mean, delta_hat / N."""
         self.h, self.context = h.detach(), context
         self.dh = torch.addmm(self.b, self.h, self.A)
         if context is not None:
@@ -87,7 +90,6 @@ class Linear(nn.Module):
 
     @torch.no_grad()
     def grade(self, message):
-        """Sets the gradients of 1/2N ‖delta_hat - N message‖²."""
         error = self.dh - message
         self.A.grad = self.h.T @ error
         if self.context is not None:
@@ -96,7 +98,7 @@ class Linear(nn.Module):
 
 
 class Virtual(nn.Module):
-    """delta_hat = (softmax(h V + c) - t) Vᵀ, with its second-order gradients by hand: faster than autograd."""
+    """delta_hat = (softmax(h V + c) - t) Vᵀ, with second-order gradients by hand, see Linear."""
 
     def __init__(self, ours):
         super().__init__()
@@ -104,7 +106,6 @@ class Virtual(nn.Module):
 
     @torch.no_grad()
     def guess(self, h, context):
-        """dh (N, H): the guessed gradient of the batch mean, delta_hat / N."""
         self.h = h.detach()
         self.p = torch.softmax(torch.addmm(self.c, self.h, self.V), 1)
         self.u = self.p - context
@@ -114,7 +115,6 @@ class Virtual(nn.Module):
 
     @torch.no_grad()
     def grade(self, message):
-        """Sets the gradients of 1/2N ‖delta_hat - N message‖²."""
         error = self.dh - message
         du = error @ self.V
         dz = self.p * (du - (du * self.p).sum(1, keepdim=True))
@@ -123,4 +123,28 @@ class Virtual(nn.Module):
 
 
 def parameter(array):
+    """Return a copy of an array as a parameter."""
     return nn.Parameter(torch.from_numpy(array.copy()))
+
+
+def mmd_step(workload):
+    """Return the step of W7: the loss of a batch, its gradient by autograd."""
+    m, batches = workload.loss.m, list(map(tensors, workload.batches))
+
+    def measure(i):
+        x, y, _ = batches[i % len(batches)]
+        x = x.detach().requires_grad_()
+        means = [kernel(a, b, m).mean() for a, b in ((x, x), (y, y), (x, y))]
+        loss = (means[0] + means[1] - 2 * means[2]).sqrt()
+        loss.backward()
+        return loss
+
+    return measure
+
+
+def kernel(x, y, m):
+    """Return three kernels for all pairs, added; the narrower two are powers of the first."""
+    square = torch.addmm((y * y).sum(1), x, y.T, alpha=-2) + (x * x).sum(1, keepdim=True)
+    e = torch.exp(square.clamp_min(0) * (-0.5 / m))
+    e2 = e * e
+    return e + e2 + e2 * e2

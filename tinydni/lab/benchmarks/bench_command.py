@@ -1,0 +1,93 @@
+"""The command `tinydni bench`: runs workloads, prints each row as it comes, writes the report."""
+
+import argparse
+
+from tinydni.lab.benchmarks import conditions
+from tinydni.lab.benchmarks.ratios import compare
+from tinydni.lab.benchmarks.workloads import WORKLOADS
+from tinydni.lab.doctor import blas_kernel, slow_kernel
+from tinydni.lab.files import check_folder, write_json
+from tinydni.lab.jobs.ranges import OptionError, whole
+
+MEANING = "time training steps beside PyTorch's and others', with the same weights, in turns"
+
+
+def add_arguments(parser):
+    """Add the options of this command to an argparse parser."""
+    parser.add_argument("names", nargs="*", type=known, metavar="NAME",
+                        help=f"of {', '.join(WORKLOADS)}; all if none is named")
+    parser.add_argument("--threads", type=whole(1), default=1,
+                        help="threads of the matrix products (default 1)")
+    parser.add_argument("--blocks", type=whole(1), default=30,
+                        help="blocks of the clock per contender (default 30)")
+    parser.add_argument("--json", metavar="FILE", help="write the rows here, too")
+    parser.add_argument("--figure", metavar="FILE",
+                        help="draw the rows of the curves (.png, .svg or .pdf)")
+
+
+def known(name):
+    """Return the name of a workload."""
+    if name not in WORKLOADS:
+        raise argparse.ArgumentTypeError(f"no workload {name!r}; there are {', '.join(WORKLOADS)}")
+    return name
+
+
+def main(arguments):
+    """Run the workloads. Return 0."""
+    names = arguments.names or list(WORKLOADS)
+    check_outputs(arguments, names)
+    conditions.set_threads(arguments.threads)
+    report = {"machine": conditions.machine(), "versions": conditions.versions(),
+              "kernel": blas_kernel(), "threads": arguments.threads, "rows": []}
+    facts = report["machine"] | report["versions"]
+    print(" | ".join(f"{name} {value}" for name, value in facts.items()))
+    for package in conditions.PACKAGES:
+        if not conditions.installed(package):
+            print(f"{package} is not installed: no ratio to it (pip install {package}).")
+    if slow_kernel():
+        print(slow_kernel())
+    print(HEADING)
+    for name in names:
+        for make in WORKLOADS[name]:
+            for row in compare(make, arguments.blocks, arguments.threads):
+                report["rows"].append(row)
+                print(line(row), flush=True)
+            report["machine"]["load_at_end"] = conditions.machine()["load"]
+            if arguments.json:      # whole after every workload: what is stopped is not lost
+                write_json(arguments.json, report)
+    if arguments.figure:
+        from tinydni.lab.benchmarks.scaling_picture import scaling
+        from tinydni.plots import save
+        save(scaling(report["rows"]), arguments.figure)
+    return 0
+
+
+def check_outputs(arguments, names):
+    """Raise before a long run rather than at its end."""
+    if arguments.json:
+        check_folder(arguments.json)
+    if arguments.figure:
+        from tinydni.plots import check_path
+        try:
+            check_path(arguments.figure)
+        except ValueError as error:
+            raise OptionError(f"--figure: {error}") from None
+        if "curves" not in names or not conditions.installed("torch"):
+            raise OptionError("--figure draws the rows of curves beside PyTorch: it needs curves "
+                              "among the names, and torch.")
+
+
+HEADING = (f"{'':26}{'against':20}{'ours':>12}{'peer':>12}{'ratio':>8}{'quartiles':>16}{'wall':>8}"
+           f"{'floor':>8}{'memory':>10}{'losses':>20}")
+
+
+def line(row):
+    """Return a row as text: times per step, ratio with quartiles, the floor's share of our time."""
+    end = f"{row['floor_share']:8.2f}{row['memory_mb']:7.1f} MB"
+    ours = f"{row['row']:26}{row['peer'] or '(nobody)':20}{row['our_us']:9,.0f} us"
+    if row["peer"] is None:
+        return f"{ours}{'':44}{end}{row['our_loss']:10.5f}"
+    losses = "".join(f"{loss:10.5f}" for loss in (row["our_loss"], row["peer_loss"])
+                     if loss is not None)
+    return (f"{ours}{row['peer_us']:9,.0f} us{row['ratio']:8.3f}"
+            f"{row['q1']:9.3f} - {row['q3']:.3f}{row['wall_ratio']:8.3f}{end}{losses:>20}")
