@@ -696,6 +696,30 @@ def test_the_summary_describes_long_layers_in_brief_and_within_its_width():
             "sees h and context") in layers
 
 
+@pytest.mark.parametrize("n_blocks", [1, 3])
+def test_nobody_computes_the_gradient_of_the_data(n_blocks):
+    rng = np.random.default_rng(0)
+    blocks = [*(Linear(D, D, rng) for _ in range(n_blocks - 1)), Linear(D, K, rng)]
+    network = build(blocks, SoftmaxCrossEntropy(), 0.1, lambda n: LinearSynthesizer(n), 0.1)
+    x, target, _ = batches()[0]
+    network.step(x, target)
+    bottom, *others = network.modules
+    dh = np.ones_like(bottom.forward(x))
+    assert bottom.backward(dh) is None and bottom.block.dW.any()
+    assert all(module.block.needs_dx for module in others)
+
+
+def test_every_block_gets_an_optimizer_of_its_own_and_the_top_another_rate_if_asked():
+    network = build(make_blocks(), SoftmaxCrossEntropy(), lambda: Adam(0.1), LinearSynthesizer, 0.3,
+                    top_lr=lambda: Momentum(0.2))
+    optimizers = [module.optimizer for module in network.modules]
+    assert [(type(made), made.lr) for made in optimizers] == [(Adam, 0.1)] * 3 + [(Momentum, 0.2)]
+    assert len({id(made) for made in optimizers}) == 4
+    guessers = [module.synthesizer_optimizer for module in network.modules[:-1]]
+    assert [(type(made), made.lr) for made in guessers] == [(SGD, 0.3)] * 3
+    assert build(make_blocks(), SoftmaxCrossEntropy(), 0.1).modules[-1].optimizer.lr == 0.1
+
+
 def test_images_need_their_shape_to_build_the_interfaces():
     rng = np.random.default_rng(0)
     blocks = [Sequential(Flatten(), Tanh()), Linear(12, K, rng)]
