@@ -1,7 +1,7 @@
 """Measures what docs/results/late-targets.md reports: `python docs/measure_late_targets.py`
 
-About fifty minutes on one core, on MNIST, stopped and continued at will: a run that the JSON holds is not run
-again. Name parts (errors, gradients, controls, probes) to run only those. `--write` makes the page.
+About fifty minutes on one core, on MNIST, stopped and continued at will: a run that the JSON holds
+is not run again. Name parts of PARTS to run only those, such as `errors probes`.
 """
 
 import json
@@ -33,9 +33,8 @@ ALGORITHMS = {              # of synthesizers from h alone, recipe dni; and the 
 }
 ERRORS = [(name, start, layers, seed) for seed in SEEDS for name, start, layers in (
     ("late", "he", 6), ("late", "looks-linear", 6), ("bootstrapped", "looks-linear", 6),
-    ("bootstrapped", "he", 6), ("undelayed", "he", 6), ("late", "he", 3),
-    ("backprop", "he", 6), ("backprop", "looks-linear", 6), ("none", "he", 6),
-    ("none", "looks-linear", 6))]
+    ("undelayed", "he", 6), ("late", "he", 3), ("backprop", "looks-linear", 6),
+    ("none", "looks-linear", 6))]       # docs/results/no-label.md has those from He's start
 CONTROLS = [(name, "he", 6, 0) for name in ("late, delay 4", "late, share 0.5", "late, share 1")]
 PLACES = (0, 30, 100, 300, 780, 1560, 2340, 3120, 3900)         # steps; of 781 in an epoch
 FROZEN = (78, 390, 781, 1562)       # steps after which all but the top stand still
@@ -208,7 +207,7 @@ def at_start(start):
 PARTS = {
     "errors": (errors, ERRORS),
     "controls": (errors, CONTROLS),
-    "gradients": (gradients, ["late", "bootstrapped", "undelayed"]),
+    "gradients": (gradients, ["late", "bootstrapped"]),
     "frozen": (frozen, FROZEN),
     "asleep": (asleep, [ASLEEP]),
     "probes": (at_start, list(STARTS)),
