@@ -450,7 +450,7 @@ td.plots.learning_curve(
 #   would be nine.
 # - **It is a small experiment.** 800 steps, tiny images, one seed. He and others reach 8.75 %
 #   with 20 layers, whole images, 64,000 steps. And a classifier of its own for the lower half
-#   does as well (exercise 4).
+#   does as well (exercise 1).
 #
 # What do the papers say? Miyato and others, with 110 layers and very long training, report 5.15 %
 # for backpropagation, 5.76 for a control in which the lower half learns by a backpropagation of
