@@ -407,7 +407,7 @@ def synthesizer(form, seed=7):
 
 
 FORMS = ("linear", "linear with labels", "labels only", "mlp", "mlp with labels")
-METHODS = {"backprop": (backprop, None), "top only": (no_backprop, None)} | {
+METHODS = {"backprop": (backprop, None), "no backprop": (no_backprop, None)} | {
     f"update-decoupled, {form}": (update_decoupled, form) for form in FORMS}
 OPTIMIZERS = {"sgd": lambda: SGD(0.05, weight_decay=1e-3),
               "momentum": lambda: Momentum(0.02, clip_norm=0.5),

@@ -449,7 +449,7 @@ def test_the_state_of_another_network_is_refused_and_changes_nothing():
 
 @every_method
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_one_dtype_from_the_data_to_the_memory_of_the_optimizers(method, dtype):
+def test_one_dtype_from_the_data_to_the_state_of_the_optimizers(method, dtype):
     network = make(method, dtype=dtype, optimizer=lambda: Adam(0.01, weight_decay=0.1,
                                                                clip_norm=1.0),
                    synthesizer_lr=lambda: Momentum(0.01))
@@ -496,7 +496,7 @@ def test_a_network_can_be_moved_in_the_middle_of_training(xp):
     assert float(step(moving, third)) == pytest.approx(loss, rel=1e-9)
 
 
-def test_a_network_that_changes_its_dtype_takes_its_memory_along():
+def test_a_network_that_changes_its_dtype_takes_its_state_along():
     network = learned("cdni", optimizer=lambda: Adam(0.01)).to(dtype=np.float64)
     step(network, batches(dtype=np.float64)[0])
     assert {array.dtype for array in network.state().values()
@@ -531,7 +531,7 @@ def test_methods_draw_the_same_masks():
     assert len({curve(method, n_steps=1)[0] for method in METHODS}) == 1
 
 
-# Ways to run
+# Algorithms
 
 @every_synthesizer
 def test_during_warm_up_synthesizers_learn_and_blocks_below_the_top_wait(method):
@@ -555,7 +555,7 @@ def test_warm_up_without_synthesizers_is_refused(method):
         make(method, warm_up=3)
 
 
-def test_top_only_moves_only_the_top():
+def test_no_backprop_moves_only_the_top():
     network = make("none")
     before = [values(module.block) for module in network.modules]
     for batch in batches(3):
@@ -564,7 +564,7 @@ def test_top_only_moves_only_the_top():
             for old, module in zip(before, network.modules)] == [False, False, False, True]
 
 
-def test_top_only_trains_the_top_as_backprop_does_on_the_first_step():
+def test_no_backprop_trains_the_top_as_backprop_does_on_the_first_step():
     blocks = make_blocks()
     networks = make("none", blocks), make("backprop", blocks)
     losses = [step(network, batches()[0]) for network in networks]
@@ -584,7 +584,7 @@ def test_a_label_only_network_guesses_from_the_label_alone():
                                   np.broadcast_to(guesses[0][0], (same_label.sum(), H)))
 
 
-def test_six_lines_with_the_two_verbs_are_the_decoupled_schedule():
+def test_six_lines_with_the_two_verbs_are_update_decoupled():
     by_hand, by_algorithm = make("cdni"), make("cdni")
     for x, target, context in batches(3):
         by_algorithm.step(x, target, context)
@@ -639,11 +639,12 @@ def test_prediction_leaves_the_mode_as_it_was_even_if_it_fails():
     with pytest.raises(ValueError):
         network.predict(np.ones((4, D + 1), np.float32))
     assert modes() == {True}
-    network.eval().predict(batches()[0][0])
+    assert network.eval().predict(batches()[0][0]).shape == (8, K)
     assert modes() == {False}
+    assert network.train() is network and modes() == {True}
 
 
-def test_a_learning_rate_factor_reaches_every_optimizer():
+def test_a_learning_rate_scale_reaches_every_optimizer():
     network = make("cdni")
     network.scale_learning_rates(0)
     before = copy.deepcopy({path: values(layer) for path, layer, _ in network.learners()})
@@ -654,10 +655,10 @@ def test_a_learning_rate_factor_reaches_every_optimizer():
 
 @pytest.mark.parametrize("optimizer", [lambda: SGD(0.1), lambda: Momentum(0.1), lambda: Adam(0.01)],
                          ids=["SGD", "Momentum", "Adam"])
-def test_the_kind_of_number_of_a_factor_changes_no_bit(optimizer):
+def test_the_kind_of_number_of_a_scale_changes_no_bit(optimizer):
     networks = [make("cdni", optimizer=optimizer) for _ in range(2)]
-    for network, factor in zip(networks, (0.3, np.float64(0.3))):
-        network.scale_learning_rates(factor)
+    for network, scale in zip(networks, (0.3, np.float64(0.3))):
+        network.scale_learning_rates(scale)
         for batch in batches(3):
             step(network, batch)
     assert_equal(*(network.state() for network in networks))

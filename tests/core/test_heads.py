@@ -145,7 +145,7 @@ def test_the_synthesizer_below_learns_once_from_the_sum_of_the_messages_of_those
     np.testing.assert_allclose(told[0], N * sum(sent), rtol=1e-6)
 
 
-def test_readers_that_do_not_run_do_not_change():
+def test_heads_that_do_not_run_do_not_change():
     network = make(n_run=1)
     top, counts = network.modules[-1], np.zeros(3)
     for batch in batches(60):
@@ -159,7 +159,7 @@ def test_readers_that_do_not_run_do_not_change():
     assert counts.sum() == 60 and counts.min() >= 10           # all have their turns
 
 
-def test_in_use_all_readers_answer_and_their_mean_counts():
+def test_at_inference_all_heads_answer_and_their_mean_counts():
     network = train(make(n_run=1))
     (x, _, _), = batches(1, seed=3)
     h = x
@@ -175,7 +175,7 @@ def test_in_use_all_readers_answer_and_their_mean_counts():
 
 @pytest.mark.parametrize("algorithm", [update_decoupled, Stochastic(0.5, 4, 0), BPLambda(0.5),
                                        full_unlock, no_backprop],
-                         ids=["decoupled", "stochastic", "lambda", "unlock", "top only"])
+                         ids=["decoupled", "stochastic", "lambda", "unlock", "no backprop"])
 @pytest.mark.parametrize("n_run", [None, 1])
 def test_every_algorithm_learns_and_can_be_resumed(algorithm, n_run):
     whole, first, second = (make(copy.deepcopy(algorithm), n_run=n_run) for _ in range(3))

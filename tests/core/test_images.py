@@ -146,7 +146,7 @@ def test_direct_feedback_reaches_maps_by_one_column_for_every_pixel():
                                                               seed=0))) < 5
 
 
-def test_direct_feedback_has_no_error_for_several_readers():
+def test_direct_feedback_has_no_error_for_several_heads():
     rng = np.random.default_rng(0)
     blocks = [td.Linear(6, 4, rng), [td.Linear(4, K, rng), td.Linear(4, K, rng)]]
     net = build(blocks, td.SoftmaxCrossEntropy(), lambda: td.SGD(0.1),

@@ -152,8 +152,8 @@ def test_parameters_and_state_keep_the_dtype_of_the_layer(rule, dtype):
     rng = np.random.default_rng(0)
     net, optimizer = Sequential(Linear(3, 2, rng, dtype=dtype)), rule(0.1, weight_decay=0.1,
                                                                       clip_norm=1.0)
-    for factor in (1, np.float64(0.5)):
-        optimizer.scale = factor
+    for scale in (1, np.float64(0.5)):
+        optimizer.scale = scale
         net.backward(net.forward(rng.standard_normal((6, 3)).astype(dtype)))
         net.update(optimizer)
     state = {name: array for name, array in Saved(optimizer, net).state().items() if "/" in name}
@@ -163,13 +163,13 @@ def test_parameters_and_state_keep_the_dtype_of_the_layer(rule, dtype):
 
 
 @every_rule
-def test_the_factor_of_a_schedule_multiplies_the_step(rule):
+def test_the_scale_of_a_schedule_multiplies_the_step(rule):
     rng = np.random.default_rng(0)
     start, gradient = rng.standard_normal(5), rng.standard_normal(5)
     moves = []
-    for factor in (1, 0.25, 0):
+    for scale in (1, 0.25, 0):
         point, optimizer = Point(start.copy()), rule(0.1)
-        point.dW, optimizer.scale = gradient, factor
+        point.dW, optimizer.scale = gradient, scale
         point.update(optimizer)
         moves.append(point.W - start)
     np.testing.assert_allclose(moves[1], moves[0] / 4, rtol=1e-12)
@@ -225,7 +225,7 @@ def test_a_kernel_refuses_two_types():
     assert kernels.chain(xp, "double", ("x",), ("y",), "y = x + x") is kernel
 
 
-# Memory
+# State
 
 @every_rule
 def test_a_saved_state_continues_bit_for_bit(rule):
@@ -351,8 +351,8 @@ def test_constant_is_one():
 
 
 def test_linear_decay_goes_from_one_to_zero_and_stays_there():
-    factor = LinearDecay(4)
-    assert [factor(step) for step in (0, 1, 2, 3, 4, 9)] == [1, 0.75, 0.5, 0.25, 0, 0]
+    scale = LinearDecay(4)
+    assert [scale(step) for step in (0, 1, 2, 3, 4, 9)] == [1, 0.75, 0.5, 0.25, 0, 0]
 
 
 def test_cosine_decay_rises_in_its_warm_up_and_falls_to_zero():
@@ -364,8 +364,8 @@ def test_cosine_decay_rises_in_its_warm_up_and_falls_to_zero():
 
 
 def test_step_decay_drops_at_its_boundaries():
-    factor = StepDecay((20, 10), gamma=0.1)
-    np.testing.assert_allclose([factor(step) for step in (0, 9, 10, 19, 20, 99)],
+    scale = StepDecay((20, 10), gamma=0.1)
+    np.testing.assert_allclose([scale(step) for step in (0, 9, 10, 19, 20, 99)],
                                [1, 1, 0.1, 0.1, 0.01, 0.01])
     assert StepDecay((10,))(10) == 0.1
 

@@ -182,7 +182,7 @@ def test_no_float64_array_leaves_a_block_in_a_float32_step():
     assert {gradient.dtype for _, _, gradient in net.named_parameters()} == {np.dtype(np.float32)}
 
 
-def test_the_head_alone_learns_under_top_only():
+def test_the_head_alone_learns_under_no_backprop():
     blocks = small_resnet()
     net = build(blocks, SoftmaxCrossEntropy(), lambda: Momentum(0.1), input_shape=(8, 8, 3),
                 algorithm=no_backprop)

@@ -231,6 +231,13 @@ def test_the_forget_gate_starts_open():
     assert not LSTM(2, 3, np.random.default_rng(0), forget_bias=0).b.any()
 
 
+@every_layer
+def test_output_shape_is_the_shape_of_y(make):
+    layer = make(3, 4, np.random.default_rng(0))
+    y, end = layer.forward(np.zeros((2, 5, 3), np.float32))
+    assert y.shape == (2, *layer.output_shape((5, 3))) and end.shape == (2, layer.n_state)
+
+
 def test_the_layer_that_reads_the_data_gives_no_dx():
     rng = np.random.default_rng(0)
     net = Recurrent(LSTM(3, 4, rng), Linear(4, 2, rng))

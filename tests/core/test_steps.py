@@ -136,7 +136,7 @@ def sequences(xp, layer, auxiliary=False):
 
 CASES = {
     "backprop": lambda xp: dense(xp, backprop),
-    "top only": lambda xp: dense(xp, no_backprop),
+    "no backprop": lambda xp: dense(xp, no_backprop),
     "dni": lambda xp: dense(xp, synthesizer=lambda n, rng: LinearSynthesizer(n)),
     "cdni": lambda xp: dense(xp, synthesizer=lambda n, rng: LinearSynthesizer(n, K)),
     "mlp synthesizer": lambda xp: dense(xp, synthesizer=lambda n, rng: mlp_synthesizer(n, rng, K,

@@ -293,7 +293,7 @@ def test_a_linear_synthesizer_with_labels_is_further_from_it():
 
 @pytest.mark.parametrize("inner", [lambda n, rng: VirtualLinear(n, 4, rng),
                                    lambda n, rng: VirtualMLP(n, 4, rng)])
-def test_untrained_synthesizers_stay_as_they_started_and_the_blocks_learn_from_them(inner):
+def test_frozen_synthesizers_stay_as_they_started_and_the_blocks_learn_from_them(inner):
     net, _ = train(lambda n, rng: Frozen(inner(n, rng)), steps=1, lr=1e-2)
     first = {key: value.copy() for key, value in net.state().items()}
     net, _ = train(lambda n, rng: Frozen(inner(n, rng)), steps=60, lr=1e-2)

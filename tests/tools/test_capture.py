@@ -123,7 +123,7 @@ def virtual(n, rng):
 
 CASES = {       # name: (the network, which of the batch it takes)
     "backprop": (lambda: dense(algorithm=backprop), "xt"),
-    "top only": (lambda: dense(algorithm=no_backprop), "xt"),
+    "no backprop": (lambda: dense(algorithm=no_backprop), "xt"),
     "dni": (lambda: dense(synthesizer=lambda n, rng: LinearSynthesizer(n)), "xt"),
     "cdni": (lambda: dense(synthesizer=linear), "xtc"),
     "mlp": (lambda: dense(synthesizer=lambda n, rng: mlp_synthesizer(n, rng, K, hidden=(5,))),
@@ -247,7 +247,7 @@ def test_a_rate_of_the_host_freezes_in_a_capture():
 
 
 @pytest.mark.parametrize("name", DEVICES)
-@pytest.mark.parametrize("event", ["load_state", "to", "somebody's step", "another factor",
+@pytest.mark.parametrize("event", ["load_state", "to", "somebody's step", "another scale",
                                    "prediction"])
 def test_a_run_may_be_disturbed(name, event):
     xp = DEVICES[name]
@@ -263,7 +263,7 @@ def test_a_run_may_be_disturbed(name, event):
             each.to(np).to(xp)
         elif event == "somebody's step":
             each.step(*data[0])
-        elif event == "another factor":
+        elif event == "another scale":
             each.scale_learning_rates(0.01, 0.02)
         else:
             each.predict(data[0][0])
@@ -290,10 +290,10 @@ def test_a_graph_does_not_depend_on_what_the_kernels_keep():
 
 def test_what_a_graph_would_get_wrong_is_refused():
     xp, rng = fake_device.xp, np.random.default_rng(0)
-    readers = [Linear(H, K, rng), Linear(H, K, rng)]
+    heads = [Linear(H, K, rng), Linear(H, K, rng)]
     dropout = mlp([D, H, K], rng, lambda n: [ReLU(), Dropout(0.1, rng)])
     loss_and_rule = SoftmaxCrossEntropy(), lambda: SGD(0.1)
-    several = build([Linear(D, H, rng), readers], *loss_and_rule, algorithm=backprop)
+    several = build([Linear(D, H, rng), heads], *loss_and_rule, algorithm=backprop)
     assert isinstance(several.modules[-1], Heads)
     for net, message in (
             (dense(algorithm=backprop), "capture needs the cupy backend"),
@@ -341,7 +341,7 @@ class TwiceUpdated:
         modules[0].update()
 
 
-def test_two_updates_with_one_memory_are_refused():
+def test_two_updates_with_one_state_are_refused():
     net = dense(algorithm=TwiceUpdated()).to(fake_device.xp)
     captured, data = CapturedStep(net), batches(fake_device.xp, "backprop")
     captured(*data[0])
