@@ -53,7 +53,7 @@ def python(*arguments, n=None, **options):
 
 # Messages.
 
-@given(st.lists(st.one_of(st.none(), st.tuples(st.sampled_from(list(DTYPES)), st.lists(st.integers(0, 5), max_size=4))),
+@given(st.lists(st.one_of(st.none(), st.tuples(st.sampled_from(DTYPES), st.lists(st.integers(0, 5), max_size=4))),
                 max_size=5), st.sampled_from(Kind), st.integers(-1, 2**40), st.integers(0, 2**32 - 1))
 def test_a_message_comes_out_of_its_bytes_as_it_went_in(descriptions, kind, step, seed):
     rng = np.random.default_rng(seed)

@@ -6,9 +6,8 @@ words; `save` writes it. Matplotlib is imported when the first picture is drawn.
 """
 
 from tinydni.plots.bit_predictions import bit_predictions
-from tinydni.plots.cell_scatter import cell_scatter
+from tinydni.plots.cells import cell_scatter, marker_histograms
 from tinydni.plots.learning_curve import learning_curve
-from tinydni.plots.marker_histograms import marker_histograms
 from tinydni.plots.misread_digits import misread_digits
 from tinydni.plots.network import draw_network
 from tinydni.plots.picture import Picture, check_path, save

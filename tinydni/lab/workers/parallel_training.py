@@ -23,15 +23,14 @@ class ParallelTraining(Training):
 
     Parameters
     ----------
-    transport : see transports/
-    make_plan : function (training) -> Plan
-    about : JSON that tells another process how to make the same training
     args, options : as in Training, save augment and synthesizer_schedule, which workers lack
+    transport, make_plan : see transports/; function (training) -> Plan
+    about : JSON that tells another process how to make the same training
 
     Attributes
     ----------
-    staleness : of each worker, {batches worked on since: messages that came so late}
-    records : of each worker, what it did when, see recorder.py; only if the plan says so
+    staleness, records : of each worker, {batches worked on since: messages that came so late}, and
+        what it did when, see recorder.py, if the plan says so
     """
 
     def __init__(self, *args: Any, transport: Any, make_plan: Callable[[Training], Plan],

@@ -8,8 +8,7 @@ from typing import Any
 from tinydni.algorithms import update_decoupled
 from tinydni.dni import Network
 from tinydni.lab.workers.data_parallel import DataParallel
-from tinydni.lab.workers.decoupled import Decoupled
-from tinydni.lab.workers.locked import Locked
+from tinydni.lab.workers.stages_in_a_row import Decoupled, Locked
 from tinydni.lab.workers.unlocked import Unlocked
 from tinydni.lab.workers.worker_base import Worker
 from tinydni.variants.full_unlock import FullUnlock

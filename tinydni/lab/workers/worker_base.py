@@ -1,22 +1,12 @@
 """What all workers have in common: they take one message at a time, and work when they can."""
 
 import signal
-import traceback
 from collections import Counter, deque
-from pathlib import Path
 
 import numpy as np
 
 from tinydni import backend
-from tinydni.lab.workers.message import (
-    Kind,
-    Message,
-    ProtocolError,
-    as_bytes,
-    as_text,
-    named,
-    unnamed,
-)
+from tinydni.lab.workers.message import Kind, Message, ProtocolError, as_text, named, unnamed
 from tinydni.lab.workers.recorder import Recorder
 
 LOSSES_PER_MESSAGE = 16
@@ -168,10 +158,3 @@ class Worker:
     def records(self):
         """Return what this worker did when, (n, 4), see recorder.py; without recorder nothing."""
         return np.zeros((0, 4)) if self.recorder is None else self.recorder.array()
-
-
-def failed(worker, step, error):
-    """Return the message that a worker has raised: the exception in one line, and where it was."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    text = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
-    return Message(Kind.FAILED, step, worker, (as_bytes(text),))

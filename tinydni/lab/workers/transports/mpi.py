@@ -13,8 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tinydni.lab.callbacks import on_signals
-from tinydni.lab.workers.message import Kind, Message, as_bytes, as_text, pack, unpack
-from tinydni.lab.workers.worker_base import failed
+from tinydni.lab.workers.message import Kind, Message, as_bytes, as_text, failure, pack, unpack
 
 SPIN = 1e-2             # seconds to ask for messages without a pause, if every process has a core
 LONGEST_PAUSE = 1e-2    # seconds
@@ -85,7 +84,7 @@ class Processes:
                         step = worker.step
                 self.endpoint.close()
         except BaseException as error:
-            self.fail(failed(self.rank, step, error))
+            self.fail(failure(self.rank, step, error))
 
     def fail(self, message):
         """Tell worker 0 of an exception, and wait for the end. What comes is not used."""

@@ -6,8 +6,7 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from tinydni.lab.workers.message import Kind, Message
-from tinydni.lab.workers.worker_base import failed
+from tinydni.lab.workers.message import Kind, Message, failure
 
 PATIENCE = 5            # seconds to wait for a thread to end
 SWITCH = 1e-5           # seconds that a thread may hold Python's lock while another wants it; the
@@ -48,7 +47,7 @@ def serve(worker):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):    # the loss is watched
             worker.turns(lambda: not worker.stopped)
     except BaseException as error:
-        worker.endpoint.send(0, failed(worker.rank, worker.step, error))
+        worker.endpoint.send(0, failure(worker.rank, worker.step, error))
 
 
 class Endpoint:

@@ -1,4 +1,4 @@
-"""Decoupled workers: each updates at once, sends h up and a gradient down, learns what comes."""
+"""Stages in a row, h up and gradients down: decoupled workers, and locked ones, the baseline."""
 
 from tinydni.lab.workers.message import Kind, ProtocolError
 from tinydni.lab.workers.worker_base import Worker
@@ -45,3 +45,36 @@ class Decoupled(Worker):
                                 f"for that of {expected}.")
         self.staleness[self.step - step] += 1
         self.modules[-1].learn(h, context, dh)
+
+
+class Locked(Worker):
+    """Backpropagation: forward, wait for the true gradient, update; one batch at a time.
+
+    The messages are those of decoupled workers, the arithmetic is that of `backprop`.
+    """
+
+    def train(self, step, x, context, target):
+        h = x
+        for module in self.modules:
+            h = module.forward(h)
+        if self.top:
+            self.backward(self.modules[-1].gradient_at_output(h, context, target))
+            self.keep_losses(self.modules[-1].loss_value)
+        else:
+            self.in_flight.append(step)
+            self.send(self.rank + 1, Kind.INPUT, h, context, target)
+
+    def take(self, message):
+        if message.kind == Kind.GRADIENT and self.in_flight:
+            self.in_flight.popleft()
+            self.backward(*message.arrays)
+        else:
+            super().take(message)
+
+    def backward(self, dh):
+        """Pass the true gradient down through this stage."""
+        for module in reversed(self.modules):
+            dh = module.backward(dh)
+            module.update()
+        if self.rank > 0:
+            self.send(self.rank - 1, Kind.GRADIENT, dh)
