@@ -62,6 +62,7 @@ def formula(text):
     shown = []
     for clause in re.split(r"(?<=[,;.]) {2,}", text):
         head, colon, rest = clause.partition(": ")
+        head = head.rstrip()
         cut = AFTER.search(head)
         tail = head[cut.start():] if cut else ""
         head = head[:cut.start()] if cut else head

@@ -15,9 +15,9 @@ from sphinx.util import logging
 DOCS = Path(__file__).resolve().parents[1]
 ROOT = DOCS.parent
 WORK = DOCS / "_lite"
-NEEDS = ("jupyterlite_core", "jupyterlite_pyodide_kernel", "hatchling")
+NEEDS = ("jupyterlite_core", "jupyterlite_pyodide_kernel", "jupyter_server", "hatchling")
 FIRST = "%pip install -q tinydni      # the copy that came with this page"
-HELPERS = ("course.py", "exercises.py")
+HELPERS = ("course.py", "exercises.py", "one_step.gif")
 
 
 def run(*command, folder=ROOT):
@@ -45,8 +45,7 @@ def contents():
         notebook.cells.insert(1, first)
         nbformat.write(notebook, folder / path.name)
     for name in HELPERS:
-        if (ROOT / "notebooks" / name).exists():
-            shutil.copy(ROOT / "notebooks" / name, folder)
+        shutil.copy(ROOT / "notebooks" / name, folder)
     return folder
 
 

@@ -7,8 +7,10 @@ the notebooks with their stored outputs, and of the pages that lie elsewhere in 
 import argparse
 import importlib
 import inspect
+import json
 import posixpath
 import re
+import shutil
 from pathlib import Path
 
 from docstrings import as_lines, formula, is_formula, prose
@@ -214,12 +216,20 @@ def sentence(text):
 
 def copies():
     """Copy the notebooks with their outputs, and pages that lie beside docs/."""
+    wanted = set()
     for path in sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")):
-        text = path.read_text(encoding="utf-8").replace("](../docs/", "](../")
-        write(DOCS / "notebooks" / path.name, text)
-    for stale in set((DOCS / "notebooks").glob("*.ipynb")) - {
-            DOCS / "notebooks" / path.name for path in (ROOT / "notebooks").glob("*.ipynb")}:
-        stale.unlink()
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                text = relinked("".join(cell["source"]), "notebooks", f"notebooks/{path.stem}")
+                cell["source"] = text.splitlines(keepends=True)
+        write(DOCS / "notebooks" / path.name, json.dumps(notebook, ensure_ascii=False, indent=1))
+        wanted.add(path.name)
+    for path in (ROOT / "notebooks").glob("*.gif"):
+        shutil.copy(path, DOCS / "notebooks" / path.name)
+    for old in (DOCS / "notebooks").glob("*.ipynb"):
+        if old.name not in wanted:
+            old.unlink()
     readme = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
     write(DOCS / "notebooks" / "index.md", readme + "\n```{toctree}\n:hidden:\n:glob:\n\n"
           "[0-9]*\n```\n")
@@ -227,26 +237,34 @@ def copies():
 
 
 def relink(app, docname, source):
-    """Lead links out of docs/ to the pages that stand for those files; drop the others."""
-    here = {"notebooks": "notebooks", "generated": "data"}.get(docname.split("/")[0])
-    here = here if docname in ("notebooks/index", "generated/data") or here == "notebooks" else None
-    place = here or posixpath.dirname(f"docs/{docname}")
+    """Lead the links of a page to other pages, and add the figure to a table of results."""
+    if docname.startswith("notebooks/") and docname != "notebooks/index":
+        return                                      # done in the copy, cell by cell
+    place = {"notebooks/index": "notebooks", "generated/data": "data"}.get(
+        docname, posixpath.dirname(f"docs/{docname}"))
+    source[0] = relinked(source[0], place, docname)
+    if docname.startswith("results/"):
+        source[0] = with_figure(docname.partition("/")[2], source[0])
 
+
+def relinked(text, place, docname):
+    """Lead links to the pages that stand for files of the repository; drop the others.
+
+    place : the folder that the links start from, in the repository
+    """
     def changed(match):
-        text, target = match[1], match[2]
+        words, target = match[1], match[2]
         if re.match(r"[a-z]+:|#", target):
             return match[0]
         path, _, anchor = target.partition("#")
-        path = posixpath.normpath(posixpath.join(place, path))
-        new = stands_for(path)
+        new = stands_for(posixpath.normpath(posixpath.join(place, path)))
         if new is None:
-            return text
+            return words
         new = posixpath.relpath(new, posixpath.dirname(docname) or ".")
-        return f"[{text}]({new}{'#' * bool(anchor)}{anchor})"
+        return f"[{words}]({new}{'#' * bool(anchor)}{anchor})"
 
-    source[0] = LINK.sub(changed, source[0])
-    if docname.startswith("results/"):
-        source[0] = with_figure(docname.partition("/")[2], source[0])
+    text = re.sub(r"(!\[[^\]]*\]\()\.\./docs/", r"\1../", text) if place == "notebooks" else text
+    return LINK.sub(changed, text)
 
 
 def with_figure(name, text):
