@@ -42,6 +42,10 @@ def xp(request):
     return BACKENDS[request.param]
 
 
+on_devices = pytest.mark.parametrize("xp", [name for name in BACKENDS if name != "numpy"],
+                                     indirect=True)     # for what is compared with NumPy
+
+
 def backends_line():
     names = ("fake device" if name == "fake" else name for name in BACKENDS)
     ran = f"tinydni backends: {', '.join(names)}"

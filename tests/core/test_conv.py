@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from conftest import on_devices
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -144,6 +145,7 @@ def test_the_fast_form_never_holds_all_windows_at_once():
 
 # Backends, dtypes, arguments
 
+@on_devices
 @pytest.mark.parametrize("kernel, stride", [(3, 1), (3, 2), (2, 2), (1, 2), (5, 1)])
 def test_every_backend_computes_what_numpy_computes(kernel, stride, xp):
     rng = np.random.default_rng(0)

@@ -5,6 +5,7 @@ import io
 
 import numpy as np
 import pytest
+from conftest import on_devices
 from oracle import tell, with_oracles
 
 from tinydni import backend
@@ -466,6 +467,7 @@ def test_one_dtype_from_the_data_to_the_state_of_the_optimizers(method, dtype):
     assert any("/" in name for name in arrays)
 
 
+@on_devices
 @every_method
 def test_every_backend_trains_as_numpy_does(method, xp):
     # Not Adam: the gradient of a bias before BatchNorm is rounding, and Adam would follow it.

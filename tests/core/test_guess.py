@@ -6,6 +6,7 @@ import fake_device
 import numpy as np
 import pytest
 from building import build
+from conftest import on_devices
 from fake_device import count_copies, count_synchronisations
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -191,6 +192,7 @@ def test_images_are_read_as_rows_of_numbers():
     np.testing.assert_array_equal(guess.forward(x.reshape(16, 2, 3)).copy(), guess.forward(x))
 
 
+@on_devices
 def test_every_backend_learns_the_same_and_the_host_never_waits(xp):
     data, states = batch(np.random.default_rng(7)), []
     for module in (np, xp):

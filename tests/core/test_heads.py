@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 from building import build
+from conftest import on_devices
 from oracle import tell, with_oracles
 
 import tinydni as td
@@ -213,6 +214,7 @@ def test_the_table_of_the_network_counts_every_head():
                                                 algorithm=backprop).n_parameters() + 2 * 27
 
 
+@on_devices
 def test_every_backend_learns_the_same(xp):
     states = []
     for module in (np, xp):

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pytest
+from conftest import on_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -128,6 +129,7 @@ def test_the_dtype_that_goes_in_comes_out_everywhere(make, dtype):
     assert {name: array.dtype for name, array in arrays.items()} == dict.fromkeys(arrays, dtype)
 
 
+@on_devices
 @every_layer
 def test_every_backend_computes_what_numpy_computes(make, xp):
     rng = np.random.default_rng(0)

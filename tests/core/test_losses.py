@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import on_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -125,6 +126,7 @@ def test_no_loss_writes_into_its_arguments_and_backward_may_be_called_twice(make
     np.testing.assert_array_equal(loss.backward(), expected)
 
 
+@on_devices
 @every_loss
 def test_every_backend_computes_what_numpy_computes(make, draw, xp):
     rng, here, there = np.random.default_rng(0), make(), make().to(xp)

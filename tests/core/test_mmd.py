@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from conftest import on_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,6 +134,7 @@ def test_it_computes_in_the_dtype_it_is_given():
                                rtol=1e-4)
 
 
+@on_devices
 def test_every_backend_gives_the_same(xp):
     x, y = draw(8, 260, 140, 5, np.float32)
     host, device = MMD(1.0), MMD(1.0).to(xp)

@@ -6,7 +6,7 @@ import fake_device
 import numpy as np
 import pytest
 from building import Saved
-from conftest import BACKENDS
+from conftest import BACKENDS, on_devices
 from fake_device import count_launches
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -119,6 +119,7 @@ def test_a_rule_is_the_algorithm_of_its_paper(rule, literal, options, n_steps, l
                                atol=1e-12)
 
 
+@on_devices
 @every_rule
 def test_every_backend_takes_the_steps_of_numpy(rule, xp):
     rng = np.random.default_rng(0)

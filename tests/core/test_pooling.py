@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import on_devices
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -114,6 +115,7 @@ LAYERS = {"MaxPool": lambda: MaxPool(3, 2, 1), "MaxPool without border": lambda:
 every_layer = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 
 
+@on_devices
 @every_layer
 def test_every_backend_computes_what_numpy_computes(make, xp):
     rng = np.random.default_rng(0)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import on_devices
 
 import tinydni as td
 from tinydni import backend
@@ -276,6 +277,7 @@ def test_the_second_head_hears_the_guess_at_the_next_boundary_and_zero_at_the_en
     assert not heard[2].any() and heard[0].any()
 
 
+@on_devices
 def test_the_same_on_every_backend(xp):
     """Both kinds of network, with all interfaces, after a few windows."""
     def nets():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import on_devices
 
 import tinydni
 from tinydni import Adam, Momentum, SoftmaxCrossEntropy, backend, backprop, build, no_backprop
@@ -163,6 +164,7 @@ def test_the_gradient_of_a_whole_resnet_is_that_of_its_loss():
     assert (loss_at(1e-6) - loss_at(-1e-6)) / 2e-6 == pytest.approx(claimed, rel=1e-4)
 
 
+@on_devices
 def test_every_backend_trains_the_same_resnet(xp):
     x, target = small_batch(np.float64)
     nets = [build(small_resnet(np.float64), SoftmaxCrossEntropy(), lambda: Momentum(0.1),

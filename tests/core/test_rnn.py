@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import on_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -200,6 +201,7 @@ def test_float32_stays_float32_and_arguments_stay_as_they_are(make):
     assert {array.dtype for array in found} == {np.dtype(np.float32)}
 
 
+@on_devices
 @every_layer
 def test_the_same_on_every_backend(make, xp):
     host, device = make(3, 4, np.random.default_rng(5)), make(3, 4, np.random.default_rng(5)).to(xp)

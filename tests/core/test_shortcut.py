@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import on_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import tell, with_oracles
@@ -211,6 +212,7 @@ def test_a_branch_of_the_wrong_width_is_refused():
         CloseShortcut(0, ReLU())
 
 
+@on_devices
 def test_every_backend_gives_the_same(xp):
     lower, upper = halves(3, 4, dtype=np.float32)
     block = Sequential(OpenShortcut(*lower), CloseShortcut(4, *upper))

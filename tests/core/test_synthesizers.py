@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from building import Saved
+from conftest import on_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -234,6 +235,7 @@ def test_the_dtype_that_goes_in_comes_out_everywhere(kind, dtype):
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}
 
 
+@on_devices
 @every_synthesizer
 def test_every_backend_learns_what_numpy_learns(kind, xp):
     rng = np.random.default_rng(0)
@@ -253,6 +255,7 @@ def test_a_description_says_what_is_read():
     rng = np.random.default_rng(0)
     assert repr(LinearSynthesizer(6, 4)) == "LinearSynthesizer(6 + 4 context -> 6)"
     assert repr(LinearSynthesizer(6)) == "LinearSynthesizer(6 -> 6)"
+    assert repr(mlp_synthesizer(6, rng)) == "NetworkSynthesizer(6 -> 256 -> 6)"
     assert repr(LinearSynthesizer(6, 4, reads_h=False)) == "LinearSynthesizer(4 context -> 6)"
     assert repr(mlp_synthesizer(6, rng, 4, hidden=(
         8, 7))) == "NetworkSynthesizer(6 + 4 context -> 8 -> 7 -> 6)"

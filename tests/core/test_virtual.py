@@ -5,6 +5,7 @@ from copy import deepcopy
 import fake_device
 import numpy as np
 import pytest
+from conftest import on_devices
 from fake_device import count_copies, count_float64, count_synchronisations
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -339,6 +340,7 @@ SMALL = {"linear": lambda rng: VirtualLinear(5, 3, rng), "mlp": lambda rng: Virt
              Sequential(Linear(5, 6, rng), BatchNorm(6), ReLU(), Linear(6, 3, rng)), 3)}
 
 
+@on_devices
 @pytest.mark.parametrize("form", SMALL)
 def test_every_backend_learns_the_same_and_the_host_never_waits(form, xp):
     rng = np.random.default_rng(8)
