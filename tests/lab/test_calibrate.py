@@ -348,6 +348,7 @@ def test_outputs_and_options_that_make_no_sense(here):
     refused("--out and --reference are one file", out="ref.csv")
     refused("--offsets is about FCS files", "--offsets", "text")
     refused("--data-set is about FCS files", "--data-set", 2)
+    refused("--markers names a column twice", "--markers", "CD3,CD4, CD3")
     (here / "times.csv").write_text("Time,Center\n3,4\n1,2\n")
     refused("no column that is a marker by its name", reference="times.csv")
 

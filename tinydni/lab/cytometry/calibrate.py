@@ -82,11 +82,16 @@ def apply(given: Namespace) -> int:
 def fit(given: Namespace) -> int:
     """Fit a calibration to the sample, apply it, and report."""
     method, xp = chosen_method(given), backend.get(given.backend)
-    transform = chosen_transform(given.transform)
+    try:
+        transform = Transform.parse(given.transform or "log1p")
+    except ValueError as error:
+        raise OptionError(f"--{error}") from None
     reference, table = read(given, given.reference, given.sample)
     if given.markers:
         wanted = [text.strip() for text in next(csv.reader([given.markers],
                                                            skipinitialspace=True))]
+        if len(set(wanted)) < len(wanted):
+            raise OptionError(f"--markers names a column twice: {given.markers}.")
         target_columns = columns_of(reference, wanted, "--markers")
         columns = columns_of(table, target_columns, given.reference)
     else:
@@ -103,7 +108,8 @@ def fit(given: Namespace) -> int:
     y, before = calibrator.standardised(target), calibrator.standardised(source)
     after = calibrator.move(before)
     tables.write(given.out, table, columns, calibrator.raw(after))
-    folder = Path(given.report or Path(given.out).with_suffix("").as_posix() + "-report")
+    bare = Path(given.out.removesuffix(".gz")).with_suffix("")
+    folder = Path(given.report or f"{bare}-report")
     folder.mkdir(parents=True, exist_ok=True)
     calibrator.save(folder / "model.npz")
     facts = facts_of(given, calibrator, y, before, after)
@@ -165,12 +171,7 @@ def write_report(folder: Path, facts: dict[str, Any], reference: np.ndarray, bef
                  after: np.ndarray, columns: list[str], mmd: list[float], seed: int) -> None:
     """Write report.md, report.json and the three pictures.
 
-    Parameters
-    ----------
-    facts : {"method": ..., "lines": [sentences], "warnings": [sentences], "numbers": {...}} and
-        what else JSON shall say
-    reference, before, after : standardised cells
-    mmd : of the training batches, one per update
+    facts : of `facts_of`    reference, before, after : standardised    mmd : one per update
     """
     from tinydni.plots import cell_scatter, learning_curve, marker_histograms, save
     names = ("reference", "sample before", "sample after")
@@ -195,27 +196,12 @@ def write_report(folder: Path, facts: dict[str, Any], reference: np.ndarray, bef
         save(picture, folder / name)
 
 
-def chosen_transform(text: str | None) -> Transform:
-    """Return what --transform names. Raise OptionError for an unknown one."""
-    try:
-        return Transform.parse(text or "log1p")
-    except ValueError as error:
-        raise OptionError(f"--{error}") from None
-
-
 def columns_of(table: tables.Table, wanted: list[str], owner: str, whole: bool = False
                ) -> list[str]:
     """Return the columns to calibrate, in the order `wanted`; by place where a side has no names.
 
-    Parameters
-    ----------
-    owner : of the wanted names, for messages
-    whole : whether the table must have no other markers
-
-    Raises
-    ------
-    DataError
-        Where a column is missing, or one is there that is not wanted.
+    Raise DataError, which names the owner of the wanted names, where one is missing, and, if the
+    table must match as a whole, where it has another marker.
     """
     have = table.markers if whole else table.columns
     unnamed = all(re.fullmatch(r"column \d+", name) for name in wanted)

@@ -222,11 +222,8 @@ def calibrated_fcs(file: FcsFile | None, names: list[str], values: np.ndarray,
                    calibrated: list[int]) -> bytes:
     """Return a file with some columns calibrated; the others, and the keywords, as they were.
 
-    Parameters
-    ----------
-    file : that was read, or None for cells from elsewhere
-    names, values (N, D) : of all columns, on a linear scale
-    calibrated : numbers, from 0, of the columns that are new
+    file : that was read, or None for cells from elsewhere    calibrated : numbers, from 0, of the
+    columns that are new    names, values (N, D) : of all columns, on a linear scale
     """
     events, old = values.astype(np.float64), file or FcsFile({})
     text = dict(old.text)
