@@ -12,15 +12,17 @@ FOLDER = Path(__file__).parent / "figures"
 RESULTS = Path(__file__).parent / "results"
 
 
-def adam():
+def adam() -> td.Adam:
+    """Return one optimizer."""
     return td.Adam(1e-3)
 
 
 def decoupled():
-    """One network of three layers under backpropagation, and decoupled by two label-conditioned synthesizers."""
+    """Draw one network of three layers under backpropagation, and decoupled with the label."""
     blocks = td.mlp((784, 256, 256, 10), np.random.default_rng(0))
     locked = td.build(blocks, td.SoftmaxCrossEntropy(), adam, algorithm=td.backprop)
-    free = td.build(blocks, td.SoftmaxCrossEntropy(), adam, lambda n: td.LinearSynthesizer(n, n_context=10), adam)
+    free = td.build(blocks, td.SoftmaxCrossEntropy(), adam,
+                    lambda n: td.LinearSynthesizer(n, n_context=10), adam)
     return draw_network(locked, free)
 
 
@@ -30,18 +32,22 @@ def from_h_alone():
 
 
 def explained():
-    """How much of the true gradient h tells, x, and the label, after one epoch of training; and h before it."""
+    """Draw how much of the true gradient h, x and the label tell after an epoch; and h before."""
     found = from_h_alone()["explained"]
     shares = {"h, at the start": found["at the start"]["h"]} | found["after one epoch"]
-    curves = {name: (range(1, len(values) + 1), [100 * share for share in values]) for name, values in shares.items()}
-    return learning_curve(curves, title="What can be known of the true gradient", ylabel="explained, unseen images [%]",
+    curves = {name: (range(1, len(values) + 1), [100 * share for share in values])
+              for name, values in shares.items()}
+    return learning_curve(curves, title="What can be known of the true gradient",
+                          ylabel="explained, unseen images [%]",
                           xlabel="interface, from the bottom to the top")
 
 
 def without_labels():
-    """Validation errors of six layers whose synthesizers see h alone, a guess beside it, or the label."""
-    curves = {name: (range(1, len(errors) + 1), errors) for name, errors in from_h_alone()["validation_error"].items()}
-    return learning_curve(curves, title="MNIST, six layers", xlabel="epoch", ylabel="validation error [%]")
+    """Draw the validation errors of six layers from h alone, with a guess, and with the label."""
+    curves = {name: (range(1, len(errors) + 1), errors)
+              for name, errors in from_h_alone()["validation_error"].items()}
+    return learning_curve(curves, title="MNIST, six layers", xlabel="epoch",
+                          ylabel="validation error [%]")
 
 
 FIGURES = {"decoupled.png": decoupled, "from-h-alone-explained.png": explained,

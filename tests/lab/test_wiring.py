@@ -8,7 +8,8 @@ import pytest
 from tinydni.datasets.dataset import Dataset
 from tinydni.lab.jobs.arguments import OptionError
 from tinydni.lab.jobs.job import Job, Task
-from tinydni.lab.jobs.methods import CONTEXTS, METHODS, SYNTHESIZERS
+from tinydni.lab.jobs.forms import SYNTHESIZERS
+from tinydni.lab.jobs.methods import CONTEXTS, METHODS
 from tinydni.lab.jobs.mnist import error_scores
 from tinydni.losses import SoftmaxCrossEntropy
 from tinydni.models import cnn, mlp, resnet

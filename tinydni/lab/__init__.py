@@ -1,1 +1,1 @@
-"""The laboratory: jobs, tables of the papers, workers and benchmarks. All of it stands on the library's public names."""
+"""The laboratory: jobs, tables of the papers, workers, benchmarks. It stands on public names."""

@@ -10,7 +10,7 @@ import sys
 HELD = ("stdin", "stdout", "stderr")
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Run the command line. Return the exit code.
 
     0 done, 1 something failed that the text names, 2 wrong use, 130 interrupted.

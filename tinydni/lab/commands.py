@@ -15,8 +15,17 @@ from tinydni.lab.benchmarks import bench_workers as workers
 from tinydni.lab.benchmarks import simulate
 from tinydni.lab.cytometry import calibrate
 from tinydni.lab.cytometry import train_cytometry as cytometry
-from tinydni.lab.jobs import (addition, cifar10, copy_task, digits, mnist, recall, repeat_copy, text,
-                              two_rnn)
+from tinydni.lab.jobs import (
+    addition,
+    cifar10,
+    copy_task,
+    digits,
+    mnist,
+    recall,
+    repeat_copy,
+    text,
+    two_rnn,
+)
 from tinydni.lab.jobs.ranges import OptionError
 from tinydni.lab.tables import everything
 from tinydni.lab.workers import WorkerError

@@ -71,8 +71,8 @@ def load(path: str | Path) -> tuple[dict[str, np.ndarray], Any]:
         raise CheckpointError(f"{path} is not a file that this tinydni saved, or it is broken "
                               f"({type(error).__name__}: {error}).") from None
     if version != VERSION:
-        raise CheckpointError(f"{path} was saved in layout {version}, but this tinydni reads layout "
-                              f"{VERSION}; train again, or use the tinydni that saved it.")
+        raise CheckpointError(f"{path} was saved in layout {version}, but this tinydni reads "
+                              f"layout {VERSION}; train again, or use the tinydni that saved it.")
     return state, note["note"]
 
 

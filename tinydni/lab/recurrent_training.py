@@ -26,6 +26,7 @@ class SequenceTask:
     notes : sentences for the report
     """
 
+    measures: tuple[str, ...] = ()
     reads, n_context, context_name = "the state", 0, "nothing"
     notes: tuple[str, ...] = ()
 
@@ -61,7 +62,8 @@ class SequenceTask:
     def outputs(self, network: Any, x: np.ndarray) -> Any:
         """Return what the network says to whole sequences x (N, L, D), on the host."""
         y, _ = network.predict(backend.asarray(network.modules[0].block.xp, x))
-        return tuple(map(backend.to_numpy, y)) if isinstance(y, (tuple, list)) else backend.to_numpy(y)
+        several = isinstance(y, (tuple, list))
+        return tuple(map(backend.to_numpy, y)) if several else backend.to_numpy(y)
 
 
 class RecurrentTraining:
@@ -90,7 +92,8 @@ class RecurrentTraining:
         self.batch = 0                          # sequences since the last evaluation
         self.loss_sum = 0.0
         self.stopped = False
-        self.history: dict = {"update": [], "train_loss": [], **{name: [] for name in task.measures}}
+        self.history: dict = {"update": [], "train_loss": [],
+                              **{name: [] for name in task.measures}}
 
     @property
     def n_steps(self) -> int:

@@ -69,7 +69,8 @@ class Job:
     variants: dict = field(default_factory=dict)
     left_out: tuple = ()
 
-    family, recipe, run_class = "feedforward", staticmethod(methods.recipe), FeedforwardRun
+    family, recipe = "feedforward", staticmethod(methods.recipe)
+    run_class: type = FeedforwardRun
     quick = ("epochs", 1)               # of --quick
 
     def add_arguments(self, parser):
@@ -171,7 +172,8 @@ class Job:
 class RecurrentJob(Job):
     """A job of `tinydni train` with a recurrent network, over the sequences of a SequenceTask."""
 
-    family, recipe, run_class = "recurrent", staticmethod(recurrent.recipe), RecurrentRun
+    family, recipe = "recurrent", staticmethod(recurrent.recipe)
+    run_class: type = RecurrentRun
     quick = ("updates", 300)
     build = staticmethod(recurrent.build)   # function (task, options) -> network
 

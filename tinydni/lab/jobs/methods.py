@@ -1,12 +1,13 @@
 """The methods of `--method`: what learns from which gradient, by a recipe that was chosen on
-validation data."""
+validation data.
+"""
 
 import math
 from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import tinydni as td
-from tinydni.lab.jobs.forms import SYNTHESIZERS, Forms, synthetic_input
+from tinydni.lab.jobs.forms import Forms, synthetic_input
 from tinydni.lab.jobs.ranges import OptionError
 from tinydni.variants.bp_lambda import BPLambda
 from tinydni.variants.direct_feedback import DirectFeedback

@@ -8,9 +8,17 @@ from typing import Any
 
 from tinydni import backend
 from tinydni.lab.jobs import recurrent
-from tinydni.lab.jobs.methods import CONTEXTS, METHODS, SYNTHESIZERS
-from tinydni.lab.jobs.ranges import (PROBABILITY, RATE, SHARE, THREADS, OptionError, whole,
-                                     whole_numbers)
+from tinydni.lab.jobs.forms import SYNTHESIZERS
+from tinydni.lab.jobs.methods import CONTEXTS, METHODS
+from tinydni.lab.jobs.ranges import (
+    PROBABILITY,
+    RATE,
+    SHARE,
+    THREADS,
+    OptionError,
+    whole,
+    whole_numbers,
+)
 from tinydni.lab.workers import MODES
 from tinydni.lab.workers.transports import TRANSPORTS
 
@@ -106,7 +114,8 @@ class Option:
             return True
         read = self.takes.get("type", FLAG.get) if isinstance(self.takes, dict) else self.takes
         try:
-            return read(",".join(map(str, value)) if isinstance(value, list) else str(value)) == value
+            said = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+            return read(said) == value
         except (argparse.ArgumentTypeError, TypeError):
             return False
 

@@ -303,7 +303,8 @@ class RecurrentRun(Run):
     def length_line(self):
         """Say how long the run is."""
         options = self.options
-        window = f"windows of {options['window']} steps" if "window" in options else "whole sequences"
+        window = ("whole sequences" if "window" not in options
+                  else f"windows of {options['window']} steps")
         update = "after each window" if options["each_window"] else "once per sequence"
         return (f"{options['updates']} updates, {window}, batches of {options['batch_size']}, the "
                 f"network moves {update}")

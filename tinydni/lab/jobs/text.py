@@ -26,7 +26,8 @@ class NextCharacter(SequenceTask):
 
     def __init__(self, options):
         super().__init__(options)
-        self.text, self.loss, self.ahead = tinyshakespeare(), td.SoftmaxCrossEntropy(), options["ahead"]
+        self.text, self.ahead = tinyshakespeare(), options["ahead"]
+        self.loss = td.SoftmaxCrossEntropy()
         self.notes, self.n_in = self.text.notes, len(self.text.alphabet)
         self.n_out, self.n_context = self.n_in, self.ahead * self.n_in
         self.context_name = f"the next {self.ahead} characters"

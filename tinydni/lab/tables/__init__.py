@@ -1,1 +1,1 @@
-"""The tables of `tinydni reproduce`, one per file: which runs make it, what the paper found, and what differs."""
+"""The tables of `tinydni reproduce`: which runs make one, what the paper found, what differs."""
