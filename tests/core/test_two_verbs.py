@@ -91,6 +91,18 @@ def test_a_boundary_and_a_recurrent_module_take_a_learning_rate():
         (0.2, td.SGD), (0.1, td.SGD)]
 
 
+def test_full_unlock_and_heads_take_a_learning_rate():
+    rng = np.random.default_rng(0)
+    network = td.variants.full_unlock(
+        td.Network(modules()), lambda n: td.variants.input_synthesizer(64, n, rng, hidden=()), 0.3)
+    td.variants.with_heads(network, [td.Linear(16, K, rng) for _ in range(2)], 0.2)
+    rates = {path: (type(optimizer), optimizer.lr) for path, _, optimizer in network.learners()}
+    assert rates == {
+        **{f"{i}.{part}": (td.SGD, 0.1) for i in range(2) for part in ("block", "synthesizer")},
+        **{f"2.heads.{i}.block": (td.SGD, 0.2) for i in range(2)},
+        **{f"algorithm.{i}.input_synthesizer": (td.SGD, 0.3) for i in (1, 2)}}
+
+
 def test_what_a_module_and_a_network_are_is_printed():
     text = repr(td.Network(modules()))
     assert text.startswith("Network(update_decoupled:\n  0: DNI(Sequential(Linear(64 -> 16)")
