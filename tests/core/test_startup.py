@@ -29,7 +29,7 @@ def roots(modules):
 
 
 @pytest.mark.parametrize("module", ["tinydni", "tinydni.datasets", "tinydni.lab.cli",
-                                    "tinydni.lab.benchmarks.command"])
+                                    "tinydni.lab.benchmarks.bench_command"])
 def test_starting_imports_nothing_heavy(module):
     assert not HEAVY & roots(imported(module))
 
