@@ -1,6 +1,6 @@
-"""Small trainings that test_parallel.py runs over every transport; with mpiexec, this file runs them over MPI.
+"""Small trainings that test_parallel.py runs over every transport; this file, over MPI.
 
-    mpiexec -n 3 python tests/parallel_cases.py FOLDER CASE ...     writes FOLDER/CASE.npz for each case
+mpiexec -n 3 python tests/parallel_cases.py FOLDER CASE ...     writes FOLDER/CASE.npz for each case
 """
 
 import os
@@ -12,16 +12,16 @@ import numpy as np
 from building import build
 
 import tinydni as td
-from tinydni.lab import files
 from tinydni.algorithms import backprop
-from tinydni.variants.full_unlock import full_unlock
-from tinydni.layer import Layer
+from tinydni.lab import files
 from tinydni.lab.workers import ParallelTraining, Plan
+from tinydni.layer import Layer
+from tinydni.training import Training, percent_bits_wrong
+from tinydni.variants.full_unlock import full_unlock
 from tinydni.variants.input_synthesizers import input_synthesizer
-from tinydni.training import percent_bits_wrong, Training
 
 WORKERS, LAYERS, EPOCHS, BATCH = 3, 6, 2, 16
-ENDS = [2, 3, 6]                        # two modules to worker 0, one to worker 1, three to worker 2
+ENDS = [2, 3, 6]  # two modules to worker 0, one to worker 1, three to worker 2
 
 # case: (algorithm in one loop, mode, whether inputs are synthetic)
 CASES = {"lock-step": (td.update_decoupled, "lock-step", False),
@@ -30,7 +30,7 @@ CASES = {"lock-step": (td.update_decoupled, "lock-step", False),
          "free": (td.update_decoupled, "free", False),
          "free-unlocked": (full_unlock, "free", True),
          "data-parallel": (backprop, "data-parallel", False)}
-EXACT = ("lock-step", "lock-step-unlocked", "locked")       # those that give the numbers of one loop
+EXACT = ("lock-step", "lock-step-unlocked", "locked")  # those that give the numbers of one loop
 FAULTS = ("raises", "raises-wide", "wrong-shape", "diverges", "interrupts", "stops")
 # wide: messages too long to be sent without a taker
 
@@ -62,21 +62,25 @@ class Faulty(Layer):
 
 
 def network(case):
-    """A fresh network, the same for every call. A faulty layer sits at the bottom of worker 1 (of 2, if it diverges)."""
-    data, rng, synthesizer_rng = dataset(), td.random.stream(0, "weights"), td.random.stream(0, "synthesizer")
+    """A fresh network, the same for every call; a faulty layer is in worker 1 (2: it diverges)."""
+    data, rng = dataset(), td.random.stream(0, "weights")
+    synthesizer_rng = td.random.stream(0, "synthesizer")
     algorithm, _, unlocked = CASES.get(case, CASES["free"])
-    width = 2048 if case.endswith("wide") else 12
-    blocks = td.mlp([data.n_in] + [width] * (LAYERS - 1) + [data.n_out], rng)
+    wide = case.endswith("wide")
+    border = 2048 if wide else 12           # between workers 0 and 1
+    blocks = td.mlp([data.n_in, 12, border] + [12] * (LAYERS - 3) + [data.n_out], rng)
     if case in FAULTS:
         at = 5 if case == "diverges" else 2
         blocks[at] = td.Sequential(Faulty(case), *blocks[at].layers)
     options = {} if algorithm is backprop else {
-        "synthesizer": lambda n: td.LinearSynthesizer(n, data.n_out), "synthesizer_lr": lambda: td.Adam(0.003),
-        "warm_up": 3}
+        "synthesizer": lambda n: td.LinearSynthesizer(n, data.n_out, reads_h=not wide),
+        "synthesizer_lr": lambda: td.Adam(0.003), "warm_up": 3}
     if unlocked:
         options |= {"input_synthesizer": lambda n: input_synthesizer(data.n_in, n, synthesizer_rng),
                     "input_lr": lambda: td.Adam(0.003)}
-    return build(blocks, td.BinaryCrossEntropy(), lambda: td.Adam(0.01), algorithm=algorithm, **options)
+    return build(
+        blocks, td.BinaryCrossEntropy(), lambda: td.Adam(0.01), algorithm=algorithm, **options
+    )
 
 
 def dataset():
@@ -85,8 +89,16 @@ def dataset():
 
 def one_loop(case, xp=np):
     """The case in one loop, not yet run."""
-    return Training(network(case).to(xp), dataset(), EPOCHS, BATCH, 0, td.LinearDecay(24), percent_bits_wrong,
-                    dataset().context())
+    return Training(
+        network(case).to(xp),
+        dataset(),
+        EPOCHS,
+        BATCH,
+        0,
+        td.LinearDecay(24),
+        percent_bits_wrong,
+        dataset().context(),
+    )
 
 
 def apart(case, transport, xp=np, **plan):
@@ -94,10 +106,29 @@ def apart(case, transport, xp=np, **plan):
     _, mode, unlocked = CASES.get(case, CASES["free"])
 
     def make_plan(training):
-        return Plan(mode, ENDS, training.schedule, training.batch_of, BATCH, training.network.warm_up, unlocked, **plan)
+        return Plan(
+            mode,
+            ENDS,
+            training.schedule,
+            training.batch_of,
+            BATCH,
+            training.network.warm_up,
+            unlocked,
+            **plan,
+        )
 
-    return ParallelTraining(network(case).to(xp), dataset(), EPOCHS, BATCH, 0, td.LinearDecay(24), percent_bits_wrong,
-                            dataset().context(), transport=transport, make_plan=make_plan)
+    return ParallelTraining(
+        network(case).to(xp),
+        dataset(),
+        EPOCHS,
+        BATCH,
+        0,
+        td.LinearDecay(24),
+        percent_bits_wrong,
+        dataset().context(),
+        transport=transport,
+        make_plan=make_plan,
+    )
 
 
 def main(folder, *cases):
@@ -108,13 +139,16 @@ def main(folder, *cases):
         processes = mpi.Processes(mpi.world())
         training = apart(case, processes)
         if processes.rank > 0:
-            processes.follow(lambda about, endpoint: training.make_worker(endpoint))
+            processes.follow(lambda about, endpoint, made=training: made.make_worker(endpoint))
             continue
         try:
             training.run()
         finally:
             processes.end()
-        late = {str(rank): {str(n): count for n, count in found.items()} for rank, found in training.staleness.items()}
+        late = {
+            str(rank): {str(n): count for n, count in found.items()}
+            for rank, found in training.staleness.items()
+        }
         files.save(Path(folder) / f"{case}.npz", training.network.state(), [training.history, late])
 
 

@@ -1,4 +1,4 @@
-"""The benchmark of two workers, the costs it measures, the race, and the tables of the simulator: small and short."""
+"""The benchmark of two workers, its costs, the race, the simulator's tables: small and short."""
 
 import argparse
 import json
@@ -19,11 +19,11 @@ from tinydni.lab.benchmarks import bench_workers, race, simulate
 from tinydni.lab.benchmarks.two_workers import CONTENDERS, TwoWorkers
 from tinydni.lab.cli import main
 from tinydni.lab.jobs.ranges import OptionError
-from tinydni.layer import Layer
 from tinydni.lab.workers import ParallelTraining, Plan, measuring, simulator
 from tinydni.lab.workers import costs as costs_of_a_step
 from tinydni.lab.workers.costs import Costs
 from tinydni.lab.workers.transports.threads import Endpoint, Threads
+from tinydni.layer import Layer
 from tinydni.plots.timeline import WHAT
 
 mpi = pytest.mark.skipif(why_no_mpi() is not None, reason=str(why_no_mpi()))
@@ -79,7 +79,7 @@ class Timed(Endpoint):
 
 
 def in_both(function):
-    """Calls function(endpoint) in two threads that can send each other messages. Returns what worker 0's returns."""
+    """Calls function(endpoint) in two threads with a way between; returns what worker 0 found."""
     transport = Threads(2)
     other = threading.Thread(target=function, args=(Timed(transport, 1),), daemon=True)
     other.start()
@@ -98,17 +98,21 @@ def test_costs_of_two_stages_and_their_messages(together, monkeypatch):
     before = network.state()
 
     def batch_of(index):
-        CLOCK.pass_by(0.5)                                      # reading is a part of the bottom's forward pass
+        CLOCK.pass_by(0.5)  # reading is a part of the bottom's forward pass
         return data.x[index], data.y[index], data.y[index]
 
     def measure(endpoint):
-        return measuring.Stages(endpoint, network.modules, batch_of, [np.arange(16)]).measure(5, together)
+        return measuring.Stages(endpoint, network.modules, batch_of, [np.arange(16)]).measure(
+            5, together
+        )
 
     costs, link = in_both(measure)
     assert (costs.forward.tolist(), costs.backward.tolist()) == ([4.5, 1], [2, 8])
     assert not np.concatenate([costs.update, costs.guess, costs.learn]).any()
     assert costs.h.tolist() == [16 * 12 * 4, 16 * data.n_out * 4]
-    assert (link.latency, link.bandwidth) == (0, np.inf) and link.per_message == pytest.approx(0.5e-6)
+    assert (link.latency, link.bandwidth) == (0, np.inf) and link.per_message == pytest.approx(
+        0.5e-6
+    )
     assert 1 / simulator.throughput("locked", costs, link) == pytest.approx(15.5, abs=1e-5)
     assert 1 / simulator.throughput("decoupled", costs, link) == pytest.approx(9, abs=1e-5)
     assert all(np.array_equal(array, network.state()[name]) for name, array in before.items())
@@ -126,9 +130,18 @@ def recorded(mode, n):
     """What two workers did when, in n batches."""
     data = cases.dataset()
     training = ParallelTraining(
-        two_modules(Slow(0, 0), Slow(0, 0)), data, 1, 16, 0, error=td.percent_bits_wrong, context=data.context(),
+        two_modules(Slow(0, 0), Slow(0, 0)),
+        data,
+        1,
+        16,
+        0,
+        error=td.percent_bits_wrong,
+        context=data.context(),
         transport=Threads(2),
-        make_plan=lambda made: Plan(mode, [1, 2], made.schedule, made.batch_of, 16, recorded=(0, n)))
+        make_plan=lambda made: Plan(
+            mode, [1, 2], made.schedule, made.batch_of, 16, recorded=(0, n)
+        ),
+    )
     training.run()
     return training.records
 
@@ -143,7 +156,12 @@ def simulated(mode):
 @pytest.mark.parametrize("records", [lambda: recorded("locked", 10), lambda: simulated("locked")])
 def test_locked_workers_and_simulated_ones_work_in_the_same_order(records):
     below, above = (found for _, found in sorted(records().items()))
-    order = [places(below, "forward"), places(above, "forward"), places(above, "backward"), places(below, "backward")]
+    order = [
+        places(below, "forward"),
+        places(above, "forward"),
+        places(above, "backward"),
+        places(below, "backward"),
+    ]
     for step in range(9):
         marks = [mark for place in order for mark in place[step]] + [order[0][step + 1][0]]
         assert marks == sorted(marks)
@@ -152,7 +170,11 @@ def test_locked_workers_and_simulated_ones_work_in_the_same_order(records):
 @pytest.mark.parametrize("records", [lambda: recorded("free", 10), lambda: simulated("decoupled")])
 def test_decoupled_workers_and_simulated_ones_wait_for_the_same(records):
     below, above = (found for _, found in sorted(records().items()))
-    up, passed, receipt = places(below, "forward"), places(above, "forward"), places(above, "update")
+    up, passed, receipt = (
+        places(below, "forward"),
+        places(above, "forward"),
+        places(above, "update"),
+    )
     for step in range(9):
         assert up[step][1] <= passed[step][0]                   # the input has come
     for step in range(9 - Plan.room):
@@ -177,7 +199,11 @@ def test_threads_alone():
     for _ in range(2):
         workload.round()
     assert "one core" in workload.summary()
-    check(workload.report(), [name for name, (_, transport, *_) in CONTENDERS.items() if transport != "mpi"], rounds=2)
+    check(
+        workload.report(),
+        [name for name, (_, transport, *_) in CONTENDERS.items() if transport != "mpi"],
+        rounds=2,
+    )
 
 
 BOTH = """
@@ -200,12 +226,20 @@ def test_threads_and_processes():
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stdout + run.stderr
     report = json.loads(run.stdout)
-    check(report, [name for name, (_, _, n_threads, _) in CONTENDERS.items() if n_threads == 1], rounds=1)
+    check(
+        report,
+        [name for name, (_, _, n_threads, _) in CONTENDERS.items() if n_threads == 1],
+        rounds=1,
+    )
     assert len(report["contention"]) == 1 and min(report["contention"]) > 0
 
 
 def test_a_difference_is_that_of_the_rounds():
-    assert bench_workers.compared([0.001, 0.002, 0.003], [0.001, 0.0016, 0.01]) == ("2.00 ms", "1.60 ms", "+0 %")
+    assert bench_workers.compared([0.001, 0.002, 0.003], [0.001, 0.0016, 0.01]) == (
+        "2.00 ms",
+        "1.60 ms",
+        "+0 %",
+    )
 
 
 def test_more_than_two_processes_are_refused(monkeypatch, capsys):
@@ -217,8 +251,14 @@ def test_more_than_two_processes_are_refused(monkeypatch, capsys):
 # The race.
 
 def test_who_misses_the_goal_runs_longer(monkeypatch):
-    errors = {("backprop", 1): 2.3, ("vfbn", 1): 2.6, ("vfbn", 2): 1.8, ("cdni", 1): 2.9, ("cdni", 2): 2.7,
-              ("cdni", 3): 2.4}
+    errors = {
+        ("backprop", 1): 2.3,
+        ("vfbn", 1): 2.6,
+        ("vfbn", 2): 1.8,
+        ("cdni", 1): 2.9,
+        ("cdni", 2): 2.7,
+        ("cdni", 3): 2.4,
+    }
 
     def once(changed, n_threads, transport, epochs, seed):
         assert transport == "threads" and n_threads == 1
@@ -227,7 +267,12 @@ def test_who_misses_the_goal_runs_longer(monkeypatch):
     monkeypatch.setattr(race, "once", once)
     found = race.run(None, busy=True)
     assert sorted((row["runner"].split(",")[0], row["epochs"]) for row in found) == sorted(errors)
-    assert race.rows(found)[1] == ["vfbn, two workers", "1", "2.60 (2.60, 2.60, 2.60)", "2.0 (1.0, 2.0, 3.0)"]
+    assert race.rows(found)[1] == [
+        "vfbn, two workers",
+        "1",
+        "2.60 (2.60, 2.60, 2.60)",
+        "2.0 (1.0, 2.0, 3.0)",
+    ]
 
 
 # The simulator's tables.
@@ -240,14 +285,30 @@ def parsed(benchmark, *words):
 
 
 def test_tables_and_picture_of_the_simulator(tmp_path, capsys):
-    words = ["--width", "8", "--batch-size", "8", "--depth", "2", "--workers", "2,3", "--latency", "1e-3",
-             "--bandwidth", "1e6"]
+    words = [
+        "--width",
+        "8",
+        "--batch-size",
+        "8",
+        "--depth",
+        "2",
+        "--workers",
+        "2,3",
+        "--latency",
+        "1e-3",
+        "--bandwidth",
+        "1e6",
+    ]
     assert main(["bench", "simulate", *words, "--figure", str(tmp_path / "a.png")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2] == "| 0.001 s, 1e+06 bytes/s | 2 workers | 3 workers |" and lines[4].startswith("| locked | 0.")
+    assert lines[2] == "| 0.001 s, 1e+06 bytes/s | 2 workers | 3 workers |" and lines[4].startswith(
+        "| locked | 0."
+    )
     assert (tmp_path / "a.png").stat().st_size > 0
     speed = {line.split(" | ")[0][2:]: float(line.split(" | ")[1]) for line in lines[4:10]}
-    assert speed["decoupled, room for 64 batches"] > speed["decoupled"] > speed["locked"]      # the link is slow
+    assert (
+        speed["decoupled, room for 64 batches"] > speed["decoupled"] > speed["locked"]
+    )  # the link is slow
 
 
 @pytest.mark.parametrize("words", [["--latency", "1"], ["--bandwidth", "1e6"]])

@@ -1,6 +1,7 @@
 """The benchmarks: every contender computes the same, and the ratios are what the clocks say.
 
-Our side of every workload runs with and without PyTorch and JAX; the peers are checked where they are installed.
+Our side of every workload runs with and without PyTorch and JAX; the peers are checked where they
+are installed.
 """
 
 import argparse
@@ -12,14 +13,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tinydni.lab import cli, doctor
-from tinydni.lab.benchmarks import bench_command, our_steps, page, ratios, scaling_picture, workloads
-from tinydni.lab.benchmarks.workloads import WORKLOADS, Workload, products_of
 from tinydni.containers import Residual, Sequential
 from tinydni.convolution import Conv2D
+from tinydni.lab import cli, doctor
+from tinydni.lab.benchmarks import (
+    bench_command,
+    our_steps,
+    page,
+    ratios,
+    scaling_picture,
+    workloads,
+)
+from tinydni.lab.benchmarks.workloads import WORKLOADS, Workload, products_of
 from tinydni.linear import Linear
 
-MAKERS = {make().row: make for name, makes in WORKLOADS.items() if name != "curves" for make in makes}
+MAKERS = {
+    make().row: make for name, makes in WORKLOADS.items() if name != "curves" for make in makes
+}
 SLOW = {"W3a small", "W3b ResNet-20"}
 ROWS = [pytest.param(row, marks=pytest.mark.slow if row in SLOW else []) for row in MAKERS]
 
@@ -47,8 +57,16 @@ def test_convolutions_in_pytorch_start_from_our_weights():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     from tinydni.models import resnet
     from tinydni.random import stream
-    small = replace(workloads.on_images("small", resnet(8, stream(0, "weights"), (4, 8, 16), dtype=np.float64), np.float64,
-                                     batch=4), steps=2)
+
+    small = replace(
+        workloads.on_images(
+            "small",
+            resnet(8, stream(0, "weights"), (4, 8, 16), dtype=np.float64),
+            np.float64,
+            batch=4,
+        ),
+        steps=2,
+    )
     losses = ratios.losses_after_warm_up(small)
     assert set(losses) == {"tinydni", "torch-eager", "torch-channels-last"}
     ratios.check_agreement(losses, tolerance=1e-6)
@@ -56,7 +74,9 @@ def test_convolutions_in_pytorch_start_from_our_weights():
 
 def test_twins_start_from_the_same_weights():
     for hidden in (3, 6):
-        nets = [our_steps.step(make(hidden))(0) for make in (workloads.w1, workloads.w2, workloads.w8)]
+        nets = [
+            our_steps.step(make(hidden))(0) for make in (workloads.w1, workloads.w2, workloads.w8)
+        ]
         assert nets[0] == nets[1] == nets[2]
 
 
@@ -67,22 +87,34 @@ def test_products_are_those_of_a_step():
     lowest, hidden, top = 784 * 256, 256 * 256, 256 * 10
     assert multiply_adds(workloads.w1(3)) == 256 * (2 * lowest + 2 * 3 * hidden + 3 * top)
     synthesizer = 2 * (hidden + 10 * 256)
-    assert multiply_adds(workloads.w2(3)) == 256 * (2 * lowest + 2 * 3 * hidden + 3 * top + 3 * synthesizer)
+    assert multiply_adds(workloads.w2(3)) == 256 * (
+        2 * lowest + 2 * 3 * hidden + 3 * top + 3 * synthesizer
+    )
     our_steps.floor(workloads.w2(3))(0)
 
 
 def test_products_of_layers_inside_others():
     rng = np.random.default_rng(0)
-    blocks = [Sequential(Conv2D(3, 4, rng, stride=2), Residual(Conv2D(4, 4, rng, kernel=1))), Linear(4, 2, rng)]
+    blocks = [
+        Sequential(Conv2D(3, 4, rng, stride=2), Residual(Conv2D(4, 4, rng, kernel=1))),
+        Linear(4, 2, rng),
+    ]
     windows = 2 * 5 * 5
-    assert products_of(blocks, (2, 10, 10, 3))[:5] == [(windows, 27, 4), (27, windows, 4), (windows, 4, 4),
-                                                       (4, windows, 4), (windows, 4, 4)]
+    assert products_of(blocks, (2, 10, 10, 3))[:5] == [
+        (windows, 27, 4),
+        (27, windows, 4),
+        (windows, 4, 4),
+        (4, windows, 4),
+        (windows, 4, 4),
+    ]
 
 
 def test_a_convolution_counts_in_square_products(monkeypatch):
     done = []
     large = (10**6, 27, 64)
-    workload = Workload("", 1, {}, [(64, 8, 4), large, large], [(np.zeros(1, np.float32),)], [], None)
+    workload = Workload(
+        "", 1, {}, [(64, 8, 4), large, large], [(np.zeros(1, np.float32),)], [], None
+    )
     multiply = our_steps.floor(workload)
     monkeypatch.setattr(np, "matmul", lambda a, b, out: done.append((*a.shape, b.shape[1])))
     multiply(0)
@@ -115,12 +147,16 @@ def test_times_of_fake_clocks():
     clocks = FakeClocks()
     order = []
     steps = {"a": clocks.contender([1]), "b": clocks.contender([3])}
-    watched = {name: lambda i, name=name: (order.append((name, i)), steps[name](i)) for name in steps}
+    watched = {
+        name: lambda i, name=name: (order.append((name, i)), steps[name](i)) for name in steps
+    }
     seconds = ratios.interleave(watched, blocks=3, n=2, clocks=clocks)
     np.testing.assert_array_equal(seconds["cpu"]["a"], [2, 2, 2])
     np.testing.assert_array_equal(seconds["cpu"]["b"], [6, 6, 6])
     np.testing.assert_array_equal(seconds["wall"]["b"], [8, 8, 8])
-    assert order == [(name, i) for name in "abbaab" for i in range(2)]      # in turns, another first in each round
+    assert order == [
+        (name, i) for name in "abbaab" for i in range(2)
+    ]  # in turns, another first in each round
 
 
 def row_of(peer, seconds, losses, threads=1, steps=1):
@@ -128,17 +164,31 @@ def row_of(peer, seconds, losses, threads=1, steps=1):
 
 
 def test_ratios_are_taken_block_by_block():
-    """A neighbour who slows everybody in one round does not show in the ratio, and one bad block not in its median."""
+    """Who slows all in one round does not show in the ratio, one bad block not in its median."""
     clocks = FakeClocks()
     slow, spoiled = 50, 900
     steps = {"tinydni": clocks.contender([2, 2 * slow, 2, 2, spoiled]),
              "peer": clocks.contender([4, 4 * slow, 4, 4, 4]),
              "floor": clocks.contender([1, slow, 1, 1, 1])}
-    seconds, losses = ratios.interleave(steps, blocks=5, n=1, clocks=clocks), {"tinydni": 0.5, "peer": 0.5}
+    seconds, losses = (
+        ratios.interleave(steps, blocks=5, n=1, clocks=clocks),
+        {"tinydni": 0.5, "peer": 0.5},
+    )
     row = row_of("peer", seconds, losses)
-    assert (row["ratio"], row["q1"], row["q3"], row["floor_ratio"], row["floor_share"]) == (0.5, 0.5, 0.5, 0.25, 0.5)
+    assert (row["ratio"], row["q1"], row["q3"], row["floor_ratio"], row["floor_share"]) == (
+        0.5,
+        0.5,
+        0.5,
+        0.25,
+        0.5,
+    )
     assert (row["our_us"], row["peer_us"], row["floor_us"]) == (2e6, 4e6, 1e6)
-    assert (row["row"], row["peer"], row["threads"], row["clock"]) == ("W1 3 hidden", "peer", 1, "cpu")
+    assert (row["row"], row["peer"], row["threads"], row["clock"]) == (
+        "W1 3 hidden",
+        "peer",
+        1,
+        "cpu",
+    )
     assert row["wall_ratio"] == round(3 / 5, 6)
     two = row_of("peer", seconds, losses, threads=2)
     assert (two["clock"], two["ratio"]) == ("wall", 0.6)        # CPU time would count both threads
@@ -161,26 +211,40 @@ def short(make, *peers):
     """The maker of a workload with short blocks, beside some of its peers."""
     def made(**options):
         workload = make(**options)
-        return replace(workload, steps=3, contenders={name: workload.contenders[name] for name in ("tinydni", *peers)})
+        return replace(
+            workload,
+            steps=3,
+            contenders={name: workload.contenders[name] for name in ("tinydni", *peers)},
+        )
     return made
 
 
 def test_rows_of_a_short_run():
-    rows = json.loads(json.dumps(ratios.compare(short(MAKERS["W4 dni"], "literal"), blocks=3, threads=1)))
+    rows = json.loads(
+        json.dumps(ratios.compare(short(MAKERS["W4 dni"], "literal"), blocks=3, threads=1))
+    )
     rows += ratios.compare(short(MAKERS["W8 3 hidden"], "tinydni-backprop"), blocks=3, threads=1)
     rows += ratios.compare(short(MAKERS["W4 backprop"], "bare"), blocks=3, threads=1)
     assert [(row["row"], row["peer"]) for row in rows] == [
         ("W4 dni", "literal"), ("W8 3 hidden", "tinydni-backprop"), ("W4 backprop", "bare")]
     for row in rows:
-        assert 0 < row["q1"] <= row["ratio"] <= row["q3"] and row["floor_ratio"] > 0 and row["memory_mb"] > 0
+        assert (
+            0 < row["q1"] <= row["ratio"] <= row["q3"]
+            and row["floor_ratio"] > 0
+            and row["memory_mb"] > 0
+        )
         assert row["peer"] in bench_command.line(row)
     assert rows[0]["our_loss"] == pytest.approx(rows[0]["peer_loss"], rel=1e-5)
     assert rows[1]["peer_loss"] is None                 # other mathematics: nothing to compare
 
 
 def test_memory_is_the_most_that_our_arrays_take():
-    weights = sum(array.nbytes for block in workloads.w1(3).blocks for _, array, _ in block.named_parameters())
-    assert 5 * weights < 1e6 * ratios.peak_memory(workloads.w1(3)) < 12 * weights    # W, dW, two moments, activations ...
+    weights = sum(
+        array.nbytes for block in workloads.w1(3).blocks for _, array, _ in block.named_parameters()
+    )
+    assert (
+        5 * weights < 1e6 * ratios.peak_memory(workloads.w1(3)) < 12 * weights
+    )  # W, dW, two moments, activations ...
 
 
 @pytest.fixture
@@ -192,15 +256,26 @@ def alone(monkeypatch):
 
 def test_without_peers_our_times_stand_alone(alone, monkeypatch, tmp_path, capsys):
     lstm = workloads.SEQUENCES
-    monkeypatch.setattr(bench_command, "WORKLOADS", {"W5": (lambda **options: replace(workloads.w5(**options, N=4, T=3, H=8),
-                                                                                steps=2, contenders=lstm),)})
+    monkeypatch.setattr(
+        bench_command,
+        "WORKLOADS",
+        {
+            "W5": (
+                lambda **options: replace(
+                    workloads.w5(**options, N=4, T=3, H=8), steps=2, contenders=lstm
+                ),
+            )
+        },
+    )
     assert cli.main(["bench", "W5", "--blocks", "2", "--json", str(tmp_path / "b.json")]) == 0
     printed = capsys.readouterr().out
     assert "torch is not installed: no ratio to it" in printed and "(nobody)" in printed
     report = json.loads((tmp_path / "b.json").read_text())
     assert report["kernel"] and report["threads"] == 1
     [row] = report["rows"]
-    assert row["row"] == "W5 LSTM" and row["peer"] is None and row["our_us"] > 0 and "ratio" not in row
+    assert (
+        row["row"] == "W5 LSTM" and row["peer"] is None and row["our_us"] > 0 and "ratio" not in row
+    )
 
 
 def test_curves_need_a_peer(alone, capsys):
@@ -226,12 +301,18 @@ def test_unknown_names_and_bad_numbers_are_refused(capsys):
 
 
 def made_up_rows():
-    return [{"row": f"{axis} {value} {way}", "peer": "torch-eager", "q1": 0.4, "ratio": 0.5, "q3": 0.6}
-            for axis, values in workloads.CURVES.items() for value in values for way in ("locked", "decoupled")]
+    return [
+        {"row": f"{axis} {value} {way}", "peer": "torch-eager", "q1": 0.4, "ratio": 0.5, "q3": 0.6}
+        for axis, values in workloads.CURVES.items()
+        for value in values
+        for way in ("locked", "decoupled")
+    ]
 
 
 def test_curves_have_a_row_for_every_point():
-    assert [make.keywords["row"] for make in WORKLOADS["curves"]] == [row["row"] for row in made_up_rows()]
+    assert [make.keywords["row"] for make in WORKLOADS["curves"]] == [
+        row["row"] for row in made_up_rows()
+    ]
     widest = workloads.along("width", [64])[0]()
     assert widest.blocks[1].layers[0].W.shape == (64, 64)
     assert len(workloads.along("depth", [6])[0]().blocks) == 7
@@ -247,16 +328,32 @@ def test_the_picture_of_the_curves_says_what_it_shows():
 
 def test_the_page_gets_the_tables_of_its_reports(tmp_path):
     rows = ratios.compare(short(tutorial_dni, "literal"), blocks=2, threads=1)
-    machine = {"CPU": "a chip", "cores": 2, "load": 0.1, "load_at_end": 0.2, "system": "x", "settings": "none"}
-    report = {"machine": machine,
-              "versions": {"NumPy": "2"}, "kernel": "SkylakeX", "threads": 1, "rows": rows + made_up_rows()}
+    machine = {
+        "CPU": "a chip",
+        "cores": 2,
+        "load": 0.1,
+        "load_at_end": 0.2,
+        "system": "x",
+        "settings": "none",
+    }
+    report = {
+        "machine": machine,
+        "versions": {"NumPy": "2"},
+        "kernel": "SkylakeX",
+        "threads": 1,
+        "rows": rows + made_up_rows(),
+    }
     (tmp_path / "r.json").write_text(json.dumps(report))
     (tmp_path / "p.md").write_text(f"# Title\n\n{page.BEGIN}\nold\n{page.END}\n\nRest.\n")
     for _ in range(2):                                  # a second time changes nothing
         page.main(tmp_path / "p.md", tmp_path / "r.json")
     text = (tmp_path / "p.md").read_text()
     assert text.startswith("# Title") and text.endswith("Rest.\n") and "old" not in text
-    assert "### SkylakeX kernels, 1 thread" in text and "load 0.1 at the start" in text and "width 16" not in text
+    assert (
+        "### SkylakeX kernels, 1 thread" in text
+        and "load 0.1 at the start" in text
+        and "width 16" not in text
+    )
     assert f"**{rows[0]['ratio']:.2f}**" in text and text.count("| W4 dni |") == 1
     with pytest.raises(ValueError, match="one line"):
         page.page("no marks", [report])

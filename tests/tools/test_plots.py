@@ -17,24 +17,45 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 
 import tinydni as td
-from tinydni.plots import (Picture, bit_predictions, check_path, draw_network, gradient_quality, learning_curve,
-                           markdown_table, marker_histograms, misread_digits, picture, results_table, save)
-from tinydni.variants.full_unlock import FullUnlock, full_unlock
-from tinydni.variants.input_synthesizers import input_synthesizer
-from tinydni.variants.stochastic import Stochastic
+from tinydni.plots import (
+    Picture,
+    bit_predictions,
+    check_path,
+    draw_network,
+    gradient_quality,
+    learning_curve,
+    markdown_table,
+    marker_histograms,
+    misread_digits,
+    picture,
+    results_table,
+    save,
+)
 from tinydni.plots.diagram import box_text
 from tinydni.plots.learning_curve import apart, number
 from tinydni.plots.style import METHODS, OTHERS, ROLES, lines
 from tinydni.plots.timeline import COLORS
+from tinydni.variants.full_unlock import FullUnlock, full_unlock
+from tinydni.variants.input_synthesizers import input_synthesizer
+from tinydni.variants.stochastic import Stochastic
 
 DOCS = Path(__file__).parents[2] / "docs"
-ROWS = [{"row": "3 layers", "column": "backprop", "mean": 1.847, "std": 0.061, "seeds": 3, "paper": 2.0},
-        {"row": "3 layers", "column": "cdni", "mean": 1.6, "std": None, "seeds": 1, "paper": None},
-        {"row": "6 layers", "column": "cdni", "mean": 1.9, "std": 0.1, "seeds": 3, "paper": 1.6}]
+ROWS = [
+    {
+        "row": "3 layers",
+        "column": "backprop",
+        "mean": 1.847,
+        "std": 0.061,
+        "seeds": 3,
+        "paper": 2.0,
+    },
+    {"row": "3 layers", "column": "cdni", "mean": 1.6, "std": None, "seeds": 1, "paper": None},
+    {"row": "6 layers", "column": "cdni", "mean": 1.9, "std": 0.1, "seeds": 3, "paper": 1.6},
+]
 
 
 def network(algorithm=td.update_decoupled, widths=(5, 4, 4, 3), context=3, reads_h=True):
-    """A small network under a schedule; synthesizers that see nothing stand for none."""
+    """A small network under an algorithm; synthesizers that see nothing stand for none."""
     def synthesizer(n):
         return td.LinearSynthesizer(n, n_context=context, reads_h=reads_h)
 
@@ -42,14 +63,30 @@ def network(algorithm=td.update_decoupled, widths=(5, 4, 4, 3), context=3, reads
         return td.Adam(1e-3)
 
     with_synthesizers = () if algorithm in (td.backprop, td.no_backprop) else (synthesizer, adam)
-    inputs = {} if algorithm is not full_unlock else {
-        "input_synthesizer": lambda n: input_synthesizer(widths[0], n, np.random.default_rng(0)), "input_lr": adam}
-    return build(td.mlp(widths, np.random.default_rng(0)), td.SoftmaxCrossEntropy(), adam, *with_synthesizers,
-                       algorithm=algorithm, **inputs)
+    inputs = (
+        {}
+        if algorithm is not full_unlock
+        else {
+            "input_synthesizer": lambda n: input_synthesizer(
+                widths[0], n, np.random.default_rng(0)
+            ),
+            "input_lr": adam,
+        }
+    )
+    return build(
+        td.mlp(widths, np.random.default_rng(0)),
+        td.SoftmaxCrossEntropy(),
+        adam,
+        *with_synthesizers,
+        algorithm=algorithm,
+        **inputs,
+    )
 
 
 def a_curve():
-    return learning_curve({"cdni": ([1, 2, 3], [9.0, 4.0, 2.0])}, title="A curve", xlabel="epoch", ylabel="error")
+    return learning_curve(
+        {"cdni": ([1, 2, 3], [9.0, 4.0, 2.0])}, title="A curve", xlabel="epoch", ylabel="error"
+    )
 
 
 def bits():
@@ -58,12 +95,17 @@ def bits():
 
 
 def digits():
-    return misread_digits(np.random.default_rng(0).random((6, 16)), np.arange(6), np.array([0, 1, 2, 3, 5, 4]))
+    return misread_digits(
+        np.random.default_rng(0).random((6, 16)), np.arange(6), np.array([0, 1, 2, 3, 5, 4])
+    )
 
 
 def history(n_interfaces=2, cosines=(0.1, 0.5, 0.9)):
     """What a Training with measure_gradients keeps, for three epochs."""
-    return {"epoch": [1, 2, 3], "gradients": [[{"cosine": c, "norm_ratio": 2.0}] * n_interfaces for c in cosines]}
+    return {
+        "epoch": [1, 2, 3],
+        "gradients": [[{"cosine": c, "norm_ratio": 2.0}] * n_interfaces for c in cosines],
+    }
 
 
 def quality():
@@ -78,7 +120,11 @@ PICTURES = {"curve": a_curve, "quality": quality, "network": lambda: draw_networ
 
 def key(figure):
     """The kinds of arrow that the key of a drawing explains."""
-    return {patch.get_gid()[5:] for patch in figure.axes[0].patches if str(patch.get_gid()).startswith("key: ")}
+    return {
+        patch.get_gid()[5:]
+        for patch in figure.axes[0].patches
+        if str(patch.get_gid()).startswith("key: ")
+    }
 
 
 def drawn(figure):
@@ -104,12 +150,14 @@ def png_text(path):
             size = struct.unpack(">II", body[:8])
         if kind in (b"tEXt", b"iTXt"):
             key, value = body.split(b"\0", 1)
-            entries[key.decode()] = value.lstrip(b"\0").decode("utf-8" if kind == b"iTXt" else "latin-1")
+            entries[key.decode()] = value.lstrip(b"\0").decode(
+                "utf-8" if kind == b"iTXt" else "latin-1"
+            )
         place += 12 + length
     return size, entries
 
 
-# Files -------------------------------------------------------------------------------------------------------------
+# Files --------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_each_picture_is_a_png_of_sensible_size_with_its_description(tmp_path, name):
@@ -118,7 +166,9 @@ def test_each_picture_is_a_png_of_sensible_size_with_its_description(tmp_path, n
     (width, height), entries = png_text(tmp_path / "p.png")
     assert 600 <= width <= 2400 and 300 <= height <= 2400, (width, height)
     assert len((tmp_path / "p.png").read_bytes()) < 400_000
-    assert entries["Description"] == figure.alt and len(figure.alt) > 60 and figure.alt.endswith(".")
+    assert (
+        entries["Description"] == figure.alt and len(figure.alt) > 60 and figure.alt.endswith(".")
+    )
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -128,7 +178,12 @@ def test_nothing_written_reaches_over_the_edge(name):
     for axes in figure.axes:
         for text in [*figure.texts, *axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label]:
             box = text.get_window_extent()
-            inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+            inside = (
+                box.x0 >= 0
+                and box.y0 >= 0
+                and box.x1 <= figure.bbox.x1
+                and box.y1 <= figure.bbox.y1
+            )
             assert inside or not text.get_text(), f"{text.get_text()!r} leaves the picture: {box}"
 
 
@@ -136,7 +191,9 @@ def test_same_picture_same_bytes_in_every_format(tmp_path):
     for ending in picture.ENDINGS:
         for name in "ab":
             save(a_curve(), tmp_path / (name + ending))
-        assert (tmp_path / f"a{ending}").read_bytes() == (tmp_path / f"b{ending}").read_bytes(), ending
+        assert (tmp_path / f"a{ending}").read_bytes() == (tmp_path / f"b{ending}").read_bytes(), (
+            ending
+        )
 
 
 def test_svg_and_pdf_hold_the_description(tmp_path):
@@ -196,31 +253,39 @@ def test_matplotlib_waits_for_the_first_picture_and_pyplot_is_left_alone():
     assert json.loads(done.stdout) == [False, False]
 
 
-# The drawing of networks -------------------------------------------------------------------------------------------
+# The drawing of networks --------------------------------------------------------------------------
 
 @pytest.mark.parametrize("n_blocks", [1, 2, 5])
-@pytest.mark.parametrize("schedule", [td.backprop, td.no_backprop, td.update_decoupled])
-def test_the_drawing_has_what_the_network_has(schedule, n_blocks):
-    net = network(schedule, (5, *[4] * (n_blocks - 1), 3))
+@pytest.mark.parametrize("algorithm", [td.backprop, td.no_backprop, td.update_decoupled])
+def test_the_drawing_has_what_the_network_has(algorithm, n_blocks):
+    net = network(algorithm, (5, *[4] * (n_blocks - 1), 3))
     figure = draw_network(net)
     names = drawn(figure)
     assert set(names.values()) == {1}, "something is drawn twice"
     arrows = [name for name in names if ": " in name]
     kinds = Counter(name.split(": ")[0] for name in arrows)
     things = Counter(name.split()[0] for name in names if name not in arrows)
-    assert key(figure) == set(kinds), "the key explains the kinds of arrow that there are, and no others"
+    assert key(figure) == set(kinds), (
+        "the key explains the kinds of arrow that there are, and no others"
+    )
     below = n_blocks - 1
     guessers = len(net.synthesizers())
-    assert things["block"] == len(net.modules) and things["synthesizer"] == guessers and things["loss"] == 1
-    assert guessers == (below if schedule is td.update_decoupled else 0)
-    assert kinds["forward"] == n_blocks + 2 + 2 * guessers         # x, every h, the target; h and context to every M
+    assert (
+        things["block"] == len(net.modules)
+        and things["synthesizer"] == guessers
+        and things["loss"] == 1
+    )
+    assert guessers == (below if algorithm is td.update_decoupled else 0)
+    assert (
+        kinds["forward"] == n_blocks + 2 + 2 * guessers
+    )  # x, every h, the target; h and context to every M
     assert kinds["synthetic gradient"] == guessers
-    passed = {td.backprop: below, td.no_backprop: 0, td.update_decoupled: min(1, below)}[schedule]
+    passed = {td.backprop: below, td.no_backprop: 0, td.update_decoupled: min(1, below)}[algorithm]
     assert kinds["true gradient"] == 1 + passed
-    assert kinds["message"] == (max(0, below - 1) if schedule is td.update_decoupled else 0)
+    assert kinds["message"] == (max(0, below - 1) if algorithm is td.update_decoupled else 0)
 
 
-def test_arrows_end_where_the_schedule_sends_them():
+def test_arrows_end_where_the_algorithm_sends_them():
     names = drawn(draw_network(network()))
     assert set(names) == {
         "block 0", "block 1", "block 2", "loss 2", "synthesizer 0", "synthesizer 1",
@@ -237,15 +302,24 @@ def test_under_full_unlock_every_block_but_the_first_runs_on_a_guessed_input():
     names, below = drawn(draw_network(network(full_unlock))), drawn(draw_network(network()))
     passed_up = {"forward: block 0 to block 1", "forward: block 1 to block 2"}
     assert set(below) - set(names) == passed_up
-    assert set(names) - set(below) == {f"{kind}{i}{rest}" for i, j in ((1, 0), (2, 1)) for kind, rest in (
-        ("input synthesizer ", ""), ("forward: input 0 to input synthesizer ", ""),
-        ("synthetic input: input synthesizer ", f" to block {i}"), (f"input message: block {j} to input synthesizer ", ""))}
+    assert set(names) - set(below) == {
+        f"{kind}{i}{rest}"
+        for i, j in ((1, 0), (2, 1))
+        for kind, rest in (
+            ("input synthesizer ", ""),
+            ("forward: input 0 to input synthesizer ", ""),
+            ("synthetic input: input synthesizer ", f" to block {i}"),
+            (f"input message: block {j} to input synthesizer ", ""),
+        )
+    }
 
 
 def test_stochastic_updates_are_the_decoupled_ones_now_and_then():
     now_and_then, always = draw_network(network(Stochastic(0.25, 3, 0))), draw_network(network())
     assert drawn(now_and_then) == drawn(always)
-    assert texts(now_and_then).count("updates\nwith\np\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.25") == 3
+    assert (
+        texts(now_and_then).count("updates\nwith\np\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.25") == 3
+    )
     assert "with probability 0.25" in now_and_then.alt
 
 
@@ -266,7 +340,10 @@ def test_boxes_name_layers_and_widths():
 def test_equal_layers_are_counted_and_long_blocks_cut():
     rng = np.random.default_rng(0)
     residual = [td.Residual(td.Linear(4, 4, rng)) for _ in range(3)]
-    assert box_text(td.Sequential(td.Linear(2, 4, rng), *residual)) == ("Linear 2 → 4", "3 × Residual")
+    assert box_text(td.Sequential(td.Linear(2, 4, rng), *residual)) == (
+        "Linear 2 → 4",
+        "3 × Residual",
+    )
     pairs = [(td.ReLU(), td.Linear(n, n + 1, rng)) for n in range(4, 9)]
     deep = td.Sequential(td.Linear(2, 4, rng), *[layer for pair in pairs for layer in pair])
     assert box_text(deep) == ("Linear 2 → 4", "…", "Linear 8 → 9")
@@ -276,7 +353,9 @@ def test_the_text_of_a_block_stays_in_its_box():
     rng = np.random.default_rng(0)
     residual = [layer for _ in range(4) for layer in (td.Residual(td.Linear(4, 4, rng)), td.ReLU())]
     blocks = [td.Sequential(td.Linear(5, 4, rng), *residual), td.Linear(4, 3, rng)]
-    figure = draw_network(build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(1e-3), algorithm=td.backprop))
+    figure = draw_network(
+        build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(1e-3), algorithm=td.backprop)
+    )
     axes = figure.axes[0]
     text = next(text for text in axes.texts if "Residual" in text.get_text())
     box = next(patch for patch in axes.patches if patch.get_gid() == "block 0")
@@ -286,14 +365,18 @@ def test_the_text_of_a_block_stays_in_its_box():
 
 
 def test_the_words_say_who_waits():
-    assert "block 1 waits for 4 passes, block 2 waits for 2 passes, block 3 updates at once" in draw_network(
-        network(td.backprop)).alt
+    assert (
+        "block 1 waits for 4 passes, block 2 waits for 2 passes, block 3 updates at once"
+        in draw_network(network(td.backprop)).alt
+    )
     assert "every block updates at once" in draw_network(network()).alt
-    assert "block 2 never learns, block 3 updates at once" in draw_network(network(td.no_backprop)).alt
+    assert (
+        "block 2 never learns, block 3 updates at once" in draw_network(network(td.no_backprop)).alt
+    )
 
 
 def test_a_drawing_refuses_what_it_would_show_wrongly():
-    def another_schedule(modules, x, target, context=None):
+    def another_algorithm(modules, x, target, context=None):
         raise AssertionError("never called")
 
     with pytest.raises(ValueError, match="networks is empty"):
@@ -301,8 +384,10 @@ def test_a_drawing_refuses_what_it_would_show_wrongly():
     with pytest.raises(ValueError, match="1 networks, 2 titles"):
         draw_network(network(), titles=("a", "b"))
     net = network()
-    net.algorithm = another_schedule
-    with pytest.raises(ValueError, match="backprop, update_decoupled, no_backprop.*another_schedule"):
+    net.algorithm = another_algorithm
+    with pytest.raises(
+        ValueError, match="backprop, update_decoupled, no_backprop.*another_algorithm"
+    ):
         draw_network(net)
     net = network(td.backprop)
     net.algorithm = td.update_decoupled
@@ -333,10 +418,12 @@ def test_committed_figures_are_what_the_script_draws():
     for name, figure in make_figures.FIGURES.items():
         now, (size, entries) = figure(), png_text(DOCS / "figures" / name)
         assert entries["Description"] == now.alt, f"{name} is old: run python docs/make_figures.py"
-        assert size == tuple(now.figure.canvas.get_width_height()), f"{name} is old: run python docs/make_figures.py"
+        assert size == tuple(now.figure.canvas.get_width_height()), (
+            f"{name} is old: run python docs/make_figures.py"
+        )
 
 
-# Learning curves ---------------------------------------------------------------------------------------------------
+# Learning curves ----------------------------------------------------------------------------------
 
 def test_every_method_of_the_command_line_has_a_line_of_its_own():
     from tinydni.lab.jobs.methods import METHODS as trained
@@ -348,14 +435,24 @@ def test_every_method_of_the_command_line_has_a_line_of_its_own():
 
 
 def test_last_values_and_references_are_written():
-    figure = learning_curve({"cdni": ([1, 2], [4.0, 1.623], [0.5, 0.07]), "mine": ([1, 2], [3.0, 250.4])},
-                            reference={"paper": 1.6})
+    figure = learning_curve(
+        {"cdni": ([1, 2], [4.0, 1.623], [0.5, 0.07]), "mine": ([1, 2], [3.0, 250.4])},
+        reference={"paper": 1.6},
+    )
     assert {"cdni  1.62 ± 0.07", "mine  250", "paper  1.60"} == set(texts(figure))
     assert "cdni goes from 4.00 to 1.62 ± 0.07" in figure.alt and "paper at 1.60" in figure.alt
 
 
-@pytest.mark.parametrize("values, scale", [([50, 1], "log"), ([20, 1], "linear"), ([50, 0], "linear"),
-                                           ([-50, -1], "linear"), ([50, np.nan, 1], "log")])
+@pytest.mark.parametrize(
+    "values, scale",
+    [
+        ([50, 1], "log"),
+        ([20, 1], "linear"),
+        ([50, 0], "linear"),
+        ([-50, -1], "linear"),
+        ([50, np.nan, 1], "log"),
+    ],
+)
 def test_the_axis_fits_the_values(values, scale):
     axes, = learning_curve({"mine": (np.arange(len(values)), values)}).axes
     assert axes.get_yscale() == scale
@@ -371,7 +468,11 @@ def test_logarithmic_axes_have_plain_numbers(values, wanted):
     figure.figure.canvas.draw()
     axes = figure.axes[0]
     low, high = axes.get_ylim()
-    shown = [label.get_text() for label, y in zip(axes.get_yticklabels(), axes.get_yticks()) if low <= y <= high]
+    shown = [
+        label.get_text()
+        for label, y in zip(axes.get_yticklabels(), axes.get_yticks())
+        if low <= y <= high
+    ]
     assert shown == [f"{value:g}" for value in wanted]
     assert not any(label.get_text() for label in axes.get_yticklabels(minor=True))
 
@@ -388,7 +489,10 @@ def test_the_axis_of_lengths_has_numbers_even_where_they_are_all_alike(ratio):
 def test_who_confuses_red_and_green_can_tell_the_work_of_a_timeline_apart():
     # Deuteranopia on linear RGB, Machado et al. 2009
     deuteranopia = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
-    seen = [(deuteranopia @ np.power(to_rgb(color), 2.2)).clip(0, 1) ** (1 / 2.2) for color in COLORS.values()]
+    seen = [
+        (deuteranopia @ np.power(to_rgb(color), 2.2)).clip(0, 1) ** (1 / 2.2)
+        for color in COLORS.values()
+    ]
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 0.2
 
 
@@ -423,7 +527,9 @@ def test_a_label_stands_at_the_height_of_its_end(values):
 
 
 def test_a_diverged_curve_says_so():
-    assert texts(learning_curve({"mine": ([1, 2, 3], [1.0, 40.0, np.nan])})) == ["mine  ends in nan"]
+    assert texts(learning_curve({"mine": ([1, 2, 3], [1.0, 40.0, np.nan])})) == [
+        "mine  ends in nan"
+    ]
 
 
 @pytest.mark.parametrize("curves, message", [
@@ -450,32 +556,64 @@ def test_labels_keep_their_distance_and_their_order(n, seed, clustered):
         assert heights[0] == wanted[0]
 
 
-@pytest.mark.parametrize("value, text", [(0, "0"), (1.6234, "1.62"), (0.0123, "0.0123"), (99.96, "100.0"), (-2.5, "-2.50"),
-                                         (12345, "12345"), (2e-7, "2.00e-07"), (3e9, "3.00e+09")])
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (0, "0"),
+        (1.6234, "1.62"),
+        (0.0123, "0.0123"),
+        (99.96, "100.0"),
+        (-2.5, "-2.50"),
+        (12345, "12345"),
+        (2e-7, "2.00e-07"),
+        (3e9, "3.00e+09"),
+    ],
+)
 def test_numbers_have_three_digits(value, text):
     assert number(value) == text
 
 
-# Tables ------------------------------------------------------------------------------------------------------------
+# Tables -------------------------------------------------------------------------------------------
 
 def test_markdown_table():
-    assert markdown_table(ROWS) == ("| | backprop | cdni |\n| --- | --- | --- |\n"
-                                    "| 3 layers | 1.85 ± 0.06 (2.0) | 1.60 |\n| 6 layers | – | 1.90 ± 0.10 (1.6) |")
+    assert markdown_table(ROWS) == (
+        "| | backprop | cdni |\n| --- | --- | --- |\n"
+        "| 3 layers | 1.85 ± 0.06 (2.0) | 1.60 |\n| 6 layers | – | 1.90 ± 0.10 (1.6) |"
+    )
 
 
 def test_results_table_shows_every_figure():
     shown = texts(results_table(ROWS, "A table", "Error [%]"))
-    assert {"A table", "backprop", "cdni", "3 layers", "6 layers", "1.85 ± 0.06", "paper 2.0", "1.60", "–",
-            "1.90 ± 0.10", "paper 1.6", "Error [%]; mean ± standard deviation over 1 to 3 seeds"} == set(shown)
+    assert {
+        "A table",
+        "backprop",
+        "cdni",
+        "3 layers",
+        "6 layers",
+        "1.85 ± 0.06",
+        "paper 2.0",
+        "1.60",
+        "–",
+        "1.90 ± 0.10",
+        "paper 1.6",
+        "Error [%]; mean ± standard deviation over 1 to 3 seeds",
+    } == set(shown)
     assert "Error [%]; one seed" in texts(results_table(ROWS[1:2], unit="Error [%]"))
 
 
 def test_columns_hold_their_names_and_fill_the_width():
     rows = [{"row": "p = 1", "column": name, "mean": 125.0, "std": 17.35, "seeds": 3, "paper": None}
             for name in ("vfbn, one hidden layer", "vfbn, untrained at last")]
-    for title in ("", "A title that is a good deal longer than the table of two columns below it would be without it"):
+    for title in (
+        "",
+        "A title that is a good deal longer than the table of two columns would be without it",
+    ):
         figure = results_table(rows, title=title)
-        boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text().startswith("vfbn")]
+        boxes = [
+            text.get_window_extent()
+            for text in figure.axes[0].texts
+            if text.get_text().startswith("vfbn")
+        ]
         assert boxes[0].x1 + 5 < boxes[1].x0
         rule = figure.axes[0].lines[0].get_xdata()
         assert rule[1] == pytest.approx(figure.width - 0.2)
@@ -492,17 +630,23 @@ def test_rows_that_are_no_table(rows, message):
             table(rows)
 
 
-# What a network gets wrong -----------------------------------------------------------------------------------------
+# What a network gets wrong ------------------------------------------------------------------------
 
 def test_wrong_bits_are_boxed():
     data = td.datasets.addition(bits=3)
     predicted = data.y_test.copy()
     predicted[[0, 2, 9], [1, 3, 0]] = 1 - predicted[[0, 2, 9], [1, 3, 0]]
     figure = bit_predictions(data.x_test, data.y_test, predicted, count=4)
-    assert drawn(figure) == {"wrong bit": 2}                # the third wrong bit is in an addition that is not shown
+    assert drawn(figure) == {
+        "wrong bit": 2
+    }  # the third wrong bit is in an addition that is not shown
     verdicts = [text for text in texts(figure) if text[0] in "✓✗"]
     assert [verdict[0] for verdict in verdicts] == ["✗", "✓", "✗", "✓"]
-    assert f"2 of the 4 sums shown are right, and {data.y_test.size - 3} of all {data.y_test.size} bits" in figure.alt
+    assert (
+        f"2 of the 4 sums shown are right, and {data.y_test.size - 3} of all "
+        f"{data.y_test.size} bits"
+        in figure.alt
+    )
 
 
 def test_bits_that_are_no_additions():
@@ -541,7 +685,7 @@ def test_one_label_per_image():
         misread_digits(np.zeros((3, 4)), np.arange(2), np.arange(3))
 
 
-# Gradient quality --------------------------------------------------------------------------------------------------
+# Gradient quality ---------------------------------------------------------------------------------
 
 def test_gradient_quality_has_a_panel_for_each_measure_at_each_interface():
     panels = [axes for axes in gradient_quality({"cdni": history(3)}).axes if axes.axison]
@@ -551,7 +695,9 @@ def test_gradient_quality_has_a_panel_for_each_measure_at_each_interface():
 
 
 def test_a_guess_of_zero_leaves_a_gap():
-    panel = next(axes for axes in gradient_quality({"dni": history(1, (None, 0.5, 0.9))}).axes if axes.axison)
+    panel = next(
+        axes for axes in gradient_quality({"dni": history(1, (None, 0.5, 0.9))}).axes if axes.axison
+    )
     np.testing.assert_array_equal(panel.lines[-1].get_ydata(), [np.nan, 0.5, 0.9])
 
 
