@@ -155,13 +155,10 @@ def first_line(thing):
 
 def command_page():
     """Write every command with its options, from the parser."""
-    try:
-        from tinydni.lab import commands as those
-    except ImportError:
-        from tinydni.lab import cli as those
+    from tinydni.lab.commands import parser
     lines = ["# The commands", "", "Made from the parser: what `tinydni COMMAND --help` says.", "",
              "```{contents}", ":local:", ":depth: 2", "```", ""]
-    lines += commands(those.parser(), 2)
+    lines += commands(parser(), 2)
     write(DOCS / "generated" / "commands.md", "\n".join(lines) + "\n")
 
 
@@ -182,13 +179,10 @@ def commands(parser, level):
 
 
 def usage(command):
-    """Yield the options of one command as a table."""
-    rows = [(named(action), described(action, command)) for action in command._actions
-            if action.help is not argparse.SUPPRESS and action.dest != "help"]
-    if rows:
-        yield from ["| option | meaning |", "| --- | --- |"]
-        yield from (f"| {name} | {meaning} |" for name, meaning in rows)
-        yield ""
+    """Yield the options of one command, each with its meaning below."""
+    for action in command._actions:
+        if action.help is not argparse.SUPPRESS and action.dest != "help":
+            yield from [named(action), f": {described(action, command) or 'as its name says'}", ""]
 
 
 def named(action):
@@ -198,13 +192,13 @@ def named(action):
     names = action.option_strings or [value if isinstance(value, str) else action.dest]
     value = " ".join(value) if isinstance(value, tuple) else value
     shown = ", ".join(names) + (f" {value}" if value and action.option_strings else "")
-    return f"`{shown}`".replace("|", "\\|")
+    return f"`{shown}`"
 
 
 def described(action, command):
     """Return the help of an option, with argparse's own words filled in."""
     text = command._get_formatter()._expand_help(action) if action.help else ""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("$", "\\$").replace("*", "\\*")
+    return re.sub(r"([<$*_\[\]`])", r"\\\1", " ".join(text.split()))
 
 
 def sentence(text):
