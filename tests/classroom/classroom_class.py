@@ -17,6 +17,11 @@ needs_bwrap = pytest.mark.skipif(WHY_NO_BWRAP is not None, reason=f"bwrap: {WHY_
 SECRET = "the instructor's secret"
 
 
+def some_slow(names, slow):
+    """Names as parameters of a test, some of them marked as slow."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in slow else name for name in names]
+
+
 def load(name):
     """An assignment, loaded once, so that its variants are made once."""
     return LOADED.setdefault(name, assignments.load(name))

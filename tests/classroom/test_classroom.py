@@ -327,8 +327,8 @@ def test_a_roster_remarks_and_a_deadline(class_of_four, tmp_path, quick):
     (tmp_path / "remarks.csv").write_text(
         "student,task,points,remark\nanna,A1.4,2,read the text\ncarl,,9.5,spoke with him\n")
     late = datetime(2026, 1, 3).timestamp()
-    os.utime(class_of_four / "dora", (late, late))
-    for name in ("anna", "carl.zip", "Bo =1+1 <b>"):
+    os.utime(class_of_four / "dora" / "A1.ipynb", (late, late))
+    for name in ("anna/A1.py", "carl.zip", "Bo =1+1 <b>/A1.py"):
         early = datetime(2025, 12, 1).timestamp()
         os.utime(class_of_four / name, (early, early))
     options = ["--roster", str(tmp_path / "roster.csv"), "--remarks", str(tmp_path / "remarks.csv"),
@@ -379,8 +379,10 @@ def test_similar_submissions_are_found_under_other_names():
     own = A1.source.replace("shifted = prediction - prediction.max(axis=1, keepdims=True)",
                             "own = 1\n        largest = np.amax(prediction, 1)[:, None]\n"
                             "        shifted = np.subtract(prediction, largest)")
-    own = own.replace("onehot = np.eye(self.p.shape[1])[self.target]\n        return (self.p - onehot)"
-                      " / len(self.p)", "out = self.p.copy()\n        for n, t in enumerate(self.target):\n"
+    own = own.replace("onehot = np.eye(self.p.shape[1])[self.target]\n"
+        "        return (self.p - onehot)"
+                      " / len(self.p)", "out = self.p.copy()\n"
+                      "        for n, t in enumerate(self.target):\n"
                       "            out[n, t] -= 1\n        out *= 1 / len(out)\n        return out")
     texts = {"anna": own, "bo": own.replace("largest", "m").replace("out", "d"), "carl": renamed}
     found = similar({name: Submission("A1.py", text.encode(), A1) for name, text in texts.items()},

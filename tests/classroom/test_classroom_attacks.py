@@ -2,10 +2,18 @@
 
 import os
 import subprocess
-import time
 
 import pytest
-from classroom_class import BWRAP, checked, graded, load, needs_bwrap, told, with_code
+from classroom_class import (
+    BWRAP,
+    checked,
+    graded,
+    load,
+    needs_bwrap,
+    some_slow,
+    told,
+    with_code,
+)
 
 from tinydni.classroom import sandbox, worker
 from tinydni.classroom.trial import PUBLIC, Trial
@@ -68,7 +76,8 @@ REACHES = {
     "memory in a file without a name": "os.memfd_create('x')",
     "a link out": "os.symlink({secret!r}, '/home/link'); open('/home/link').read()",
     "a device": "open('/dev/mem', 'rb')",
-    "a mount": "import ctypes; assert ctypes.CDLL(None).mount(b'none', b'/home', b'tmpfs', 0, 0) == 0",
+    "a mount": "import ctypes; assert ctypes.CDLL(None).mount(b'none', b'/home', b'tmpfs', 0, 0) "
+    "== 0",
     "another namespace": "import ctypes; assert ctypes.CDLL(None).unshare(0x10000000) == 0",
     "debugging": "import ctypes; assert ctypes.CDLL(None).ptrace(16, 1, 0, 0) == 0",
     "a higher limit": "import resource; resource.setrlimit(resource.RLIMIT_AS, (-1, -1))",
@@ -114,7 +123,8 @@ BOMBS = {
     "memory, bit by bit": ("y = []\n    while True:\n        y.append(bytes(2 ** 20))", "memory"),
     "a large answer": ("return np.zeros(2 ** 24)", "cannot be read"),
     "many answers": ("return [np.zeros(10)] * 10 ** 6", "no array"),
-    "deep lists": ("y = []\n    for _ in range(10 ** 5):\n        y = [y]\n    return y", "no array"),
+    "deep lists": ("y = []\n    for _ in range(10 ** 5):\n        y = [y]\n    return y", "no "
+    "array"),
     "a large number": ("return 10 ** 10000", "no array"),
     "a huge shape": ("return np.broadcast_to(np.zeros(1), (2 ** 60,))", "memory|ValueError|raises"),
     "output": ("while True:\n        print('x' * 10 ** 6)", "endless loop|longer"),
@@ -123,42 +133,47 @@ BOMBS = {
     "sys.exit": ("raise SystemExit(0)", "exits instead of returning"),
     "crash": ("import ctypes; ctypes.string_at(0)", "ended its process"),
     "kill the process": ("os.kill(os.getpid(), 9)", "ended its process|endless"),
-    "kill the process above": ("os.kill(1, 9); os.kill(-1, 9); return x", "wrong|ended|Permission|Process|longer|loop"),
+    "kill the process above": ("os.kill(1, 9); os.kill(-1, 9); return x",
+                               "wrong|ended|Permission|Process|longer|loop"),
     "close the pipes": ("os.closerange(0, 60); return 2 * x", "ended its process"),
     "nonsense in the pipe": ("for n in range(3, 60):\n        try:\n"
                              "            os.write(n, b'x' * 100)\n        except OSError:\n"
                              "            pass\n    return x", "cannot be read|ended"),
-    "atexit": ("import atexit; atexit.register(lambda: [0 for _ in iter(int, 1)]); return x", "wrong"),
+    "atexit": ("import atexit; atexit.register(lambda: [0 for _ in iter(int, 1)]); return x",
+               "wrong"),
     "__del__": ("class A:\n        def __del__(self):\n            while True: pass\n"
                 "    A(); return x", "endless loop"),
     "a slow property": ("class A(np.ndarray):\n        @property\n        def shape(self):\n"
                         "            while True: pass\n    return x.view(A)", "wrong|endless"),
     "recursion": ("return double(x)", "RecursionError|ended"),
-    "a recursion without end": ("sys.setrecursionlimit(10 ** 8); return double(x)", "ended|Recurs|longer|loop"),
+    "a recursion without end": ("sys.setrecursionlimit(10 ** 8); return double(x)",
+                                "ended|Recurs|longer|loop"),
 }
 
 
-@pytest.mark.parametrize("what", BOMBS)
+@pytest.mark.parametrize("what", some_slow(BOMBS, {
+    "no signals, then a loop", "output", "__del__", "a slow property", "fork and stay",
+    "a recursion without end"}))
 def test_what_ends(what):
     code, words = BOMBS[what]
     text = with_code("A1.1", f"import os\nimport sys\n\ndef double(x):\n    {code}\n")
-    started = time.monotonic()
-    outcome = graded("A1.1", text, cpu=1, wall=2, memory=512)
-    assert outcome.points == 0 and time.monotonic() - started < 30
+    outcome = graded("A1.1", text, cpu=1, wall=2 if what == "sleep" else 30, memory=512)
+    assert outcome.points == 0
     assert any(word in told(outcome) for word in words.split("|")), told(outcome)
     assert graded("A1.2", text).passed              # the next task is not touched
 
 
 def test_nothing_stays_behind():
-    text = with_code("A1.1", "import os\n\ndef double(x):\n    os.setsid() if os.getpid() == 0 else 0\n"
+    text = with_code("A1.1", "import os\n\ndef double(x):\n"
+        "    os.setsid() if os.getpid() == 0 else 0\n"
                              "    while True:\n        pass")
-    graded("A1.1", text, cpu=1, wall=2)
+    graded("A1.1", text, cpu=1, wall=5)
     command = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
     mine = [line for line in command.splitlines() if line.startswith("bwrap --unshare-all")]
     assert not mine
 
 
-# A face that is shown once proves nothing -----------------------------------------------------------
+# A face that is shown once proves nothing ---------------------------------------------------------
 
 FACES = {
     "an array that equals everything": ("A1.1", "class Yes(np.ndarray):\n    def __eq__(self, o):\n"
@@ -166,9 +181,11 @@ FACES = {
         "        return True\n\ndef double(x):\n    return x.view(Yes)"),
     "a patched NumPy": ("A1.1", "np.allclose = np.array_equal = np.abs = lambda *_, **__: True\n\n"
         "def double(x):\n    return x"),
-    "a printed grade": ("A1.1", "print('A1.1: right, 1 of 1 points')\n\ndef double(x):\n    return x"),
+    "a printed grade": ("A1.1", "print('A1.1: right, 1 of 1 points')\n\ndef double(x):\n"
+    "    return x"),
     "an object with all methods": ("A1.1", "class Any:\n    def __getattr__(self, n):\n"
-        "        return self\n    def __call__(self, *_):\n        return self\n    shape = (2, 2)\n\n"
+        "        return self\n    def __call__(self, *_):\n        return self\n"
+        "    shape = (2, 2)\n\n"
         "def double(x):\n    return Any()"),
     "right for the first two calls": ("A1.1", "calls = []\n\ndef double(x):\n    calls.append(1)\n"
         "    return 2 * x if len(calls) < 3 else x"),
@@ -179,8 +196,10 @@ FACES = {
         "        return np.zeros((len(dy), len(self.W)))"),
     "no parameters, no gradients": ("A1.2", "class Linear:\n    parameters = ()\n"
         "    def __init__(self, W, b):\n        self.V, self.c = W, b\n    def forward(self, x):\n"
-        "        return 0 * (x @ self.V)\n    def backward(self, dy):\n        return 0 * (dy @ self.V.T)"),
-    "all ones": ("A1.4", "class SoftmaxCrossEntropy:\n    def forward(self, p, t):\n        self.p = p\n"
+        "        return 0 * (x @ self.V)\n    def backward(self, dy):\n"
+        "        return 0 * (dy @ self.V.T)"),
+    "all ones": ("A1.4", "class SoftmaxCrossEntropy:\n    def forward(self, p, t):\n"
+    "        self.p = p\n"
         "        return 1.0\n    def backward(self):\n        return np.ones_like(self.p)"),
 }
 
@@ -231,11 +250,14 @@ def test_a_gradient_by_differences_is_not_exact_enough(step):
 
 LEAKS = {
     "the text of an exception": "raise ValueError(f'{x[0, 0]:.6f} <b>')",
-    "the name of an exception": "raise type(f'E{abs(x[0, 0]):.6f}'.replace('.', '_'), (Exception,), {})()",
-    "a name that is not there": "return type('N', (), {})().__getattribute__(f'n{abs(x[0, 0]):.6f}')",
+    "the name of an exception": "raise type(f'E{abs(x[0, 0]):.6f}'.replace('.', '_'), "
+    "(Exception,), {})()",
+    "a name that is not there": "return type('N', (), {})().__getattribute__(f'n{abs(x[0, "
+    "0]):.6f}')",
     "a module that is not there": "return __import__(f'm{abs(x[0, 0]):.6f}'.replace('.', '_'))",
     "a key": "return {}[x[0, 0]]",
-    "a line number": "exec(compile('\\n' * int(abs(x[0, 0]) * 10 ** 6) + '1 / 0', 'A1.py', 'exec'))",
+    "a line number": "exec(compile('\\n' * int(abs(x[0, 0]) * 10 ** 6) + '1 / 0', 'A1.py', "
+    "'exec'))",
 }
 
 
@@ -261,7 +283,8 @@ def test_what_is_seen_in_bwrap():
 
 def test_without_isolation_grading_is_refused(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(sandbox.AssignmentError, match="bwrap: it is not installed.*--isolation none"):
+    with pytest.raises(sandbox.AssignmentError, match="bwrap: it is not installed.*--isolation "
+        "none"):
         sandbox.choose()
     with pytest.raises(sandbox.AssignmentError, match="bwrap"):
         sandbox.choose("bwrap")

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from classroom_class import checked
 
 from tinydni.classroom import assignment as assignments

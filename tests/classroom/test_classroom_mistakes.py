@@ -1,4 +1,4 @@
-"""Mistakes: each loses exactly its part, and is told which it is; one list serves hints and tests."""
+"""Mistakes: each loses its part, and is told which it is; one list serves hints and tests."""
 
 import re
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""nbgrader takes the released form: it generates, grades and exports; stubs get nothing, the solution all points."""
+"""nbgrader takes the released form: stubs get nothing, the solution all points."""
 
 import csv
 import importlib.util
@@ -76,7 +76,8 @@ def globals_of_a_notebook():
     return names
 
 
-def test_a_check_cell_passes_or_raises_with_the_reason(globals_of_a_notebook, capsys, tmp_path, monkeypatch):
+def test_a_check_cell_passes_or_raises_with_the_reason(globals_of_a_notebook, capsys, tmp_path,
+                                                       monkeypatch):
     names = globals_of_a_notebook
     assert_task("A1.2", names)
     assert "A1.2 Linear: right, 3 of 3 points." in capsys.readouterr().out
@@ -129,13 +130,15 @@ def test_the_round_trip(name, tmp_path):
     assignment, course = assignments.load(name), tmp_path / "course"
     nbgrader_form.write_course(assignment, course)
     (tmp_path / "secret").write_text("nobody knows")
-    environment = {**os.environ, "TINYDNI_SECRET": str(tmp_path / "secret"), "OPENBLAS_NUM_THREADS": "1",
+    environment = {**os.environ, "TINYDNI_SECRET": str(tmp_path / "secret"),
+                                                       "OPENBLAS_NUM_THREADS": "1",
                    "PYTHONPATH": str(Path(tinydni.__file__).parents[1]),
                    "JUPYTER_PREFER_ENV_PATH": "1",      # nbgrader starts alembic by its name
                    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
     def nbgrader(*arguments):
-        done = subprocess.run([sys.executable, "-m", "nbgrader", *arguments], cwd=course, env=environment,
+        done = subprocess.run([sys.executable, "-m", "nbgrader",
+                              *arguments], cwd=course, env=environment,
                               capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -38,12 +38,14 @@ LINEARS = {
     "a copy of x": ("self.x = np.array(x, order='F')", f"x = self.x; {DW}"),
     "a matrix": ("self.x = np.asmatrix(x)", f"x = np.asarray(self.x); {DW}"),
     "einsum": ("self.x = x", "self.dW = np.einsum('nd,nm->dm', self.x, dy)\n"
-               "        self.db = np.ones(len(dy)) @ dy\n        return np.einsum('nm,dm->nd', dy, self.W)"),
+               "        self.db = np.ones(len(dy)) @ dy\n"
+               "        return np.einsum('nm,dm->nd', dy, self.W)"),
     "loops": ("self.x = x", "self.dW = sum(np.outer(a, g) for a, g in zip(self.x, dy))\n"
               "        self.db = sum(dy); return np.array([self.W @ g for g in dy])"),
     "outer products": ("self.x = x", "self.dW = (self.x[:, :, None] * dy[:, None]).sum(0)\n"
                        "        self.db = dy.sum(0); return (dy[:, None] * self.W).sum(2)"),
-    "a subclass of array": ("self.x = x", f"x = self.x; {DW}.view(type('Mine', (np.ndarray,), {{}}))"),
+    "a subclass of array": ("self.x = x", f"x = self.x; {DW}.view(type('Mine', (np.ndarray,), "
+    f"{{}}))"),
     "a masked array": ("self.x = x", f"x = self.x; {DW} * np.ma.ones(1)"),
     "a global": ("KEPT[id(self)] = x", f"x = KEPT[id(self)]; {DW}"),
     "a float128": ("self.x = x", "self.dW, self.db = self.x.T @ dy, dy.sum(0)\n"
@@ -57,7 +59,8 @@ LINEARS = {
 @pytest.mark.parametrize("what", LINEARS)
 def test_a_linear_layer(what):
     forward, backward = LINEARS[what]
-    head = ("import matplotlib.pyplot as plt\nimport numba\nfrom numpy.testing import assert_allclose\n"
+    head = ("import matplotlib.pyplot as plt\nimport numba\n"
+        "from numpy.testing import assert_allclose\n"
             "KEPT = {}\n")
     code = head + LINEAR.format(forward=forward, backward=backward)
     outcome = checked("A1.2", with_code("A1.2", code))
@@ -84,15 +87,19 @@ WHOLE = {
         "        self.x = x\n        return x @ self.W + self.b"),
     "a base class that is not there": ("A1.3", "import torch\n\nclass Sigmoid(torch.nn.Module):\n"
         "    def forward(self, x):\n        self.y = 0.5 * (1 + np.tanh(0.5 * x))\n"
-        "        return self.y\n    def backward(self, dy):\n        return dy * (self.y - self.y ** 2)"),
+        "        return self.y\n    def backward(self, dy):\n"
+        "        return dy * (self.y - self.y ** 2)"),
     "a lambda": ("A1.1", "double = lambda x: x + x"),
     "a partial": ("A1.1", "import functools\ndouble = functools.partial(np.multiply, 2)"),
     "a function of NumPy": ("A1.1", "double = np.frompyfunc(lambda x: 2 * x, 1, 1)\n"
         "old = double\ndouble = lambda x: old(x).astype(float)"),
-    "a callable object": ("A1.1", "class Double:\n    def __call__(self, x):\n        return x * 2\n\n"
+    "a callable object": ("A1.1", "class Double:\n    def __call__(self, x):\n"
+    "        return x * 2\n\n"
         "double = Double()"),
-    "where and masks": ("A1.3", "class Sigmoid:\n    def forward(self, x):\n        self.y = np.empty_like(x)\n"
-        "        up = x >= 0\n        self.y[up] = 1 / (1 + np.exp(-x[up]))\n        e = np.exp(x[~up])\n"
+    "where and masks": ("A1.3", "class Sigmoid:\n    def forward(self, x):\n"
+    "        self.y = np.empty_like(x)\n"
+        "        up = x >= 0\n        self.y[up] = 1 / (1 + np.exp(-x[up]))\n"
+        "        e = np.exp(x[~up])\n"
         "        self.y[~up] = e / (1 + e)\n        return self.y\n    def backward(self, dy):\n"
         "        return dy * self.y * (1 - self.y)"),
     "the complex step": ("A1.3", "class Sigmoid:\n    def forward(self, x):\n        self.x = x\n"
@@ -110,19 +117,22 @@ WHOLE = {
         "        return self.d"),
     "update with a slice": ("A1.5", "def update(layer, lr):\n    for n in layer.parameters:\n"
         "        vars(layer)[n][:] -= lr * vars(layer)['d' + n]"),
-    "update with subtract": ("A1.5", "def update(layer, lr):\n    [np.subtract(p, lr * g, out=p) for p, g in "
+    "update with subtract": ("A1.5", "def update(layer, lr):\n"
+    "    [np.subtract(p, lr * g, out=p) for p, g in "
         "((getattr(layer, n), getattr(layer, f'd{n}')) for n in layer.parameters)]"),
     "update by eval": ("A1.5", "def update(layer, lr):\n    for n in layer.parameters:\n"
         "        exec(f'layer.{n}[...] = layer.{n} - lr * layer.d{n}')"),
     "a list for a pair": ("A3.2", "def start(random):\n    H, U = random.shape\n"
         "    return [random * (2 / H) ** 0.5, np.zeros((U, H))]"),
-    "one array for a pair of one shape": ("A3.2", "import typing\nPair = typing.NamedTuple('Pair', A=object, "
+    "one array for a pair of one shape": ("A3.2", "import typing\n"
+    "Pair = typing.NamedTuple('Pair', A=object, "
         "B=object)\n\ndef start(random):\n    return Pair(random * np.sqrt(2 / len(random)), "
         "np.zeros(random.shape[::-1]))"),
     "other names on self": ("A3.3", "class DNI:\n    def __init__(self, block, lr, s, slr):\n"
         "        self.__b, self.__s, self.rates = block, s, (lr, slr)\n"
         "    def forward_and_synthetic_update(self, x, context):\n        h = self.__b.forward(x)\n"
-        "        g = self.__s.forward(h, context) / x.shape[0]\n        out = self.__b.backward(g)\n"
+        "        g = self.__s.forward(h, context) / x.shape[0]\n"
+        "        out = self.__b.backward(g)\n"
         "        self.__b.update(self.rates[0])\n"
         "        self.teach = lambda d: self.__s.learn(h, context, d * len(d), self.rates[1])\n"
         "        return [out, h]\n    def update_synthetic_weights(self, true_gradient):\n"
@@ -136,22 +146,27 @@ WHOLE = {
         "        self.A, self.C, self.b = A, C, b\n        self.all = [A, C, b]\n"
         "    def forward(self, h, context):\n"
         "        return np.hstack([h, context, np.ones((len(h), 1))]) @ np.vstack(self.all)\n"
-        "    def learn(self, h, context, delta, lr):\n        e = self.forward(h, context) - delta\n"
+        "    def learn(self, h, context, delta, lr):\n"
+        "        e = self.forward(h, context) - delta\n"
         "        for P, z in zip(self.all, (h, context, np.ones(len(h)))):\n"
         "            P -= lr / len(h) * np.tensordot(z, e, (0, 0))"),
     "batch norm in one line": ("A2.1", "class Centre:\n    def forward(self, x):\n"
         "        self.P = np.eye(len(x)) - 1 / len(x)\n        return self.P @ x\n"
         "    def backward(self, dy):\n        return self.P @ dy"),
-    "turned with flip": ("A2.5", "def turned(W):\n    return np.swapaxes(np.flip(W, (0, 1)), 2, 3)"),
+    "turned with flip": ("A2.5", "def turned(W):\n    return np.swapaxes(np.flip(W, (0, 1)), 2, "
+    "3)"),
     "softmax with the Jacobian": ("A4.1", "class Softmax:\n    def forward(self, z):\n"
         "        e = np.exp(z - z.max(1)[:, None])\n        self.p = e / e.sum(1)[:, None]\n"
         "        return self.p\n    def backward(self, dp):\n"
         "        return np.stack([(np.diag(p) - np.outer(p, p)) @ d for p, d in zip(self.p, dp)])"),
     "MMD by the binomial": ("A4.5", "class MMD:\n    def __init__(self, s):\n        self.s = s\n"
-        "    def k(self, a, b):\n        d = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ b.T\n"
-        "        return np.exp(-d / self.s)\n    def forward(self, x, y):\n        self.x, self.y = x, y\n"
+        "    def k(self, a, b):\n        d = (a * a).sum(1)[:, None] + (b * b).sum(1) - 2 * a @ "
+        "b.T\n"
+        "        return np.exp(-d / self.s)\n    def forward(self, x, y):\n"
+        "        self.x, self.y = x, y\n"
         "        return self.k(x, x).mean() + self.k(y, y).mean() - 2 * self.k(x, y).mean()\n"
-        "    def backward(self):\n        x, y = self.x, self.y\n        a, b = self.k(x, x), self.k(x, y)\n"
+        "    def backward(self):\n        x, y = self.x, self.y\n"
+        "        a, b = self.k(x, x), self.k(x, y)\n"
         "        d = -4 / self.s / len(x) ** 2 * (a.sum(1)[:, None] * x - a @ x)\n"
         "        return d + 4 / self.s / b.size * (b.sum(1)[:, None] * x - b @ y)"),
 }
@@ -191,7 +206,8 @@ def test_a_first_cell(what):
 
 ENDS = {"a plot that fails": "plt.plot(x)", "a wrong assertion": "assert double(1) == 3",
         "an exit": "raise SystemExit", "a slow test": "for k in range(10):\n    double(np.ones(9))",
-        "an import": "import seaborn", "a check": "from tinydni.classroom import check\ncheck('A1.1')"}
+        "an import": "import seaborn", "a check": "from tinydni.classroom import check\n"
+        "check('A1.1')"}
 
 
 @pytest.mark.parametrize("what", ENDS)
@@ -206,7 +222,8 @@ TEXTS = {
     "a byte order mark": lambda t: "\ufeff" + t,
     "tabs": lambda t: t.replace("    ", "\t"),
     "other headings": lambda t: t.replace("# %%\ndef double", "# %% [markdown]\n# ## My plan\n\n"
-                                          "# %%\nk = 2\n\n# %%\ndef double").replace("2 * x", "k * x"),
+                                          "# %%\nk = 2\n\n# %%\ndef double").replace("2 * x",
+                                              "k * x"),
     "no empty lines": lambda t: "\n".join(line for line in t.split("\n") if line.strip()),
     "comments": lambda t: t.replace("return", "# é ✓ 结果\n        return", 0) + "\n# ✓ 结果\n",
 }
@@ -238,7 +255,8 @@ def tarred(files, mode):
     return data.getvalue()
 
 
-SOURCE, STUB = A1.source, A1.source.replace("return 2 * x", "raise NotImplementedError('A1.1: double "
+SOURCE, STUB = A1.source, A1.source.replace("return 2 * x", "raise NotImplementedError('A1.1: "
+    "double "
                                             "is not written yet')")
 NOTEBOOK = json.dumps({"cells": [{"cell_type": cell.kind, "source": cell.source} for section in
                                  (A1.prelude, *(task.section for task in A1.tasks))
@@ -278,7 +296,8 @@ NAMES = {       # {path in the folder of submissions: content}, and the student
     "the stub beside": ({"anna/A1.py": STUB.replace("    ### BEGIN", "    pass"),
                          "anna/A1.ipynb": NOTEBOOK}, "anna"),
     "the released notebook beside": ({"anna/A1.py": SOURCE, "anna/A1.ipynb": json.dumps(
-        {"cells": [{"cell_type": "markdown", "source": "## A1.1 Edit and check (1 point)"}]})}, "anna"),
+        {"cells": [{"cell_type": "markdown",
+            "source": "## A1.1 Edit and check (1 point)"}]})}, "anna"),
     "nbgrader's folder": ({"anna/A1/A1.ipynb": NOTEBOOK, "anna/A1/checks.py": "x"}, "anna"),
     "umlauts": ({"Jürgen Müller/A1.py": SOURCE}, "Jürgen Müller"),
     "a dot in the name": ({"anna.b.c/A1.py": SOURCE}, "anna.b.c"),
@@ -298,7 +317,8 @@ def test_a_name(what, tmp_path):
     assert handed.late == ("late" in what)
     file, note = solution_file(handed, A1)
     assert file.read().decode() in (SOURCE, NOTEBOOK)
-    assert bool(note) == (what in ("an older copy deeper", "the stub beside", "Canvas, both versions"))
+    assert bool(note) == (what in ("an older copy deeper", "the stub beside", "Canvas, both "
+        "versions"))
 
 
 def test_the_same_files_are_read_alike_zipped_or_not(tmp_path):

@@ -48,7 +48,9 @@ class Handed:
     @property
     def time(self) -> float:
         """When the newest of its files was last changed, in seconds."""
-        return max(path.lstat().st_mtime for path in self.paths)
+        files = [path / file.path for path in self.paths if path.is_dir()
+                 for file in in_folder(path)]
+        return max(path.lstat().st_mtime for path in files or self.paths)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from html import escape
@@ -13,32 +14,7 @@ from tinydni.classroom.examine import Outcome
 from tinydni.classroom.results import Result, number
 from tinydni.lab import files
 
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-body {{ font: 16px/1.5 sans-serif; max-width: 46em; margin: 2em auto; padding: 0 1em;
-  color: #1b1f27; background: #fff }}
-h1 {{ font-size: 1.5em; line-height: 1.25 }} h2 {{ font-size: 1.1em; margin: 1.6em 0 .3em }}
-.sum {{ font-size: 1.25em }} .wide {{ overflow-x: auto }} ul {{ padding-left: 1.2em }}
-table {{ border-collapse: collapse }}
-th, td {{ text-align: left; vertical-align: top; padding: .3em 1em .3em 0;
-  border-bottom: 1px solid #dfe3e8 }}
-td.n, th.n {{ text-align: right; white-space: nowrap }}
-.lost {{ color: #a84300 }} .note {{ color: #5a6472; font-size: .9em }}
-code {{ background: #f2f4f7; padding: 0 .2em; overflow-wrap: anywhere }}
-.bar {{ display: inline-block; height: .9em; background: #2f6fb0; vertical-align: baseline;
-  print-color-adjust: exact; -webkit-print-color-adjust: exact }}
-@media print {{ body {{ max-width: none; margin: 0; font-size: 11pt }} tr, li {{
-  break-inside: avoid }} h2 {{ break-after: avoid }} }}
-</style>
-<h1>{title}</h1>
-{body}
-</html>
-"""
+PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 
 
 def write_pages(assignment: Assignment, found: list[Result], folder: str | Path, isolation: str,
@@ -65,7 +41,8 @@ def write_pages(assignment: Assignment, found: list[Result], folder: str | Path,
 def file_name(student: str) -> str:
     """Return the name of a student as that of a file; two students never share one."""
     text = re.sub(r"[^\w.@+-]", lambda match: f"%{ord(match[0]):x}", student)
-    return "page-" + text[:120]
+    long = hashlib.sha256(text.encode()).hexdigest()[:8] if len(text) > 100 else ""
+    return f"page-{text[:100]}{long}"
 
 
 def words(text: str) -> str:
@@ -120,7 +97,8 @@ def summary_page(assignment: Assignment, found: list[Result], names: dict[int, s
     if graded:
         points = mean(each.total for each in graded)
         average = f", on average {points:.1f} of {assignment.points} points"
-    body = [f"<p>{len(graded)} graded of {len(found)}{average}. Isolation: {escape(isolation)}.</p>"]
+    body = [f"<p>{len(graded)} graded of {len(found)}{average}. "
+            f"Isolation: {escape(isolation)}.</p>"]
     undone = [each for each in found if each.problem and not each.absent]
     if undone:
         body.append("<h2>Not graded</h2><ul>" + "".join(

@@ -86,8 +86,10 @@ def put(parent: ast.AST, field: str, value: Any, place: int, node: Any) -> None:
 def names_in(tree: ast.Module, function: ast.FunctionDef) -> list[str]:
     """Return what a name may be mistaken for: arguments, local names, attributes of self."""
     names = [argument.arg for argument in function.args.args if argument.arg != "self"]
+    loops = {each.id for node in ast.walk(function) if isinstance(node, (ast.For, ast.comprehension))
+             for each in ast.walk(node.target) if isinstance(each, ast.Name)}
     for node in ast.walk(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in loops:
             names.append(node.id)
     for node in ast.walk(tree):
         if (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)

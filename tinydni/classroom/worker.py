@@ -5,8 +5,8 @@ In grading, this file is started alone in a sandbox that holds Python, NumPy and
 """
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import builtins
 import json

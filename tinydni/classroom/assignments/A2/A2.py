@@ -14,6 +14,9 @@
 # Letters: N examples, M features. Images are (N, H, W, C): H rows, W columns, C channels. A kernel
 # is called W, too, as all weights are. `dx` is the gradient of the loss with respect to `x`, and
 # has its shape.
+#
+# Values are compared to eleven digits. A gradient by differences is not as exact, except for a
+# linear function; any other way to compute it is right.
 
 # %%
 import numpy as np
