@@ -509,6 +509,13 @@ def test_a_stopped_process_is_named_and_the_run_goes_on_when_it_does(tmp_path):
     assert "worker 2 does not answer" not in "".join(lines)             # it waits, and says so
 
 
+def test_a_size_that_is_no_number_is_named_before_mpi_aborts(monkeypatch):
+    from tinydni.lab.workers.transports.mpi import MPIError, world
+    monkeypatch.setenv("PMI_SIZE", "abc")
+    with pytest.raises(MPIError, match="PMI_SIZE is 'abc'"):
+        world()
+
+
 def test_a_machine_without_affinity_counts_its_cores(monkeypatch):
     from tinydni.lab.workers.transports.mpi import cores
     assert cores() >= 1

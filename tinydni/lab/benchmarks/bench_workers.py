@@ -12,6 +12,7 @@ import numpy as np
 
 from tinydni.lab.benchmarks import race
 from tinydni.lab.benchmarks.conditions import machine
+from tinydni.lab.benchmarks.page import markdown
 from tinydni.lab.benchmarks.two_workers import FIRST, TwoWorkers, middle
 from tinydni.lab.files import check_folder, write_json
 from tinydni.lab.jobs import parallel
@@ -88,11 +89,11 @@ def tables(report):
                                for name in names)])
         differences += [[size, name, *compared(simulated, seconds[name])]
                         for name, simulated in each["simulated"].items()]
-    yield table(["width, batch", *names], ratios)
+    yield markdown(["width, batch", *names], ratios)
     if differences:
-        yield table(["width, batch", "", "simulated", "measured", "difference"], differences)
+        yield markdown(["width, batch", "", "simulated", "measured", "difference"], differences)
     if "race" in report:
-        yield table(race.HEAD, race.rows(report["race"]))
+        yield markdown(race.HEAD, race.rows(report["race"]))
 
 
 def compared(simulated, measured):
@@ -100,8 +101,3 @@ def compared(simulated, measured):
     difference = np.median(np.divide(simulated, measured)) - 1
     return (f"{1e3 * np.median(simulated):.2f} ms", f"{1e3 * np.median(measured):.2f} ms",
             f"{100 * difference:+.0f} %")
-
-
-def table(head, rows):
-    """Return a Markdown table."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))

@@ -13,6 +13,8 @@ BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
 PEERS = {"torch-eager": "PyTorch eager", "torch-channels-last": "PyTorch, channels last",
          "jax-jit": "JAX, jit", "literal": "the literal tutorial",
          "bare": "the same without layers", "tinydni-backprop": "our own backpropagation"}
+HEAD = ["workload", "against", "ours [ms]", "peer [ms]", "ratio (quartiles)", "products",
+        "memory [MB]"]
 
 
 def page(text, reports):
@@ -25,27 +27,31 @@ def page(text, reports):
 
 
 def section(report):
-    """Return the conditions of one run and its table."""
+    """Return the conditions of one run and its table, without the rows of the curves."""
     machine, threads = report["machine"], report["threads"]
     versions = ", ".join(f"{name} {version}" for name, version in report["versions"].items())
+    rows = [cells(row) for row in report["rows"]
+            if not row["row"].startswith(("width", "depth", "batch"))]
     return "\n".join([
         f"### {report['kernel']} kernels, {threads} thread{'s' * (threads > 1)}", "",
         f"{machine['CPU']}, {machine['cores']} cores, load {machine['load']} at the start and "
         f"{machine['load_at_end']} at the end. {versions}. Settings: {machine['settings']}.", "",
-        "| workload | against | ours [ms] | peer [ms] | ratio (quartiles) | products "
-        "| memory [MB] |", "| --- " * 7 + "|",
-        *(line(row) for row in report["rows"]
-          if not row["row"].startswith(("width", "depth", "batch")))])
+        markdown(HEAD, rows)])
 
 
-def line(row):
+def cells(row):
     """Return a row of the table."""
     theirs, ratio = "", ""
     if row["peer"]:
         theirs = milliseconds(row["peer_us"])
         ratio = f"**{row['ratio']:.2f}** ({row['q1']:.2f}–{row['q3']:.2f})"
-    return (f"| {row['row']} | {PEERS.get(row['peer'], 'nobody')} | {milliseconds(row['our_us'])} "
-            f"| {theirs} | {ratio} | {row['floor_share']:.2f} | {row['memory_mb']:.0f} |")
+    return [row["row"], PEERS.get(row["peer"], "nobody"), milliseconds(row["our_us"]), theirs,
+            ratio, f"{row['floor_share']:.2f}", f"{row['memory_mb']:.0f}"]
+
+
+def markdown(head, rows):
+    """Return a Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 
 def milliseconds(us):

@@ -1,9 +1,9 @@
 """Contenders of one workload take turns on the clock; what comes out are ratios, block by block.
 
-Machines are shared and clocks wander, so nothing is compared across runs: the contenders take
-turns, a short block of steps each, and what is reported is the median and the quartiles of the
-ratio block by block. With one thread the clock is the CPU time of the process, which neighbours
-disturb less than wall time; with more it is wall time, since CPU time would add the threads up.
+Machines are shared and clocks wander, so nothing is compared across runs: the contenders take turns
+(round robin), a short block of steps each; reported are the median and the quartiles of the ratio
+block by block. With one thread the clock is the CPU time of the process, which neighbours disturb
+less than wall time; with more it is wall time, since CPU time would add the threads up.
 """
 
 import importlib

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 import tinydni as td
+from tinydni.lab.benchmarks.page import markdown
 from tinydni.lab.jobs.ranges import OptionError, number, whole, whole_numbers
 from tinydni.lab.workers.costs import Costs, measure
 from tinydni.lab.workers.simulator import MODES, Link, scaled, throughput
@@ -99,15 +100,14 @@ def fixed_share(width, batch):
 
 def table(label, link, stage, workers, fixed):
     """Return the speed of all modes and numbers of workers, over one worker's, as Markdown."""
-    lines = [f"| {label} | " + " | ".join(f"{n} workers" for n in workers) + " |",
-             "| --- |" + " --- |" * len(workers)]
+    rows = []
     for name, (mode, options) in modes(fixed).items():
         n_batches, found = None if mode == "decoupled" else 4, []
         for costs in (scaled(stage, n) for n in workers):
             rate = throughput(mode, costs, link, n_batches, **options)
             found.append(f"{rate * costs.block.sum():.3g}")
-        lines.append(f"| {name} | " + " | ".join(found) + " |")
-    return "\n".join(lines)
+        rows.append([name, *found])
+    return markdown([label, *(f"{n} workers" for n in workers)], rows)
 
 
 def modes(fixed):

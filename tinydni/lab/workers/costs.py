@@ -82,8 +82,10 @@ def one_step(module, x, context, target):
     mark(x)
     h = module.forward(x)
     mark(h)
-    has_gradient = guesses or module.loss is not None
-    dh = module.gradient_at_output(h, context, target) if has_gradient else h / len(h)
+    if guesses or module.loss is not None:
+        dh = module.gradient_at_output(h, context, target)
+    else:
+        dh = h / len(h)                 # made up, as large as a message is
     mark(dh)
     module.backward(dh)
     mark(dh)

@@ -1,6 +1,10 @@
 """All workers in one thread, a turn at a time, in an order drawn at random: it can be repeated."""
 
 from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 
 
 class InTurn:
@@ -10,16 +14,16 @@ class InTurn:
     where all wait for ever: a deadlock.
     """
 
-    def __init__(self, size, rng):
+    def __init__(self, size: int, rng: np.random.Generator):
         self.size, self.rng = size, rng
-        self.inboxes = [deque() for _ in range(size)]
+        self.inboxes: list[Any] = [deque() for _ in range(size)]
 
-    def start(self, make, about=""):
+    def start(self, make: Callable[..., Any], about: str = "") -> Any:
         """Make all workers. Return worker 0."""
         self.workers = [make(Endpoint(self, rank)) for rank in range(self.size)]
         return self.workers[0]
 
-    def stop(self):
+    def stop(self) -> None:
         """End nothing."""
 
     def turn_of_another(self):

@@ -8,6 +8,8 @@ import os
 import sys
 import time
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -27,8 +29,12 @@ class MPIError(RuntimeError):
     """MPI cannot be used here."""
 
 
-def world():
-    """Return the communicator of all processes. Raise MPIError where mpi4py or MPI is missing."""
+def world() -> Any:
+    """Return the communicator of all processes. Raise MPIError where there can be none."""
+    size = os.environ.get("PMI_SIZE", "1")
+    if not size.isdecimal():            # on which MPI would abort
+        raise MPIError(f"the environment variable PMI_SIZE is {size!r}, but mpiexec sets it to a "
+                       "number of processes; unset it, or start with mpiexec.")
     try:
         import mpi4py
         mpi4py.rc.thread_level = "funneled"
@@ -43,31 +49,31 @@ def world():
 class Processes:
     """The workers of a communicator: this process is the one of its rank."""
 
-    def __init__(self, communicator):
+    def __init__(self, communicator: Any):
         self.endpoint = Endpoint(communicator)
         self.rank, self.size = self.endpoint.rank, self.endpoint.size
         self.running = False
 
-    def start(self, make, about=""):
+    def start(self, make: Callable[..., Any], about: str = "") -> Any:
         """Tell the other processes what the run is about. Return worker 0."""
         self.endpoint.tell(Kind.RUN, as_bytes(about))
         self.running = True
         return make(self.endpoint)
 
-    def stop(self):
+    def stop(self) -> None:
         """Tell the others that the run is over. Nothing happens where there is none."""
         if self.running:
             self.endpoint.tell(Kind.STOP)
             self.endpoint.flush()
         self.running = False
 
-    def end(self):
+    def end(self) -> None:
         """Tell the others that there will be no other run."""
         self.stop()
         self.endpoint.tell(Kind.END)
         self.endpoint.close()
 
-    def follow(self, make):
+    def follow(self, make: Callable[..., Any]) -> None:
         """In every run, make a worker by the function make(about, endpoint) and let it work.
 
         If it raises, or is told to stop, worker 0 hears of it and decides; if that does not come,

@@ -2,7 +2,9 @@
 
 import sys
 import threading
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +18,12 @@ SWITCH = 1e-5           # seconds that a thread may hold Python's lock while ano
 class Threads:
     """size: number of workers; worker 0 runs in the thread of the caller."""
 
-    def __init__(self, size):
+    def __init__(self, size: int):
         self.size = size
-        self.inboxes = [SimpleQueue() for _ in range(size)]
-        self.threads, self.switch = [], sys.getswitchinterval()
+        self.inboxes: list[Any] = [SimpleQueue() for _ in range(size)]
+        self.threads: list[threading.Thread] = []
 
-    def start(self, make, about=""):
+    def start(self, make: Callable[..., Any], about: str = "") -> Any:
         """Make all workers and start the threads. Return worker 0."""
         self.switch = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH)
@@ -32,7 +34,7 @@ class Threads:
             thread.start()
         return first
 
-    def stop(self):
+    def stop(self) -> None:
         """Tell the threads to end, and wait for them, but not for ever."""
         for inbox in self.inboxes[1:]:
             inbox.put(Message(Kind.STOP, 0, 0))
