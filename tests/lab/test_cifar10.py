@@ -10,15 +10,16 @@ import pytest
 from test_cli import refused
 
 import tinydni as td
-from tinydni.lab import cli
 from tinydni.datasets import DataError, cifar10, crop_and_flip
+from tinydni.lab import cli
 from tinydni.lab.jobs.cifar10 import JOB, middle
 from tinydni.lab.tables.images import CIFAR10, cosine
 from tinydni.models import resnet
 from tinydni.variants.controls import Scaled
 from tinydni.variants.virtual_network import VirtualNetwork
 
-module = importlib.import_module("tinydni.datasets.cifar10")      # the package's name `cifar10` is the function
+# the package's name `cifar10` is the function
+module = importlib.import_module("tinydni.datasets.cifar10")
 
 
 def file_of(n, seed):
@@ -40,23 +41,27 @@ def files(tmp_path, monkeypatch):
     return folder
 
 
-# The data --------------------------------------------------------------------------------------------------------
+# The data
 
 def test_pixels_and_labels_are_where_they_belong(files):
     data = cifar10()
-    assert data.x.shape == (100, 32, 32, 3) and data.x_test.shape == (20, 32, 32, 3) and data.x.dtype == np.float32
+    assert data.x.shape == (100, 32, 32, 3) and data.x_test.shape == (20, 32, 32, 3)
+    assert data.x.dtype == np.float32
     raw = np.frombuffer((files / "data_batch_2.bin").read_bytes(), np.uint8).reshape(20, -1)
     np.testing.assert_array_equal(data.y[20:40], raw[:, 0])
-    for channel, row, column in ((0, 0, 0), (1, 3, 31), (2, 31, 5)):       # planes of red, green, blue, row by row
+    # planes of red, green, blue, row by row
+    for channel, row, column in ((0, 0, 0), (1, 3, 31), (2, 31, 5)):
         pixel = raw[:, 1 + 1024 * channel + 32 * row + column] / 255
-        np.testing.assert_allclose(data.x[20:40, row, column, channel], (pixel - module.MEAN[channel]) / module.STD[channel],
+        np.testing.assert_allclose(data.x[20:40, row, column, channel],
+                                   (pixel - module.MEAN[channel]) / module.STD[channel],
                                    rtol=1e-5, atol=1e-6)
     assert any("20 of the 10,000 official test images" in note for note in data.notes)
     assert data.as_rows().x.shape == (100, 3072)
 
 
 @pytest.mark.parametrize("content, says", [(b"", "0 bytes"), (file_of(2, 0)[:-1], "6,145 bytes"),
-                                           (bytes([10]) + file_of(2, 0)[1:], "label 10 in record 0")])
+                                           (bytes([10]) + file_of(2, 0)[1:],
+                                            "label 10 in record 0")])
 def test_broken_files_are_named(files, content, says):
     (files / "data_batch_3.bin").write_bytes(content)
     with pytest.raises(DataError, match=f"data_batch_3.bin.*{says}"):
@@ -92,15 +97,17 @@ def test_crops_and_mirrors_are_those_of_the_image():
     padded = np.pad(x, ((0, 0), (2, 2), (2, 2), (0, 0)))
     found = set()
     for n in range(len(x)):
-        possible = {(a, b, flip): np.array_equal(y[n], image[a:a + 6, b:b + 5][:, ::-1 if flip else 1])
-                    for image in (padded[n],) for a in range(5) for b in range(5) for flip in (False, True)}
+        possible = {(a, b, flip): np.array_equal(y[n], image[a:a + 6, b:b + 5][:,
+                                                                               ::-1 if flip else 1])
+                    for image in (padded[n],
+                                  ) for a in range(5) for b in range(5) for flip in (False, True)}
         found |= {key for key, same in possible.items() if same}
         assert any(possible.values())
     assert len(found) > 20 and {flip for _, _, flip in found} == {False, True}
     np.testing.assert_array_equal(y, crop_and_flip(np, x, np.random.default_rng(1), pad=2))
 
 
-# The job ---------------------------------------------------------------------------------------------------------
+# The job
 
 SMALL = ["--layers", "8", "--width", "4", "--epochs", "1", "--batch-size", "16", "--quiet"]
 
@@ -111,9 +118,12 @@ def train(*options):
         return json.load(stream)
 
 
-@pytest.mark.parametrize("options", [[], ["--method", "cdni"], ["--method", "dni"], ["--method", "backprop"], ["--method", "local"],
-                                     ["--method", "bottom"], ["--method", "none"], ["--untrained"], ["--supervised", "4"],
-                                     ["--model", "cnn", "--layers", "3"], ["--model", "fcn", "--layers", "3"]], ids=" ".join)
+@pytest.mark.parametrize("options", [[], ["--method", "cdni"], ["--method", "dni"],
+                                     ["--method", "backprop"], ["--method", "local"],
+                                     ["--method", "bottom"], ["--method", "none"], ["--untrained"],
+                                     ["--supervised", "4"],
+                                     ["--model", "cnn", "--layers", "3"],
+                                     ["--model", "fcn", "--layers", "3"]], ids=" ".join)
 def test_every_method_of_the_table_trains(files, options):
     result = train(*options)
     assert 0 <= result["test_error"] <= 100
@@ -135,7 +145,8 @@ def test_there_is_one_interface_above_the_first_block_of_the_second_stage(files)
     shape = (32, 32, 3)
     for block in blocks[:middle(20)]:
         shape = block.output_shape(shape)
-    assert shape == (16, 16, 8) and len(blocks) - middle(20) == 6      # five residual blocks and the head
+    # five residual blocks and the head
+    assert shape == (16, 16, 8) and len(blocks) - middle(20) == 6
 
 
 def test_images_change_in_every_step_and_alike_after_resuming(files):
@@ -162,7 +173,8 @@ def test_images_change_in_every_step_and_alike_after_resuming(files):
 
 
 def test_workers_are_refused(files, capsys):
-    assert "unrecognized arguments: --workers 2" in refused(capsys, "train", "cifar10", "--workers", 2)
+    assert "unrecognized arguments: --workers 2" in refused(capsys, "train", "cifar10",
+                                                            "--workers", 2)
 
 
 def test_gradients_are_compared_before_every_kth_step(files):
@@ -170,19 +182,22 @@ def test_gradients_are_compared_before_every_kth_step(files):
     history = result["history"]
     assert history["gradients_at"] == [1 / 6, 3 / 6, 5 / 6] and len(history["gradients"]) == 3
     assert cosine(result, 0.4, 0.6) == (history["gradients"][1][0]["cosine"] or 0.0)
-    assert cosine(result, 0.2, 0.21) == (history["gradients"][0][0]["cosine"] or 0.0)      # nothing there: the nearest
+    # nothing there: the nearest
+    assert cosine(result, 0.2, 0.21) == (history["gradients"][0][0]["cosine"] or 0.0)
 
 
 def test_the_table_compares_every_method(files):
     cells = CIFAR10.cells(4)
-    assert len({cell.row for cell in cells}) == 8 and {cell.options["validation"] for cell in cells} == {True}
+    assert len({cell.row for cell in cells}) == 8
+    assert all(cell.options["validation"] is True for cell in cells)
 
 
-# Pieces ----------------------------------------------------------------------------------------------------------
+# Pieces
 
 def test_a_cosine_rises_falls_and_ends_at_zero():
     schedule = td.CosineDecay(100, warm_up=10)
-    np.testing.assert_allclose([schedule(step) for step in (0, 4, 9, 10, 55, 100, 200)], [0.1, 0.5, 1, 1, 0.5, 0, 0], atol=1e-12)
+    np.testing.assert_allclose([schedule(step) for step in (0, 4, 9, 10, 55, 100, 200)],
+                               [0.1, 0.5, 1, 1, 0.5, 0, 0], atol=1e-12)
     assert td.CosineDecay(10)(0) == 1
     with pytest.raises(ValueError, match="warm_up must be shorter"):
         td.CosineDecay(10, warm_up=10)
@@ -215,4 +230,6 @@ def test_the_own_loss_of_a_virtual_network_has_the_norm_that_was_asked_for():
         found[supervised] = np.concatenate([g.ravel() for g in virtual.gradients()])
     direction = own / np.linalg.norm(own)
     for supervised in (0.5, 1.0):
-        np.testing.assert_allclose(found[supervised] - found[0.0], supervised * np.linalg.norm(found[0.0]) * direction, rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(found[supervised] - found[0.0],
+                                   supervised * np.linalg.norm(found[0.0]) * direction, rtol=1e-5,
+                                   atol=1e-9)

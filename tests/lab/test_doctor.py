@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from tinydni import backend
-from tinydni.lab import doctor
 from tinydni.datasets import download
+from tinydni.lab import doctor
 
 
 def finding(name):
@@ -72,7 +72,8 @@ def test_an_old_python_is_wrong(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("blas, variable", [
-    ("scipy-openblas", "OPENBLAS_NUM_THREADS"), ("openblas64", "OMP_NUM_THREADS"), ("mkl-sdl", "MKL_NUM_THREADS"),
+    ("scipy-openblas", "OPENBLAS_NUM_THREADS"), ("openblas64", "OMP_NUM_THREADS"),
+                                            ("mkl-sdl", "MKL_NUM_THREADS"),
     ("accelerate", "VECLIB_MAXIMUM_THREADS"), ("unheard-of", "OMP_NUM_THREADS")])
 def test_the_threads_of_the_blas(monkeypatch, capsys, blas, variable):
     monkeypatch.setattr(doctor, "blas_build", lambda: {"name": blas})
@@ -87,18 +88,21 @@ def test_the_threads_of_the_blas(monkeypatch, capsys, blas, variable):
 
 
 def test_the_reason_why_there_is_no_cupy(monkeypatch, capsys):
-    monkeypatch.setattr(backend, "why_no_cupy", lambda: "no NVIDIA driver is installed on this machine.")
+    monkeypatch.setattr(backend, "why_no_cupy",
+                        lambda: "no NVIDIA driver is installed on this machine.")
     assert finding("backend cupy").state == "missing"
     assert finding("backend cupy").text == "no NVIDIA driver is installed on this machine"
     assert exit_code(capsys) == 0
 
 
 def test_a_cupy_that_works_is_shown_with_its_device(monkeypatch):
-    runtime = SimpleNamespace(getDevice=lambda: 1, getDeviceProperties=lambda i: {"name": f"Device {i}".encode()})
+    runtime = SimpleNamespace(getDevice=lambda: 1,
+                              getDeviceProperties=lambda i: {"name": f"Device {i}".encode()})
     cupy = SimpleNamespace(__version__="14.2.0", cuda=SimpleNamespace(runtime=runtime))
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setattr(backend, "why_no_cupy", lambda: None)
-    assert finding("backend cupy") == doctor.Finding("backend cupy", "ok", "CuPy 14.2.0 on Device 1")
+    assert finding("backend cupy") == doctor.Finding("backend cupy", "ok",
+                                                     "CuPy 14.2.0 on Device 1")
 
 
 @pytest.mark.parametrize("name, purpose, remedy", doctor.PACKAGES)
@@ -130,7 +134,8 @@ def test_mpi4py_without_mpiexec(monkeypatch, tmp_path):
 def test_the_extras_exist():
     """What the doctor tells people to install is what the package offers."""
     tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read pyproject.toml")
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    file = Path(__file__).parents[2] / "pyproject.toml"
+    project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     for name, _, remedy in doctor.PACKAGES:
         if "tinydni[" in remedy:
@@ -148,14 +153,16 @@ def closure(extra, extras):
 
 
 def test_no_data_folder_set():
-    assert finding("TINYDNI_DATA").state == "ok" and finding("TINYDNI_DATA").text.startswith("not set")
+    assert finding("TINYDNI_DATA").state == "ok"
+    assert finding("TINYDNI_DATA").text.startswith("not set")
     assert not any(f.name.strip() == "mnist" for f in doctor.examine())
 
 
 def test_a_data_folder_with_everything(data, capsys):
     assert finding("TINYDNI_DATA") == doctor.Finding("TINYDNI_DATA", "ok", str(data))
     for folder, files in doctor.DATA_SETS.items():
-        assert finding(folder).state == "ok" and finding(folder).text.startswith(f"{len(files)} file")
+        assert finding(folder).state == "ok"
+        assert finding(folder).text.startswith(f"{len(files)} file")
     assert exit_code(capsys) == 0
 
 
@@ -176,7 +183,8 @@ def test_a_data_set_with_holes_is_wrong(data, capsys):
     for i in (2, 5):
         (data / "cifar-10-batches-bin" / f"data_batch_{i}.bin").unlink()
     assert finding("cifar-10-batches-bin").state == "wrong"
-    assert "lacks data_batch_2.bin and 1 more; put all 6 files there" in finding("cifar-10-batches-bin").text
+    assert ("lacks data_batch_2.bin and 1 more; put all 6 files there"
+            in finding("cifar-10-batches-bin").text)
     assert exit_code(capsys) == 1
 
 
@@ -188,23 +196,27 @@ def test_a_data_folder_that_is_not_there_is_wrong(monkeypatch, capsys, name):
 
 
 def refuse(monkeypatch, folder):
-    """Makes the operating system say that this folder is locked; also to root, to whom nothing is locked."""
+    """Makes the operating system say that a folder is locked; to root, too, for whom none is."""
     access = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode, **o: Path(path) != folder and access(path, mode, **o))
+    monkeypatch.setattr(os, "access", lambda path, mode,
+                        **o: Path(path) != folder and access(path, mode, **o))
 
 
 def test_a_data_folder_that_cannot_be_read_is_wrong(data, monkeypatch, capsys):
     refuse(monkeypatch, data)
-    assert finding("TINYDNI_DATA").state == "wrong" and "cannot be read" in finding("TINYDNI_DATA").text
+    assert finding("TINYDNI_DATA").state == "wrong"
+    assert "cannot be read" in finding("TINYDNI_DATA").text
     assert exit_code(capsys) == 1
 
 
 def test_the_cache(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "cache_folder", lambda: tmp_path / "a" / "b")
-    assert finding("cache") == doctor.Finding("cache", "ok", f"{tmp_path / 'a' / 'b'}, for downloads")
+    assert finding("cache") == doctor.Finding("cache", "ok",
+                                              f"{tmp_path / 'a' / 'b'}, for downloads")
     assert not (tmp_path / "a").exists()                                # looking leaves no trace
     (tmp_path / "a").write_text("a file in the way")
-    assert finding("cache").state == "missing" and f"{tmp_path / 'a'} cannot be written" in finding("cache").text
+    assert finding("cache").state == "missing"
+    assert f"{tmp_path / 'a'} cannot be written" in finding("cache").text
 
 
 def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
@@ -224,7 +236,8 @@ HEAVY = ("matplotlib", "sklearn", "torch", "scipy", "requests", "mpi4py", "IPyth
 
 def test_nothing_heavy_is_imported():
     """CuPy aside: where it is installed, only a product on the device shows whether it works."""
-    code = ("import sys; sys.modules['cupy'] = None; from tinydni.lab import doctor; doctor.report(); "
+    code = ("import sys; sys.modules['cupy'] = None; "
+            "from tinydni.lab import doctor; doctor.report(); "
             f"print(*[name for name in {HEAVY} if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                           env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})

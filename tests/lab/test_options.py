@@ -67,7 +67,8 @@ def test_the_help_shows_every_option_with_its_default(job):
 
 
 @pytest.mark.parametrize("condition, given, expected", [
-    ("a", {}, False), ("a", {"a": None}, False), ("a", {"a": False}, False), ("a", {"a": 0.0}, True),
+    ("a", {}, False), ("a", {"a": None}, False), ("a", {"a": False}, False),
+                                                        ("a", {"a": 0.0}, True),
     ("a=1|2", {"a": 2}, True), ("a=1|2", {"a": 3}, False), ("a!=1|2", {"a": 3}, True),
     ("a!=1", {"a": 1}, False), ("a>b", {"a": 2, "b": 1}, True), ("a>b", {"a": 1, "b": 1}, False),
     ("a>b", {"a": 2}, False), ("a&b", {"a": 1}, False), ("a&b=2", {"a": 1, "b": 2}, True)])
@@ -210,7 +211,8 @@ def test_other_images_are_not_taken_for_the_same(in_a_folder_of_its_own, capsys)
 # Command lines that nobody wrote
 
 VALUES = ("0", "1", "2", "3", "-1", "0.5", "1e9", "nan", "inf", "", "-", "--", "x", "1,2", ",", "é",
-          "\0", "99999999999999999999", "..", "/dev/null", "a.json", "a.png", "a.npz", "none", "dni",
+          "\0", "99999999999999999999", "..", "/dev/null", "a.json", "a.png", "a.npz", "none",
+          "dni",
           "cdni", "backprop", "labels", "guess", "linear", "mpi", "threads", "free", "lock-step",
           "data-parallel", "numpy", "cnn")
 SMALL = {"--epochs": "1", "--updates": "3", "--width": "4", "--layers": "2", "--batch-size": "4",

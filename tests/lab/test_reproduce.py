@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from tinydni.lab import cli
-from tinydni.lab.tables.table import Cell, Table
 from tinydni.lab.tables import everything
+from tinydni.lab.tables.table import Cell, Table
 
 
 def test_every_table_takes_the_options_for_all(tmp_path):
@@ -20,7 +20,9 @@ def test_every_table_takes_the_options_for_all(tmp_path):
     assert len(set(names)) == len(names) == 15
 
 
-@pytest.mark.parametrize("table", [table for table in everything.TABLES if isinstance(table, Table)], ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [table for table in everything.TABLES if isinstance(table,
+                                                                                      Table)],
+                         ids=lambda table: table.name)
 def test_every_cell_of_every_table_is_a_run_that_fits_together(table):
     cells = table.cells(2)
     assert len({(cell.row, cell.column) for cell in cells}) == len(cells)
@@ -56,16 +58,19 @@ def test_the_first_seed_is_where_the_runs_begin(monkeypatch, tmp_path):
 
     def finished(table, runs, folder, jobs):
         asked.extend(seed for _, _, seed in runs)
-        return {key: {"test_error": float(key[2]), "options": {}, "method": "dni", "seed": key[2], "seconds": 1.0, "notes": []}
+        return {key: {"test_error": float(key[2]), "options": {}, "method": "dni", "seed": key[2],
+                      "seconds": 1.0, "notes": []}
                 for key in runs}
 
     monkeypatch.setattr("tinydni.lab.tables.table.finished_runs", finished)
     table = Table("small", "m", "t", "tinydni.lab.jobs.mnist", "test_error", "%",
                   lambda epochs: [Cell("a", "dni", {"method": "dni", "epochs": epochs}),
-                                  Cell("a", "twice", {"method": "dni"}, score=lambda result: 2 * result["test_error"])], 1)
+                                  Cell("a", "twice", {"method": "dni"},
+                                       score=lambda result: 2 * result["test_error"])], 1)
     parser = argparse.ArgumentParser()
     table.add_arguments(parser)
-    assert table.main(parser.parse_args(["--seeds", "3", "--first-seed", "4", "--out", str(tmp_path)])) == 0
+    assert table.main(parser.parse_args(["--seeds", "3", "--first-seed", "4", "--out",
+                                         str(tmp_path)])) == 0
     assert asked == [4, 4, 5, 5, 6, 6]
     text = (tmp_path / "small.md").read_text()
     assert "5.00 ± 1.00" in text and "10.00 ± 2.00" in text and "seeds 4, 5, 6" in text
@@ -86,11 +91,13 @@ class JOB:
         return SimpleNamespace(train=train, result=lambda: seconds)
 
 if __name__ == "__main__":
-    print(next(run_all([("job", "slow", 60), ("job", "fast", 0)], jobs=2)))      # leaves while a process is at work
+    # leaves while a process is at work
+    print(next(run_all([("job", "slow", 60), ("job", "fast", 0)], jobs=2)))
 """
 
 
 def test_processes_that_are_ended_leave_no_semaphore_behind(tmp_path):
     (tmp_path / "job.py").write_text(JOB)
-    done = subprocess.run([sys.executable, "job.py"], cwd=tmp_path, capture_output=True, text=True, timeout=50)
+    done = subprocess.run([sys.executable, "job.py"], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=50)
     assert (done.stdout, done.stderr) == ("('fast', 0)\n", "")

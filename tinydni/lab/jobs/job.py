@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tinydni.lab import files
 from tinydni.lab.jobs import methods, parallel, recurrent
@@ -70,7 +70,7 @@ class Job:
     left_out: tuple = ()
 
     family, recipe = "feedforward", staticmethod(methods.recipe)
-    run_class: type = FeedforwardRun
+    run_class: ClassVar[type] = FeedforwardRun
     quick = ("epochs", 1)               # of --quick
 
     def add_arguments(self, parser):
@@ -173,7 +173,7 @@ class RecurrentJob(Job):
     """A job of `tinydni train` with a recurrent network, over the sequences of a SequenceTask."""
 
     family, recipe = "recurrent", staticmethod(recurrent.recipe)
-    run_class: type = RecurrentRun
+    run_class: ClassVar[type] = RecurrentRun
     quick = ("updates", 300)
     build = staticmethod(recurrent.build)   # function (task, options) -> network
 

@@ -35,6 +35,9 @@ class Run:
     Attributes
     ----------
     task, network, training : what it is made of
+    sees : what the synthesizers see, in words, such as ("h", "labels");   meaning : of the method
+    data, notes : arrays that a resumed run must find again, and sentences about them
+    length : how long it is, in words
     columns : of the table on the screen;   score : how a score is written there
     seconds : spent in training so far, earlier parts of a resumed run included [s]
     """
@@ -97,7 +100,7 @@ class Run:
     def fingerprint(self):
         """A number that tells whether the data are the same."""
         number = 0
-        for array in self.data():
+        for array in self.data:
             number = zlib.crc32(np.ascontiguousarray(array).data, number)
         return number
 
@@ -111,18 +114,18 @@ class Run:
         apart = ("method", "seed", "backend")
         options = {name: value for name, value in self.options.items() if name not in apart}
         return {"experiment": self.job.name, "options": options,
-                **{name: self.options[name] for name in apart}, "sees": list(self.sees()),
-                "notes": list(self.notes()), "seconds": round(self.seconds, 3),
+                **{name: self.options[name] for name in apart}, "sees": list(self.sees),
+                "notes": list(self.notes), "seconds": round(self.seconds, 3),
                 "history": self.training.history, **self.scores,
                 **parallel.report(self.options, self.training)}
 
     def head(self):
         """Say what is about to be trained, in a few lines."""
-        options, seen = self.options, " and ".join(self.sees())
+        options, seen = self.options, " and ".join(self.sees)
         seen = f". In training the synthesizers see {seen}; in use they are gone." if seen else "."
-        return "\n".join([*self.notes(), "", *self.network_lines(), "",
-                          f"{self.job.name}, {options['method']}: {self.meaning()}{seen}",
-                          f"{self.length_line()}, seed {options['seed']}, {options['backend']}."])
+        return "\n".join([*self.notes, "", *self.description(), "",
+                          f"{self.job.name}, {options['method']}: {self.meaning}{seen}",
+                          f"{self.length}, seed {options['seed']}, {options['backend']}."])
 
     def table(self):
         """Return the learning curve and the scores, as text."""
@@ -182,10 +185,9 @@ class FeedforwardRun(Run):
         if every:
             measure_gradients(self.training, None if every is True else every)
         self.columns = ("epoch", "train_loss", self.training.held_out_error)
-
-    def data(self):
-        """Return the arrays that the fingerprint is of."""
-        return self.training.dataset.x, self.training.dataset.y
+        self.sees, self.meaning = methods.sees(options), methods.METHODS[options["method"]].meaning
+        self.data, self.notes, n = (dataset.x, dataset.y), dataset.notes, options["epochs"]
+        self.length = f"{n} epoch{'s' * (n > 1)} of batches of {options['batch_size']}"
 
     def is_within(self):
         """Tell whether the training is at a place of its own run."""
@@ -193,26 +195,9 @@ class FeedforwardRun(Run):
         return (training.batch < training.n_batches and training.step <= training.n_steps
                 and len(training.history["epoch"]) == training.epoch)
 
-    def sees(self):
-        """Return what the synthesizers may see."""
-        return methods.sees(self.options)
-
-    def notes(self):
-        """Return sentences on the data."""
-        return self.training.dataset.notes
-
-    def meaning(self):
-        """Say what the method is."""
-        return methods.METHODS[self.options["method"]].meaning
-
-    def network_lines(self):
+    def description(self):
         """Describe the network."""
         return [summary(self.network, self.training.dataset.x.shape[1:])]
-
-    def length_line(self):
-        """Say how long the run is."""
-        n = self.options["epochs"]
-        return f"{n} epoch{'s' * (n > 1)} of batches of {self.options['batch_size']}"
 
     def pictures(self, path):
         """Return {path: function that draws}: the errors, and the cosines if measured."""
@@ -263,33 +248,25 @@ class RecurrentRun(Run):
 
     def make(self, xp):
         """Make everything that the options say."""
-        self.task = self.job.task(self.options)
-        self.network = self.job.build(self.task, self.options).to(xp)
-        self.training = RecurrentTraining(self.network, self.task, self.options["updates"])
+        options = self.options
+        self.task = task = self.job.task(options)
+        self.network = self.job.build(task, options).to(xp)
+        self.training = RecurrentTraining(self.network, task, options["updates"])
         self.columns = tuple(self.training.history)
-
-    def data(self):
-        """Return the arrays that the fingerprint is of."""
-        return self.task.data()
+        self.sees = recurrent.sees(options, task)
+        self.meaning = recurrent.METHODS[options["method"]]
+        self.data, self.notes, T = task.data(), task.notes, options.get("window")
+        self.length = (f"{options['updates']} updates, "
+                       f"{f'windows of {T} steps' if T else 'whole sequences'}, batches of "
+                       f"{options['batch_size']}, the network moves "
+                       f"{'after each window' if options['each_window'] else 'once per sequence'}")
 
     def is_within(self):
         """Tell whether the training is at a place of its own run."""
         training = self.training
         return len(training.history["update"]) <= training.evaluations
 
-    def sees(self):
-        """Return what the synthesizers may see."""
-        return recurrent.sees(self.options, self.task)
-
-    def notes(self):
-        """Return sentences on the task."""
-        return self.task.notes
-
-    def meaning(self):
-        """Say what the method is."""
-        return recurrent.METHODS[self.options["method"]]
-
-    def network_lines(self):
+    def description(self):
         """Describe the network: a line for each module, with its interfaces."""
         for module in self.network.modules:
             parts = [f"  {module.block!r}"]
@@ -299,15 +276,6 @@ class RecurrentRun(Run):
                 parts.append(f"boundary in time: {module.boundary.synthesizer!r}")
             yield ", ".join(parts)
         yield f"  {self.network.n_parameters():,} parameters"
-
-    def length_line(self):
-        """Say how long the run is."""
-        options = self.options
-        window = ("whole sequences" if "window" not in options
-                  else f"windows of {options['window']} steps")
-        update = "after each window" if options["each_window"] else "once per sequence"
-        return (f"{options['updates']} updates, {window}, batches of {options['batch_size']}, the "
-                f"network moves {update}")
 
     def pictures(self, path):
         """Return {path: function that draws}: the first measure of the task."""
