@@ -84,7 +84,9 @@ def page(module, name, thing):
     title = stem(PARTS[module], name)
     lines = [title, "=" * len(title), "", f".. currentmodule:: {module}", ""]
     if inspect.ismodule(thing):
-        lines += [f".. automodule:: {thing.__name__}", "   :members:"]
+        own_page = [name for name in thing.__all__ if name in tinydni.__all__]
+        lines += [f".. automodule:: {thing.__name__}", "   :members:",
+                  f"   :exclude-members: {', '.join(own_page)}"]
         return "\n".join(lines) + "\n"
     kind = "class" if inspect.isclass(thing) else "function"
     lines.append(f".. auto{kind}:: {name}")
