@@ -1,6 +1,7 @@
 """The commands. No logic of their own: each names a part of the library and hands it the words."""
 
 import argparse
+import importlib
 import re
 
 from threadpoolctl import threadpool_limits
@@ -15,27 +16,18 @@ from tinydni.lab.benchmarks import bench_workers as workers
 from tinydni.lab.benchmarks import simulate
 from tinydni.lab.cytometry import calibrate
 from tinydni.lab.cytometry import train_cytometry as cytometry
-from tinydni.lab.jobs import (
-    addition,
-    cifar10,
-    copy_task,
-    digits,
-    mnist,
-    recall,
-    repeat_copy,
-    text,
-    two_rnn,
-)
 from tinydni.lab.jobs.ranges import OptionError
 from tinydni.lab.tables import everything
 from tinydni.lab.workers import WorkerError
+from tinydni.lab.workers.transports.mpi import MPIError
 
 # A sentence for the user; anything else is a bug and shows where.
-EXPECTED = (OptionError, AssignmentError, WorkerError, backend.BackendError,
+EXPECTED = (OptionError, AssignmentError, WorkerError, MPIError, backend.BackendError,
             training.DivergedError, OSError, MemoryError)
 
-JOBS = (*(job.JOB for job in (addition, digits, mnist, cifar10, recall, copy_task, repeat_copy,
-                              text, two_rnn)), cytometry)
+JOBS = (*(importlib.import_module(f"tinydni.lab.jobs.{name}").JOB for name in (
+    "addition", "digits", "mnist", "cifar10", "recall", "copy_task", "repeat_copy", "text",
+    "two_rnn")), cytometry)
 OWN_BENCHMARKS = (workers, simulate)        # with options of their own, beside those of bench
 
 

@@ -81,16 +81,18 @@ def examine() -> list[Finding]:
 
     Nothing heavy is imported, save CuPy where it is installed: only a product proves that it works.
     """
-    return [python(), numpy(), blas_threads(), Finding("backend numpy", OK, "the CPU"), cupy(),
-            *(package(*row) for row in PACKAGES), *data(), cache()]
+    found = {"Python": python(), "NumPy": numpy(), "BLAS threads": blas_threads(),
+             "backend numpy": (OK, "the CPU"), "backend cupy": cupy(),
+             **{name: package(name, *row) for name, *row in PACKAGES}, **data(), "cache": cache()}
+    return [Finding(name, *said) for name, said in found.items()]
 
 
 def python():
     """Whether Python is new enough."""
     text = f"{platform.python_version()} in {sys.prefix}"
     if sys.version_info < (3, 10):      # noqa: UP036  who asks may run an older one
-        return Finding("Python", WRONG, f"{text}; tinydni needs 3.10 or newer")
-    return Finding("Python", OK, text)
+        return WRONG, f"{text}; tinydni needs 3.10 or newer"
+    return OK, text
 
 
 def numpy():
@@ -98,7 +100,7 @@ def numpy():
     blas, remark = blas_build(), slow_kernel()
     text = (f"{np.__version__}, BLAS {blas.get('name', '?')} {blas.get('version', '')}, "
             f"{blas_kernel()} kernels")
-    return Finding("NumPy", OK, f"{text}. {remark}" if remark else text)
+    return OK, f"{text}. {remark}" if remark else text
 
 
 def blas_build():
@@ -135,22 +137,20 @@ def blas_threads():
         if value is None:
             continue
         if not (value.isdecimal() and int(value) > 0):
-            return Finding("BLAS threads", WRONG, f"{variable} is set to {value!r}; it must be a "
-                                                  "whole number above 0")
-        return Finding("BLAS threads", OK, f"{int(value)} ({variable}={value}), on {cores} cores")
-    return Finding("BLAS threads", OK, f"one per core, {cores}; {variables[0]}=1 before the start "
-                                       "makes it one")
+            return WRONG, f"{variable} is set to {value!r}; it must be a whole number above 0"
+        return OK, f"{int(value)} ({variable}={value}), on {cores} cores"
+    return OK, f"one per core, {cores}; {variables[0]}=1 before the start makes it one"
 
 
 def cupy():
     """Whether CuPy can compute here, and where."""
     reason = backend.why_no_cupy()
     if reason:
-        return Finding("backend cupy", MISSING, reason.rstrip("."))
+        return MISSING, reason.rstrip(".")
     module = backend.get("cupy")
     runtime = module.cuda.runtime
     device = runtime.getDeviceProperties(runtime.getDevice())["name"].decode()
-    return Finding("backend cupy", OK, f"CuPy {module.__version__} on {device}")
+    return OK, f"CuPy {module.__version__} on {device}"
 
 
 def package(name, purpose, remedy):
@@ -158,11 +158,10 @@ def package(name, purpose, remedy):
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, MISSING, f"for {purpose}: {remedy}")
+        return MISSING, f"for {purpose}: {remedy}"
     if name == "mpi4py" and not has_mpiexec():
-        return Finding(name, MISSING, f"{version} is there, but not the command mpiexec that "
-                                      f"starts it: {remedy}")
-    return Finding(name, OK, f"{version}, for {purpose}")
+        return MISSING, f"{version} is there, but not the command mpiexec that starts it: {remedy}"
+    return OK, f"{version}, for {purpose}"
 
 
 def has_mpiexec():
@@ -176,28 +175,27 @@ def data():
     try:
         folder = data_folder()
     except DataError as error:
-        return [Finding(VARIABLE, WRONG, str(error).removeprefix(f"{VARIABLE} is "))]
+        return {VARIABLE: (WRONG, str(error).removeprefix(f"{VARIABLE} is "))}
     if folder is None:
-        return [Finding(VARIABLE, OK, "not set: data sets are downloaded when they are first used")]
+        return {VARIABLE: (OK, "not set: data sets are downloaded when they are first used")}
     if not os.access(folder, os.R_OK | os.X_OK):
-        return [Finding(VARIABLE, WRONG, f"{folder} cannot be read; give yourself the right to, or "
-                                         f"unset {VARIABLE}")]
-    return [Finding(VARIABLE, OK, str(folder)),
-            *(data_set(folder / name, files) for name, files in DATA_SETS.items())]
+        return {VARIABLE: (WRONG, f"{folder} cannot be read; give yourself the right to, or unset "
+                                  f"{VARIABLE}")}
+    return {VARIABLE: (OK, str(folder)),
+            **{f"  {name}": data_set(folder / name, files) for name, files in DATA_SETS.items()}}
 
 
 def data_set(folder, files):
     """Whether a data set is whole."""
-    name = f"  {folder.name}"
     if not folder.is_dir():
-        return Finding(name, MISSING, f"no folder {folder}; the jobs that need it say so")
+        return MISSING, f"no folder {folder}; the jobs that need it say so"
     absent = [file for file in files
               if not any((folder / f"{file}{end}").is_file() for end in ("", ".gz"))]
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        return Finding(name, WRONG, f"{folder} lacks {absent[0]}{more}; put all {len(files)} files "
-                                    "there, or remove the folder")
-    return Finding(name, OK, f"{len(files)} file{'s' * (len(files) > 1)}")
+        return WRONG, (f"{folder} lacks {absent[0]}{more}; put all {len(files)} files there, or "
+                       "remove the folder")
+    return OK, f"{len(files)} file{'s' * (len(files) > 1)}"
 
 
 def cache():
@@ -205,10 +203,9 @@ def cache():
     try:
         folder = cache_folder()
     except ModuleNotFoundError:
-        return Finding("cache", MISSING, "for downloads: pip install pooch")
+        return MISSING, "for downloads: pip install pooch"
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return Finding("cache", MISSING, f"{there} cannot be written, so nothing can be "
-                                         "downloaded; make it writable, or set "
-                                         f"{VARIABLE} to a folder that holds the data")
-    return Finding("cache", OK, f"{folder}, for downloads")
+        return MISSING, (f"{there} cannot be written, so nothing can be downloaded; make it "
+                         f"writable, or set {VARIABLE} to a folder that holds the data")
+    return OK, f"{folder}, for downloads"

@@ -83,6 +83,8 @@ class RecurrentTraining:
         since the last one), and what the task measures
     """
 
+    KEPT = ("step", "sequence", "batch", "loss_sum", "history")     # of a run that goes on
+
     def __init__(self, network: Any, task: SequenceTask, updates: int, evaluations: int = 30):
         self.network, self.task = network, task
         self.updates = checks.check_positive_int(updates, "updates")
@@ -156,12 +158,10 @@ class RecurrentTraining:
 
     def position(self) -> dict:
         """Say where the loop is, for JSON; with network.state() all that a continued run needs."""
-        return {"step": self.step, "sequence": self.sequence, "batch": self.batch,
-                "loss_sum": self.loss_sum, "task": self.task.state(), "history": self.history}
+        return {name: getattr(self, name) for name in self.KEPT} | {"task": self.task.state()}
 
     def go_to(self, position: dict) -> None:
         """Take a position from `position()`."""
-        self.step, self.sequence = position["step"], position["sequence"]
-        self.batch, self.loss_sum = position["batch"], position["loss_sum"]
-        self.history = position["history"]
+        for name in self.KEPT:
+            setattr(self, name, position[name])
         self.task.load_state(position["task"])
