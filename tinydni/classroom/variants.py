@@ -9,6 +9,8 @@ variants made by hand, with better words; they are asked first.
 from __future__ import annotations
 
 import ast
+import itertools
+import re
 from collections.abc import Iterator
 from types import CodeType
 from typing import Any
@@ -86,8 +88,10 @@ def put(parent: ast.AST, field: str, value: Any, place: int, node: Any) -> None:
 def names_in(tree: ast.Module, function: ast.FunctionDef) -> list[str]:
     """Return what a name may be mistaken for: arguments, local names, attributes of self."""
     names = [argument.arg for argument in function.args.args if argument.arg != "self"]
-    loops = {each.id for node in ast.walk(function) if isinstance(node, (ast.For, ast.comprehension))
-             for each in ast.walk(node.target) if isinstance(each, ast.Name)}
+    targets = [node.target for node in ast.walk(function)
+               if isinstance(node, (ast.For, ast.comprehension))]
+    loops = {each.id for target in targets for each in ast.walk(target)
+             if isinstance(each, ast.Name)}
     for node in ast.walk(function):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in loops:
             names.append(node.id)
@@ -109,7 +113,7 @@ def changes(node: Any, names: list[str]) -> Iterator[Change]:
     elif isinstance(node, ast.Attribute) and node.attr == "T":
         yield f"{said(node)} is not transposed", node.value
     elif isinstance(node, ast.Subscript):
-        yield from changed_index(node)
+        yield from changed_index(node, names)
     elif isinstance(node, ast.IfExp):
         yield f"{said(node.body)} is taken always", node.body
         yield f"{said(node.orelse)} is taken always", node.orelse
@@ -195,7 +199,7 @@ def changed_call(node: ast.Call) -> Iterator[Change]:
                ast.Call(node.func, [negative(node.args[0])], node.keywords))
 
 
-def changed_index(node: ast.Subscript) -> Iterator[Change]:
+def changed_index(node: ast.Subscript, names: list[str]) -> Iterator[Change]:
     """The axes of a reversed array, and the step before or after one in time."""
     text = ast.unparse(node.slice)
     if "::-1" in text:
@@ -206,6 +210,14 @@ def changed_index(node: ast.Subscript) -> Iterator[Change]:
             kept = [*parts[:k], ast.Slice(), *parts[k + 1:]]
             words = f"axis {k} of {said(node.value)} is not turned round"
             yield words, ast.Subscript(node.value, ast.Tuple(kept, ast.Load()), node.ctx)
+        bounds = ast.unparse(part) if isinstance(part, ast.Slice) else ""
+        for old, other in itertools.permutations([n for n in names if len(n) <= 2], 2):
+            exchanged = re.sub(rf"\b{old}\b", other, bounds)
+            if exchanged != bounds:
+                index = expression(f"x[{exchanged}]").slice     # type: ignore[attr-defined]
+                kept = [*parts[:k], index, *parts[k + 1:]]
+                words = f"{quoted(other)} stands where {quoted(old)} belongs, in {quoted(bounds)}"
+                yield words, ast.Subscript(node.value, ast.Tuple(kept, ast.Load()), node.ctx)
         if isinstance(part, (ast.Name, ast.BinOp)):
             for sign in ("+", "-"):
                 moved = expression(f"{ast.unparse(part)} {sign} 1")

@@ -79,8 +79,9 @@ def check_A1_4_loss(student, reference, trial):
     loss = trial.both(lambda names: names.SoftmaxCrossEntropy(), student, reference)
     loss.same("loss", "forward", prediction, target)
     loss.same("loss for predictions around 1000", "forward", prediction + 1000, target)
-    far = prediction + 1000 * (np.arange(N) % 2)[:, None]       # rows far from each other
-    loss.same("loss for predictions around 0 and 1000", "forward", far, target)
+    for far in ((np.arange(N) % 2)[:, None], np.eye(K)[0]):     # rows, then columns
+        loss.same("loss for predictions around 0 and 1000", "forward", prediction + 1000 * far,
+                  target)
 
 
 def check_A1_4_gradient(student, reference, trial):

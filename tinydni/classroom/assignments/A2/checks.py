@@ -95,35 +95,37 @@ def check_A2_3_backward(student, reference, trial):
     trial.same("dx", got, dx)
 
 
-def conv(trial, student, reference):
-    """A Conv layer, x, and dy; sizes as small as they can be and still different."""
+def convs(trial, student, reference):
+    """Layers with several paddings, each with two batches of x and dy; as small as can be."""
     (kh, kw), (C, M) = trial.sizes("kh kw", 2, 3), trial.sizes("C M", 2, 4)
     N, (H, width) = trial.size("N", 2, 3), trial.sizes("H W", 4, 6)
-    padding = tuple(trial.sizes("a c", 0, 2))
-    W, b, x = trial.normal(kh, kw, C, M), trial.normal(M), trial.normal(N, H, width, C)
-    layer = trial.both(lambda names: names.Conv(W, b, padding), student, reference)
-    dy = trial.normal(N, H + 2 * padding[0] - kh + 1, width + 2 * padding[1] - kw + 1, M)
-    return layer, x, dy
+    W, b = trial.normal(kh, kw, C, M), trial.normal(M)
+    for padding in ((2, 1), (0, 2), (1, 0)):
+        trial.letters.update(a=padding[0], c=padding[1])
+        layer = trial.both(lambda names, padding=padding: names.Conv(W, b, padding), student,
+                           reference)
+        xs = [trial.normal(N, H, width, C) for _ in range(2)]
+        shape = N, H + 2 * padding[0] - kh + 1, width + 2 * padding[1] - kw + 1, M
+        yield layer, xs, [trial.normal(*shape) for _ in range(2)]
 
 
 def check_A2_4_forward(student, reference, trial):
     """y is the convolution of the framed image with W, plus b. (1 point)"""
-    layer, x, _ = conv(trial, student, reference)
-    layer.run("forward", x[::-1].copy())
-    layer.same("y", "forward", x)
+    for layer, xs, _ in convs(trial, student, reference):
+        for x in xs:
+            layer.same("y", "forward", x)
 
 
 def check_A2_4_gradients(student, reference, trial):
     """dx, dW and db are the gradients of the loss. (2 points)"""
-    layer, x, dy = conv(trial, student, reference)
-    layer.run("forward", x[::-1].copy())
-    layer.run("backward", dy[::-1].copy())
-    layer.run("forward", x)
-    got, dx = layer.mine.backward(dy), layer.own.backward(dy)
-    trial.same("db", layer.mine.db, layer.own.db,
-               "b is added at every pixel of every image: sum over all axes but the last.")
-    layer.attributes("dW")
-    trial.same("dx", got, dx)
+    for layer, xs, dys in convs(trial, student, reference):
+        for x, dy in zip(xs, dys):
+            layer.run("forward", x)
+            got, dx = layer.mine.backward(dy), layer.own.backward(dy)
+            trial.same("db", layer.mine.db, layer.own.db, "b is added at every pixel of every "
+                       "image: sum over all axes but the last.")
+            layer.attributes("dW")
+            trial.same("dx", got, dx)
 
 
 def check_A2_5_turned(student, reference, trial):
