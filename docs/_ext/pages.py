@@ -200,7 +200,8 @@ def named(action):
 def described(action, command):
     """Return the help of an option, with argparse's own words filled in."""
     text = command._get_formatter()._expand_help(action) if action.help else ""
-    return re.sub(r"([<$*_\[\]`])", r"\\\1", " ".join(text.split()))
+    text = re.sub(r"([<$*_\[\]`])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"(?<![\w-])(--[\w-]+)", r"`\1`", text)
 
 
 def sentence(text):
