@@ -16,17 +16,52 @@ import tinydni as td
 from tinydni.lab.files import write_json
 from tinydni.lab.jobs.methods import METHODS
 from tinydni.variants import LateTargets, looks_linear
+from tinydni.variants.late_targets import run_again
 
 RESULT = Path(__file__).parent / "results" / "late-targets.json"
-BATCH, WIDTH, K, EPOCHS, SHORT = 64, 256, 10, 10, 5
+BATCH, WIDTH, K, EPOCHS, SHORT, CONTROL_EPOCHS = 64, 256, 10, 10, 5, 3
 SEEDS = (0, 1, 2)
 STARTS = {"he": td.mlp, "looks-linear": looks_linear}
+
+
+class Stale(LateTargets):
+    """The rival without synthesizers: a block updates on the true gradient itself, when it comes.
+
+    The same messages and the same memory (Huo et al. 2018, features replay, with delay 1).
+    """
+
+    def __call__(self, modules, x, target, context=None):
+        """Make one training step, in which no block guesses."""
+        h = x
+        for k, module in enumerate(modules[:-1]):
+            if self.steps >= len(self.inputs[k]):
+                self.update_late(k, module)
+            self.keep(self.inputs[k], h)
+            h = module.forward(h)
+        dx, _ = modules[-1].forward_and_synthetic_update(h, context, target)
+        self.keep(self.messages[-1], dx)
+        self.steps += 1
+
+    def update_late(self, k, module):
+        """Run a block again on the batch that a message is about, pass it down, update."""
+        x, dh = (kept[self.steps % len(kept)] for kept in (self.inputs[k], self.messages[k]))
+        run_again(module.block, x)
+        dx = module.backward(dh)
+        if k > 0:
+            self.keep(self.messages[k - 1], dx)
+        module.update()
+
+
 ALGORITHMS = {              # of synthesizers from h alone, recipe dni; and the two without any
     "bootstrapped": lambda widths: td.update_decoupled,
     "late": lambda widths: LateTargets(widths, BATCH),
     "late, delay 4": lambda widths: LateTargets(widths, BATCH, delay=4),
+    "late, delay 16": lambda widths: LateTargets(widths, BATCH, delay=16),
     "late, share 0.5": lambda widths: LateTargets(widths, BATCH, share=0.5),
     "late, share 1": lambda widths: LateTargets(widths, BATCH, share=1.0),
+    "stale": lambda widths: Stale(widths, BATCH),
+    "stale, delay 4": lambda widths: Stale(widths, BATCH, delay=4),
+    "stale, delay 16": lambda widths: Stale(widths, BATCH, delay=16),
     "undelayed": lambda widths: LateTargets(widths, BATCH, delay=0),
     "backprop": lambda widths: td.backprop,
     "none": lambda widths: td.no_backprop,
@@ -35,7 +70,9 @@ ERRORS = [(name, start, layers, seed) for seed in SEEDS for name, start, layers 
     ("late", "he", 6), ("late", "looks-linear", 6), ("bootstrapped", "looks-linear", 6),
     ("undelayed", "he", 6), ("late", "he", 3), ("backprop", "looks-linear", 6),
     ("none", "looks-linear", 6))]       # docs/results/no-label.md has those from He's start
-CONTROLS = [(name, "he", 6, 0) for name in ("late, delay 4", "late, share 0.5", "late, share 1")]
+CONTROLS = [(name, "he", 6, 0) for name in (
+    "late", "late, delay 4", "late, delay 16", "stale", "stale, delay 4", "stale, delay 16",
+    "late, share 0.5", "late, share 1")]
 PLACES = (0, 30, 100, 300, 780, 1560, 2340, 3120, 3900)         # steps; of 781 in an epoch
 FROZEN = (78, 390, 781, 1562)       # steps after which all but the top stand still
 ASLEEP = 781                        # steps in which all but the top stand still
@@ -43,7 +80,8 @@ ASLEEP = 781                        # steps in which all but the top stand still
 
 def build(name, start, layers, seed, dataset):
     """The network of `tinydni train mnist`, with the recipe of `--method`, from some start."""
-    recipe = METHODS[name] if name in ("backprop", "none") else METHODS["dni"]
+    recipe = METHODS["none" if name == "none" else
+                     "backprop" if name.startswith(("backprop", "stale")) else "dni"]
     widths = (dataset.n_in, *[WIDTH] * (layers - 1), K)
     rng = td.stream(seed, "synthesizer")
     guessing = recipe.synthesizer and {
@@ -63,16 +101,21 @@ def training(network, dataset, epochs, seed):
 
 # Errors on the test set
 
-def errors(run):
-    """Ten epochs on 60,000 images: the test error after each, and the loss on the training part."""
+def errors(run, epochs=EPOCHS):
+    """Epochs of 60,000 images: the test error after each, and the loss on the training part."""
     name, start, layers, seed = run
-    made = training(build(*run, td.datasets.mnist()), td.datasets.mnist(), EPOCHS, seed)
+    made = training(build(*run, td.datasets.mnist()), td.datasets.mnist(), epochs, seed)
     before = time.process_time()
     history = made.run([progress])
     return {"algorithm": name, "start": start, "layers": layers, "seed": seed,
             "test_error": rounded(history["test_error"]),
             "train_loss": rounded(history["train_loss"], 4),
             "seconds": round(time.process_time() - before)}
+
+
+def controls(run):
+    """Three epochs."""
+    return errors(run, CONTROL_EPOCHS)
 
 
 def progress(made):
@@ -206,7 +249,7 @@ def at_start(start):
 
 PARTS = {
     "errors": (errors, ERRORS),
-    "controls": (errors, CONTROLS),
+    "controls": (controls, CONTROLS),
     "gradients": (gradients, ["late", "bootstrapped"]),
     "frozen": (frozen, FROZEN),
     "asleep": (asleep, [ASLEEP]),
