@@ -39,6 +39,8 @@ def run(argv):
         raise
     except commands.EXPECTED as error:
         said = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            said = f"{error.filename}: {error.strerror}." if error.filename else error.strerror
         print(f"tinydni: {said}", file=sys.stderr)
         return 2
 
