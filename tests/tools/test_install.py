@@ -62,7 +62,9 @@ def files(folder, *patterns):
 def test_the_wheel_holds_the_package_and_what_it_reads(clone, wheel):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     wanted = {name for name in files(clone, "tinydni/**/*") if "__pycache__" not in name}
-    assert names == wanted | {"tinydni/datasets/digits.csv.gz"}
+    course = {f"tinydni/lab/{name}" for name in files(clone, "notebooks/*.py", "notebooks/*.gif")}
+    tools = {"tinydni/lab/notebooks/build.py", "tinydni/lab/notebooks/make_film.py"}
+    assert names == wanted | {"tinydni/datasets/digits.csv.gz"} | course - tools
     assert {"tinydni/classroom/README.md", "tinydni/classroom/assignments/A1/checks.py"} <= names
 
 
@@ -84,6 +86,14 @@ def test_the_digits_are_read_from_the_wheel(wheel, tmp_path):
     code = "import tinydni as td; print(td.__file__, td.datasets.digits().x.shape)"
     said = run(sys.executable, "-S", "-c", path_first(tmp_path) + code, cwd="/")
     assert said.strip() == f"{tmp_path / 'tinydni' / '__init__.py'} (1437, 64)"
+
+
+def test_the_course_is_written_from_the_wheel(wheel, tmp_path):
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    code = ("import sys; from tinydni.lab.course import main; from argparse import Namespace; "
+            "from pathlib import Path; main(Namespace(folder=Path('X')))")
+    run(sys.executable, "-S", "-c", path_first(tmp_path / "site") + code, cwd=tmp_path)
+    assert (tmp_path / "X" / "01_train_by_hand.ipynb").exists()
 
 
 def test_every_entry_point_leads_somewhere(wheel):
