@@ -1,7 +1,7 @@
 """What a step of each module costs, by measurement."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -40,13 +40,6 @@ class Costs:
     def synthesizer(self) -> np.ndarray:
         """Seconds of the synthesizers."""
         return self.guess + self.learn
-
-    def of_stages(self, ends: Sequence[int], inner: bool = False) -> "Costs":
-        """Return the costs of stages with these ends, and interfaces between (`inner`: in) them."""
-        starts, last = [0, *ends[:-1]], np.array(ends) - 1
-        kept = ("h",) if inner else ("h", "guess", "learn")
-        return Costs(**{name: array[last] if name in kept else np.add.reduceat(array, starts)
-                        for name, array in vars(self).items()})
 
 
 def measure(modules: Iterable[Any], x: Any, context: Any, target: Any) -> Costs:

@@ -148,12 +148,12 @@ def decoupled(costs, link, n_batches, keep=True, room=4):
     return stages
 
 
-def data_parallel(costs, link, n_batches, keep=True, workers=None, fixed=0.0):
+def data_parallel(costs, link, n_batches, keep=True, fixed=0.0):
     """The whole network in every worker, a share of the batch each; gradients go in two rounds.
 
     fixed: share of a pass that does not get shorter with the batch
     """
-    K = workers or len(costs.h)
+    K = len(costs.h)
     stage, share = Stage(keep), fixed + (1 - fixed) / K
     part = costs.parameters.sum() / K
     for step in range(n_batches):
