@@ -6,7 +6,7 @@ words; `save` writes it. Matplotlib is imported when the first picture is drawn.
 """
 
 from tinydni.plots.bit_predictions import bit_predictions
-from tinydni.plots.cells import cell_scatter, marker_histograms
+from tinydni.plots.cell_samples import cell_scatter, marker_histograms
 from tinydni.plots.learning_curve import learning_curve
 from tinydni.plots.misread_digits import misread_digits
 from tinydni.plots.network import draw_network
