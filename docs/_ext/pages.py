@@ -272,7 +272,10 @@ def with_figure(name, text):
     with Image.open(picture) as image:
         words = image.info.get("Description", name)
     title, _, rest = text.partition("\n")
-    return (f"{title}\n\nMade by `tinydni reproduce {name}`.\n{rest}\n\n## As a picture\n\n"
+    listed = (DOCS / "results" / "README.md").read_text(encoding="utf-8")
+    command = f"reproduce {name}`" in listed or f"`{name}`" in listed
+    made = f"\n\nMade by `tinydni reproduce {name}`." * command
+    return (f"{title}{made}\n{rest}\n\n## As a picture\n\n"
             f"![{words.replace('[', '(').replace(']', ')')}]({picture.name})\n")
 
 
