@@ -11,6 +11,15 @@ from tinydni.classroom.trial import PUBLIC
 from tinydni.classroom.variants import with_slip
 
 UNSEEN = import_module("mistakes.unseen").MISTAKES
+MANY_VARIANTS = ("A2.4", "A4.3")        # which take seconds to make
+
+
+def marked(mistakes):
+    return [pytest.param(*each, id=f"{each[0]} {each[1]} {each[2][:30]!r}",
+                         marks=[pytest.mark.slow] * (each[0] in MANY_VARIANTS))
+            for each in mistakes]
+
+
 SLIPS = [slip for name in assignments.names() for slip in load(name).slips]
 
 
@@ -21,22 +30,21 @@ def mistaken(task, right, wrong):
     return assignment.source.replace(cell, with_slip(f"{cell}\n", right, wrong))
 
 
-@pytest.mark.parametrize("task, words, right, wrong", SLIPS, ids=[f"{s[0]} {s[1]}" for s in SLIPS])
+@pytest.mark.parametrize("task, words, right, wrong", marked(SLIPS))
 def test_a_known_mistake_loses_points_and_is_named(task, words, right, wrong):
     outcome = checked(task, mistaken(task, right, wrong))
     assert not outcome.passed and words in told(outcome)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task, words, right, wrong", SLIPS, ids=[f"{s[0]} {s[1]}" for s in SLIPS])
+@pytest.mark.parametrize("task, words, right, wrong", marked(SLIPS))
 def test_a_known_mistake_costs_no_other_task(task, words, right, wrong):
     text = mistaken(task, right, wrong)
     others = [each.name for each in load(task[:2]).tasks if each.name != task]
     assert all(checked(other, text, PUBLIC).passed for other in others)
 
 
-@pytest.mark.parametrize("task, right, wrong, words", UNSEEN,
-                         ids=[f"{m[0]} {m[2][:40]!r}" for m in UNSEEN])
+@pytest.mark.parametrize("task, right, wrong, words", marked(UNSEEN))
 def test_a_mistake_that_stands_in_no_list_loses_points_and_is_named(task, right, wrong, words):
     outcome = checked(task, mistaken(task, right, wrong))
     assert not outcome.passed
