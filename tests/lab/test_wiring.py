@@ -7,8 +7,8 @@ import pytest
 
 from tinydni.datasets.dataset import Dataset
 from tinydni.lab.jobs.arguments import OptionError
-from tinydni.lab.jobs.job import Job, Task
 from tinydni.lab.jobs.forms import SYNTHESIZERS
+from tinydni.lab.jobs.job import Job, Task
 from tinydni.lab.jobs.methods import CONTEXTS, METHODS
 from tinydni.lab.jobs.mnist import error_scores
 from tinydni.losses import SoftmaxCrossEntropy
@@ -17,9 +17,21 @@ from tinydni.random import stream
 from tinydni.training import percent_wrong
 
 SHAPE, K = (4, 4, 1), 3
-WAYS = ({}, {"p_update": 0.5}, {"lambda": 0.5}, {"lambda": 0.0}, {"unlock": True}, {"warm_up": 1}, {"untrained": True},
-        {"cuts": [1]}, {"scale": 2.0}, {"readers": 2}, {"readers": 3, "readers_run": 1, "p_update": 0.5},
-        {"readers": 2, "unlock": True}, {"readers": 2, "lambda": 0.5, "untrained": True, "scale": 2.0})
+WAYS = (
+    {},
+    {"p_update": 0.5},
+    {"lambda": 0.5},
+    {"lambda": 0.0},
+    {"unlock": True},
+    {"warm_up": 1},
+    {"untrained": True},
+    {"cuts": [1]},
+    {"scale": 2.0},
+    {"readers": 2},
+    {"readers": 3, "readers_run": 1, "p_update": 0.5},
+    {"readers": 2, "unlock": True},
+    {"readers": 2, "lambda": 0.5, "untrained": True, "scale": 2.0},
+)
 
 
 def task(options):
@@ -28,10 +40,19 @@ def task(options):
     x, y = rng.standard_normal((12, *SHAPE)).astype(np.float32), rng.integers(K, size=12)
     dataset = Dataset("tiny", x[:8], y[:8], x[8:], y[8:], K)
     weights = stream(options["seed"], "weights")
-    blocks = {"fcn": lambda: mlp([16, 5, 4, K], weights), "cnn": lambda: cnn(SHAPE, K, 3, weights, 2, kernel=3),
-              "resnet": lambda: resnet(8, weights, (2, 3, 3), 1, K)}[options["model"]]()
+    blocks = {
+        "fcn": lambda: mlp([16, 5, 4, K], weights),
+        "cnn": lambda: cnn(SHAPE, K, 3, weights, 2, kernel=3),
+        "resnet": lambda: resnet(8, weights, (2, 3, 3), 1, K),
+    }[options["model"]]()
     dataset = dataset.as_rows() if options["model"] == "fcn" else dataset
-    return Task(dataset, blocks, SoftmaxCrossEntropy(), percent_wrong, cuts=[2] if options["model"] == "resnet" else None)
+    return Task(
+        dataset,
+        blocks,
+        SoftmaxCrossEntropy(),
+        percent_wrong,
+        cuts=[2] if options["model"] == "resnet" else None,
+    )
 
 
 DEFAULTS = {"method": "cdni", "model": "fcn", "layers": 3, "width": 4, "epochs": 1, "batch_size": 4}
@@ -39,7 +60,7 @@ JOB = Job("tiny", "8 random images", DEFAULTS, task, error_scores, show=None)
 
 
 def works(**given):
-    """Whether a run with these options learns (True) or is refused with an OptionError (False); all else raises."""
+    """Whether a run with these options learns; False for an OptionError, all else raises."""
     try:
         run = JOB.run(JOB.options(given))
     except OptionError as refusal:
@@ -52,18 +73,26 @@ def works(**given):
 
 
 def pairs():
-    """All pairs of a form, a context and a way to run, the third as the method has it; all ways for a guess from h1."""
+    """All pairs of form, context and way to run, the third as the method has it."""
     forms, contexts, ways = (None, *SYNTHESIZERS), (None, *CONTEXTS), range(len(WAYS))
-    return {*product(forms, contexts, [0]), *product(forms, [None], ways), *product([None], contexts, ways),
-            *product(["guess"], ["h1"], ways)}
+    return {
+        *product(forms, contexts, [0]),
+        *product(forms, [None], ways),
+        *product([None], contexts, ways),
+        *product(["guess"], ["h1"], ways),
+    }
 
 
 @pytest.mark.parametrize("model", ["fcn", "cnn", "resnet"])
 @pytest.mark.parametrize("method", METHODS)
 def test_every_combination_trains_or_is_refused(method, model):
-    found = {(form, context, i): works(method=method, model=model, synthesizer=form, context=context, **WAYS[i])
-             for form, context, i in pairs()}
-    assert found[None, None, 0]                         # every method has its plain form, on every model
+    found = {
+        (form, context, i): works(
+            method=method, model=model, synthesizer=form, context=context, **WAYS[i]
+        )
+        for form, context, i in pairs()
+    }
+    assert found[None, None, 0]  # every method has its plain form, on every model
     assert found[None, None, WAYS.index({"readers": 2})] == (method != "dfa")
     if METHODS[method].synthesizer is not None:
         assert all(found[None, None, i] for i in range(len(WAYS)))
@@ -75,16 +104,42 @@ def test_every_combination_trains_or_is_refused(method, model):
 MUST_BE_REFUSED = {
     "two ways at once": ({"lambda": 0.0, "unlock": True}, "different ways to run"),
     "a guess of labels": ({"synthesizer": "guess", "context": "labels"}, "--context input or h1"),
-    "a bottom output that nobody waits for": ({"synthesizer": "guess", "context": "h1", "unlock": True}, "--unlock"),
-    "virtual networks without labels": ({"method": "vfbn", "context": "h1"}, "needs --context labels"),
-    "images as context of a convolution": ({"method": "dni", "model": "cnn", "context": "input"}, "--context input"),
-    "maps as context of a convolution": ({"method": "dni", "model": "cnn", "context": "h1"}, "--context h1"),
-    "more readers in a step than there are": ({"readers": 2, "readers_run": 3}, "at most --readers 2"),
+    "a bottom output that nobody waits for": (
+        {"synthesizer": "guess", "context": "h1", "unlock": True},
+        "--unlock",
+    ),
+    "virtual networks without labels": (
+        {"method": "vfbn", "context": "h1"},
+        "needs --context labels",
+    ),
+    "images as context of a convolution": (
+        {"method": "dni", "model": "cnn", "context": "input"},
+        "--context input",
+    ),
+    "maps as context of a convolution": (
+        {"method": "dni", "model": "cnn", "context": "h1"},
+        "--context h1",
+    ),
+    "more readers in a step than there are": (
+        {"readers": 2, "readers_run": 3},
+        "at most --readers 2",
+    ),
     "some of no readers": ({"readers_run": 1}, "--readers"),
     "one error of several readers": ({"method": "dfa", "readers": 2}, "--readers"),
     "a share of the readers' gradients": (
-        {"method": "backprop", "readers": 2, "readers_run": 1, "workers": 2, "mode": "data-parallel"}, "--readers-run"),
-    "a guess over workers": ({"synthesizer": "guess", "context": "h1", "workers": 2}, "leave out --workers"),
+        {
+            "method": "backprop",
+            "readers": 2,
+            "readers_run": 1,
+            "workers": 2,
+            "mode": "data-parallel",
+        },
+        "--readers-run",
+    ),
+    "a guess over workers": (
+        {"synthesizer": "guess", "context": "h1", "workers": 2},
+        "leave out --workers",
+    ),
 }
 
 
@@ -94,9 +149,18 @@ def test_what_does_not_fit_together_is_said(given, message):
         JOB.run(JOB.options(given))
 
 
-@pytest.mark.parametrize("given", [
-    {"method": "dni", "context": "h1"}, {"readers": 2, "readers_run": 1}, {"model": "cnn", "readers": 2},
-    {"method": "backprop", "readers": 2}, {"method": "backprop", "readers": 2, "mode": "data-parallel"},
-    {"method": "vfbn", "model": "cnn", "unlock": True}, {"method": "label-only", "model": "cnn"}], ids=str)
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"method": "dni", "context": "h1"},
+        {"readers": 2, "readers_run": 1},
+        {"model": "cnn", "readers": 2},
+        {"method": "backprop", "readers": 2},
+        {"method": "backprop", "readers": 2, "mode": "data-parallel"},
+        {"method": "vfbn", "model": "cnn", "unlock": True},
+        {"method": "label-only", "model": "cnn"},
+    ],
+    ids=str,
+)
 def test_workers_run_what_is_new(given):
     assert works(workers=2, **given)
