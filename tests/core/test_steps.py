@@ -267,10 +267,14 @@ def memory_after(step, n):
 
 
 def growth(step, n):
-    """Of the memory over n steps, after as many in which small caches fill [bytes]."""
+    """Of the memory over n steps, after as many in which small caches fill [bytes].
+
+    The smaller one of two: a leak is in both, while a table of Python grows once in a long time.
+    """
     tracemalloc.start()
     try:
-        return -memory_after(step, n) + memory_after(step, n)
+        first, second, third = (memory_after(step, n) for _ in range(3))
+        return min(second - first, third - second)
     finally:
         tracemalloc.stop()
 
@@ -281,7 +285,7 @@ ACTIVATION = 4 * N * 7                          # bytes of one hidden activation
 @pytest.mark.parametrize("case", ["backprop", "cdni", "virtual network", "stochastic", "unlock",
                                   "images", "lstm"])
 def test_memory_stays_flat(case):
-    n, (_, step) = 80 if case == "images" else 30, CASES[case](np)
+    n, (_, step) = 40, CASES[case](np)
     assert growth(step, n) < n * ACTIVATION / 4
 
 
