@@ -337,8 +337,10 @@ def test_wrong_use_is_refused(folder):
         command(train_cytometry, "--quick", "--method", "backprop", "--synthesizer", "mlp")
     with pytest.raises(OptionError, match="from 1 to 16"):
         command(train_cytometry, "--source", 20)
-    with pytest.raises(FileNotFoundError, match="does not exist"):
+    with pytest.raises(OptionError, match="does not exist"):
         command(train_cytometry, "--json", "nowhere/c.json")
+    with pytest.raises(OptionError, match="must end in .png"):
+        command(train_cytometry, "--figure", "x.txt")
 
 
 def test_the_table_is_made_and_finished_runs_are_kept(folder, capsys):

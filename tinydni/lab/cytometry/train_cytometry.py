@@ -17,8 +17,9 @@ from tinydni.lab.cytometry.fit import fit, running_mean, updates_until
 from tinydni.lab.cytometry.pipeline import REFERENCE, Pipeline, f1_scores
 from tinydni.lab.cytometry.populations import warnings
 from tinydni.lab.cytometry.resnet import HIDDEN, METHODS, Method
-from tinydni.lab.files import check_folder, write_json
+from tinydni.lab.files import write_json
 from tinydni.lab.jobs.arguments import OptionError, whole
+from tinydni.lab.outputs import Outputs
 from tinydni.random import stream
 
 name = "cytometry"
@@ -124,16 +125,12 @@ def chosen_method(given: Namespace) -> Method:
 
 def main(given: Namespace) -> int:
     """Run the job for the command line. Return the exit code."""
-    from tinydni.plots import check_path
     from tinydni.plots.summary import summary
     method, xp = chosen_method(given), backend.get(given.backend)
     if given.source not in SAMPLES:
         raise OptionError(f"--source must be a sample from 1 to 16; got {given.source}.")
     figure = Path(given.figure or f"cytometry-{given.method}.png")
-    for path in (figure, given.json):
-        if path:
-            check_folder(path)
-    check_path(figure)
+    Outputs({"figure": str(figure), "json": given.json}, force=True)    # proved before training
     cells = cytometry(given.source)
     print(f"Sample {given.source}, {len(cells.counts):,} cells, to be calibrated to sample "
           f"{REFERENCE}.\nTraining the classifier{'' if given.no_dae else ' and the denoiser'} on "
