@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -13,6 +14,7 @@ SLOW = {"asyncio", "concurrent", "email", "http", "multiprocessing", "subprocess
         "urllib", "xml"}        # of Python's own
 
 
+@cache
 def imported(module):
     """The modules that a fresh Python imports for `module`, those of NumPy left out."""
     code = f"""
