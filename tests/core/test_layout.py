@@ -188,10 +188,7 @@ def test_everything_public_is_there():
 # How it is written
 
 @pytest.mark.parametrize("folder", ["*.py", *(f"{folder}/**/*.py" for folder in FOLDERS)])
-def test_no_line_of_the_package_is_longer_than_100_characters(folder, request):
-    # until these are rewritten, too
-    if folder.split("/")[0] in ("classroom", "lab"):
-        request.applymarker(pytest.mark.xfail(strict=False))
+def test_no_line_of_the_package_is_longer_than_100_characters(folder):
     long = [f"{path.relative_to(ROOT)}:{number}" for path in sorted(PACKAGE.glob(folder))
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
             if len(line) > 100]
@@ -209,8 +206,6 @@ OLD = ("tinydni.layers", "tinydni.losses.", "tinydni.dni.", "tinydni.synthesizer
        "from tinydni.schedules", "GradientSum", "measure_gradients=")
 
 
-# Until docs and notebooks are rewritten; then this mark goes.
-@pytest.mark.xfail(strict=False, reason="docs and notebooks still say old names")
 def test_no_old_path_is_left():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:

@@ -90,7 +90,7 @@ def examine() -> list[Finding]:
 def python():
     """Whether Python is new enough."""
     text = f"{platform.python_version()} in {sys.prefix}"
-    if sys.version_info < (3, 10):      # noqa: UP036  who asks may run an older one
+    if sys.version_info < (3, 10):      # noqa: UP036  an older one may ask
         return WRONG, f"{text}; tinydni needs 3.10 or newer"
     return OK, text
 

@@ -132,7 +132,9 @@ def holds(condition: str, options: Mapping[str, Any]) -> bool:
 
 def term_holds(term: str, options: Mapping[str, Any]) -> bool:
     """Tell whether one term holds."""
-    name, sign, other = re.fullmatch(r"(\w+)(!=|=|>|)(.*)", term).groups()  # type: ignore[union-attr]
+    found = re.fullmatch(r"(\w+)(!=|=|>|)(.*)", term)
+    assert found, term              # the terms are written in this file
+    name, sign, other = found.groups()
     value = options.get(name)
     if sign == ">":
         return None not in (value, options.get(other)) and value > options[other]
