@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
+
 from tinydni.algorithms import Algorithm, update_decoupled
 from tinydni.backend import Array
 from tinydni.checks import check_distinct, check_positive_int, check_same_shape
@@ -177,6 +179,7 @@ class Network(Part):
 
     def step(self, x: Array, target: Array, context: Array | None = None) -> Array:
         """Train on one batch. Return the loss before the update (a scalar of the backend)."""
+        check_backend(x, self.modules[0].block)
         for module in self.modules[:-1]:
             module.applies = self.steps >= self.warm_up
         self.algorithm(self.modules, x, target, context)
@@ -189,6 +192,7 @@ class Network(Part):
         if len(x) == 0:
             raise ValueError(f"x has no example to predict; got shape {tuple(x.shape)}.")
         bottom, parts = self.modules[0].block, []
+        check_backend(x, bottom)
         training = bottom.training
         self.eval()
         try:
@@ -250,6 +254,13 @@ class Network(Part):
         modules = "".join(f"\n  {i}: {module!r}," for i, module in enumerate(self.modules))
         name = getattr(self.algorithm, "__name__", None) or repr(self.algorithm)
         return f"{type(self).__name__}({name}:{modules[:-1]})"
+
+
+def check_backend(x: Array, block: Layer) -> None:
+    """Raise TypeError for a NumPy array where the network is on a device."""
+    if isinstance(x, np.ndarray) and block.xp is not np:
+        raise TypeError("x is a NumPy array, but the network is on another backend; move x once, "
+                        "with td.backend.asarray(xp, x).")
 
 
 def build(blocks: Sequence[Layer], loss: Loss, lr: float | Callable[[], Optimizer],

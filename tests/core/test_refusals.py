@@ -1,5 +1,6 @@
 """Nothing wrong is taken in silence: what is no fitting array is a sentence, with what was got."""
 
+import fake_device
 import numpy as np
 import pytest
 
@@ -120,6 +121,14 @@ def test_a_context_has_a_row_for_each_example(rows):
 def test_what_is_no_module_layer_or_algorithm_is_refused(make, message):
     with pytest.raises(TypeError, match=message):
         make()
+
+
+@pytest.mark.parametrize("call", [lambda net, x: net.step(x, np.zeros(6, int)),
+                                  lambda net, x: net.predict(x)])
+def test_an_array_of_numpy_is_refused_on_a_device(call):
+    net = td.build(td.mlp((5, 4, 3), RNG), CE(), 0.1, algorithm=td.backprop).to(fake_device.xp)
+    with pytest.raises(TypeError, match="x is a NumPy array, but the network is on another"):
+        call(net, ROWS)
 
 
 # Numbers that were wrong without a word
