@@ -147,43 +147,62 @@ def gradients(name, start="he"):
 
 
 def compared(network, dataset):
-    """Guess and truth at every interface, over all held-out images in batches of 250.
+    """Guess and truth at every interface, on all held-out images; the network stays as it is.
 
-    r2 = 1 - |guess - delta|² / |delta|² and cosine, of single examples, all in one; and of the
-    gradients of the blocks' weights that both make, summed over all images: cosine, and length.
+    r2 = 1 - |guess - delta|² / |delta|² and cosine: of single examples, all in one. weights: of the
+    gradients of the weights of the block below, which the guesses and which the truth makes,
+    summed over all images; one batch: the same, of 64 images, beside the truth of all.
     """
-    clone = td.Network(network.modules).state()
-    modules, n = network.modules, len(network.modules) - 1
-    sums, weights = np.zeros((3, n)), [[0.0, 0.0] for _ in range(n)]
-    wrong = 0
+    modules, before = network.modules, td.Network(network.modules).state()
+    sums, weights = np.zeros((3, len(modules) - 1)), 0
     for start in range(0, len(dataset.x_test), 250):
-        x, y = dataset.x_test[start:start + 250], dataset.y_test[start:start + 250]
-        hs = [x]
-        for module in modules:
-            hs.append(module.forward(hs[-1]))
-        wrong += int((hs[-1].argmax(axis=1) != y).sum())
-        dh = modules[-1].gradient_at_output(hs[-1], None, y)
-        for k in range(n, 0, -1):
-            below = modules[k - 1]
-            dh = modules[k].backward(dh)
-            guess = below.synthesizer.forward(hs[k])
-            delta = dh * len(x)
-            sums[:, k - 1] += [np.vdot(guess, delta), np.vdot(guess, guess), np.vdot(delta, delta)]
-            below.backward(guess)
-            weights[k - 1][0] = weights[k - 1][0] + below.block.layers[0].dW
-            below.backward(delta)
-            weights[k - 1][1] = weights[k - 1][1] + below.block.layers[0].dW
-    td.Network(modules).load_state(clone)       # running statistics as they were
-    gt, gg, tt = sums
+        part = slice(start, start + 250)
+        pairs, grads = guess_and_truth(modules, dataset.x_test[part], dataset.y_test[part])
+        sums += [[np.vdot(a, b) for a, b in pairs] for pairs in (
+            pairs, [(guess, guess) for guess, _ in pairs], [(delta, delta) for _, delta in pairs])]
+        weights = weights + grads
+    batches = [slice(start, start + BATCH) for start in range(0, 50 * BATCH, BATCH)]
+    one = [guess_and_truth(modules, dataset.x_test[part], dataset.y_test[part])[1]
+           for part in batches]
+    td.Network(modules).load_state(before)      # running statistics as they were
+    (gt, gg, tt), (guessed, true) = sums, weights
     with np.errstate(invalid="ignore", divide="ignore"):
-        cosines = [np.vdot(a, b) / np.sqrt(np.vdot(a, a) * np.vdot(b, b)) for a, b in weights]
-        lengths = [np.linalg.norm(a) / np.linalg.norm(b) for a, b in weights]
-        return {"error, batch statistics": round(100 * wrong / len(dataset.x_test), 2),
-                "r2": rounded((2 * gt - gg) / tt, 4),
+        return {"r2": rounded((2 * gt - gg) / tt, 4),
                 "cosine": rounded(np.nan_to_num(gt / np.sqrt(gg * tt)), 4),
                 "norm_ratio": rounded(np.sqrt(gg / tt), 4),
-                "weights: cosine": rounded(np.nan_to_num(cosines), 4),
-                "weights: norm_ratio": rounded(lengths, 4)}
+                "weights: cosine": rounded(cosines(guessed, true), 4),
+                "weights: norm_ratio": rounded(lengths(guessed) / lengths(true), 4),
+                "one batch of guesses: cosine": rounded(
+                    np.mean([cosines(grads[0], true) for grads in one], axis=0), 4),
+                "one batch of truth: cosine": rounded(
+                    np.mean([cosines(grads[1], true) for grads in one], axis=0), 4)}
+
+
+def guess_and_truth(modules, x, y):
+    """At every interface (guess, delta); and the gradients of weights that each makes, (2, k)."""
+    hs = [x]
+    for module in modules:
+        hs.append(module.forward(hs[-1]))
+    dh, pairs = modules[-1].gradient_at_output(hs[-1], None, y), []
+    grads = np.empty((2, len(modules) - 1), object)
+    for k in reversed(range(len(modules) - 1)):
+        dh = modules[k + 1].backward(dh)
+        pairs.append((modules[k].synthesizer.forward(hs[k + 1]), dh * len(x)))
+        for i, delta in enumerate(pairs[-1]):
+            modules[k].backward(delta)
+            grads[i, k] = modules[k].block.layers[0].dW
+    return pairs[::-1], grads
+
+
+def lengths(grads):
+    """The norm of every array."""
+    return np.array([np.linalg.norm(grad) for grad in grads])
+
+
+def cosines(a, b):
+    """The cosine of every pair of arrays; 0 where one is zero."""
+    dots = np.array([np.vdot(x, y) for x, y in zip(a, b)])
+    return np.nan_to_num(dots / (lengths(a) * lengths(b)))
 
 
 # Early or late: the same five epochs, in which all but the top stand still for a part
