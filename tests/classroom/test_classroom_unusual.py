@@ -4,8 +4,10 @@ import io
 import json
 import shutil
 import tarfile
+import warnings
 import zipfile
 
+import numpy as np
 import pytest
 from classroom_class import checked, hand_in, load, told, with_code
 
@@ -201,7 +203,9 @@ def test_a_first_cell(what):
     text = A1.source.replace(old, f"{old}{FIRST_CELLS[what]}\n", 1)
     if what == "the future":
         text = A1.source.replace(old, f"{FIRST_CELLS[what]}\n{old}", 1)
+    before = np.get_printoptions(), np.geterr(), warnings.filters[:]
     assert all(checked(task.name, text).passed for task in A1.tasks)
+    assert (np.get_printoptions(), np.geterr(), warnings.filters[:]) == before
 
 
 ENDS = {"a plot that fails": "plt.plot(x)", "a wrong assertion": "assert double(1) == 3",

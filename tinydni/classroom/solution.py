@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import signal
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -190,7 +192,9 @@ class Inside:
         self.room, self.cpu = worker.Room(), cpu
 
     def __enter__(self) -> Inside:
-        self.errors = np.geterr()
+        self.kept = contextlib.ExitStack()
+        for kept in (np.errstate(), np.printoptions(), warnings.catch_warnings()):
+            self.kept.enter_context(kept)       # a first cell may set all three
         main = threading.current_thread() is threading.main_thread()
         self.clock = main and hasattr(signal, "setitimer") and (
             signal.getsignal(signal.SIGPROF) in (signal.SIG_DFL, signal.SIG_IGN))
@@ -200,7 +204,7 @@ class Inside:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        np.seterr(**self.errors)
+        self.kept.close()
         if self.clock:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.signal(signal.SIGPROF, signal.SIG_DFL)
