@@ -6,8 +6,11 @@ import shutil
 import signal
 import sys
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:   # started in the background of a script:
-    signal.signal(signal.SIGINT, signal.default_int_handler)    # the tests' programs hear Ctrl-C
+# Started in the background of a script, or by nohup: the tests' programs hear signals all the same.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(variable, "1")    # bit-equal results; read when NumPy is imported

@@ -7,6 +7,7 @@ import pytest
 
 from tinydni.datasets.dataset import Dataset
 from tinydni.lab.jobs.arguments import OptionError
+from tinydni.lab.jobs.digits import JOB as DIGITS
 from tinydni.lab.jobs.forms import SYNTHESIZERS
 from tinydni.lab.jobs.job import Job, Task
 from tinydni.lab.jobs.methods import CONTEXTS, METHODS
@@ -23,6 +24,8 @@ WAYS = (
     {"lambda": 0.5},
     {"lambda": 0.0},
     {"unlock": True},
+    {"late": 1},
+    {"late": 0},
     {"warm_up": 1},
     {"untrained": True},
     {"cuts": [1]},
@@ -98,10 +101,19 @@ def test_every_combination_trains_or_is_refused(method, model):
         assert all(found[None, None, i] for i in range(len(WAYS)))
     if method == "dni":
         assert found["guess", None, 0] and found["guess", "input", 0]
-        assert all(found["guess", "h1", i] == ("unlock" not in way) for i, way in enumerate(WAYS))
+        assert all(
+            found["guess", "h1", i] == (not {"unlock", "late"} & set(way))
+            for i, way in enumerate(WAYS)
+        )
 
 
 MUST_BE_REFUSED = {
+    "late targets and a bottom output of another time": (
+        {"method": "dni", "synthesizer": "guess", "context": "h1", "late": 1},
+        "--late runs a block again",
+    ),
+    "late targets that nobody learns from": ({"late": 1, "untrained": True}, "do not learn"),
+    "late targets by a delay between workers": ({"late": 2, "workers": 2}, "takes the time"),
     "two ways at once": ({"lambda": 0.0, "unlock": True}, "different ways to run"),
     "a guess of labels": ({"synthesizer": "guess", "context": "labels"}, "--context input or h1"),
     "a bottom output that nobody waits for": (
@@ -164,3 +176,11 @@ def test_what_does_not_fit_together_is_said(given, message):
 )
 def test_workers_run_what_is_new(given):
     assert works(workers=2, **given)
+
+
+def test_a_start_is_mirrored_pairs():
+    options = DIGITS.options({"start": "looks-linear", "width": 8})
+    W = DIGITS.run(options).network.modules[0].block.layers[0].W
+    np.testing.assert_array_equal(W[:, :4], -W[:, 4:])
+    with pytest.raises(OptionError, match="must be even"):
+        DIGITS.run({**options, "width": 7})

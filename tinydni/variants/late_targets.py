@@ -42,7 +42,7 @@ class LateTargets(Algorithm):
     delay : steps that a message takes from module to module
     share : of a module's own guess in what it passes down, dx = dh block'(x) for
         dh = (1 - share) arrived + share · guess
-    n_context : width of the context that the synthesizers see, if any
+    n_context : width, or shape, of the context that the synthesizers see, if any
     xp, dtype : of what is kept
 
     Raises
@@ -62,17 +62,18 @@ class LateTargets(Algorithm):
     """
 
     def __init__(self, widths: Sequence[int | Shape], batch_size: int, delay: int = 1,
-                 share: float = 0.0, n_context: int = 0, xp: Any = np, dtype: Any = np.float32):
+                 share: float = 0.0, n_context: int | Shape = 0, xp: Any = np, dtype: Any = np.float32):
         N = check_positive_int(batch_size, "batch_size")
         self.delay = check_positive_int(delay, "delay", minimum=0)
         self.share = check_range(share, "share", 0, 1)
-        shapes = [width if isinstance(width, tuple) else (width,) for width in widths]
+        *shapes, context_shape = [width if isinstance(width, tuple) else (width,)
+                                  for width in (*widths, n_context)]
         self.n_modules = check_positive_int(len(shapes) - 1, "the number of modules")
         self.steps = 0
         lags = [(self.n_modules - 1 - k) * delay for k in range(self.n_modules - 1)]
         self.inputs = [xp.zeros((lag, N, *shape), dtype) for lag, shape in zip(lags, shapes)]
         self.messages = [xp.zeros((delay, N, *shape), dtype) for shape in shapes[1:-1]]
-        self.contexts = xp.zeros((max(lags, default=0), N, n_context), dtype)
+        self.contexts = xp.zeros((max(lags, default=0), N, *context_shape), dtype)
 
     def __call__(self, modules: Sequence[Any], x: Array, target: Array,
                  context: Array | None = None) -> None:

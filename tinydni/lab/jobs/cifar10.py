@@ -6,7 +6,7 @@ import tinydni as td
 from tinydni.datasets import cifar10, crop_and_flip
 from tinydni.datasets.cifar10 import CLASSES
 from tinydni.lab.jobs.job import Job, Task
-from tinydni.lab.jobs.mnist import error_scores, show_predictions
+from tinydni.lab.jobs.mnist import classification, error_scores, show_predictions
 from tinydni.lab.jobs.ranges import OptionError
 
 
@@ -28,8 +28,7 @@ def task(options):
                     synthesizer_schedule=td.CosineDecay)
     if options["model"] == "cnn":
         return make(dataset, td.cnn(dataset.x.shape[1:], dataset.n_out, layers, rng, width))
-    dataset = dataset.as_rows()
-    return make(dataset, td.mlp([dataset.n_in] + [width] * (layers - 1) + [dataset.n_out], rng))
+    return classification(dataset.as_rows(), options)
 
 
 def middle(layers):

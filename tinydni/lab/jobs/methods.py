@@ -13,6 +13,7 @@ from tinydni.variants.bp_lambda import BPLambda
 from tinydni.variants.direct_feedback import DirectFeedback
 from tinydni.variants.full_unlock import full_unlock
 from tinydni.variants.heads import with_heads
+from tinydni.variants.late_targets import LateTargets
 from tinydni.variants.stochastic import Stochastic
 
 CONTEXTS = ("none", "labels", "input", "h1")          # h1: the output of the bottom block
@@ -155,6 +156,10 @@ def algorithm(blocks, dataset, options):
             return Stochastic(options["p_update"], len(blocks), seed)
         if options.get("lambda") is not None:
             return BPLambda(options["lambda"])
+        if options.get("late") is not None:
+            widths = (dataset.x.shape[1:], *shapes(blocks, dataset))
+            n_context = {"labels": dataset.n_out, "input": widths[0]}.get(options["context"], 0)
+            return LateTargets(widths, options["batch_size"], options["late"], n_context=n_context)
         return td.update_decoupled
     if options["method"] == "dfa":
         widths = [math.prod(shape) for shape in shapes(blocks[:-1], dataset)]

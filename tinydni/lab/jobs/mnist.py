@@ -4,13 +4,16 @@ import tinydni as td
 from tinydni import backend
 from tinydni.datasets import mnist
 from tinydni.lab.jobs.job import Job, Task
+from tinydni.variants.looks_linear import looks_linear
+
+STARTS = {None: td.mlp, "he": td.mlp, "looks-linear": looks_linear}
 
 
 def classification(dataset, options):
     """Return the task of telling classes apart with a fully connected network."""
     widths = [dataset.n_in] + [options["width"]] * (options["layers"] - 1) + [dataset.n_out]
-    return Task(dataset, td.mlp(widths, td.stream(options["seed"], "weights")),
-                td.SoftmaxCrossEntropy(), td.percent_wrong)
+    blocks = STARTS[options.get("start")](widths, td.stream(options["seed"], "weights"))
+    return Task(dataset, blocks, td.SoftmaxCrossEntropy(), td.percent_wrong)
 
 
 def task(options):

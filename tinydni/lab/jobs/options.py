@@ -4,6 +4,7 @@ import argparse
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 from tinydni import backend
@@ -22,6 +23,12 @@ from tinydni.lab.jobs.ranges import (
 from tinydni.lab.workers import MODES
 from tinydni.lab.workers.transports import TRANSPORTS
 
+
+def dashed(name: str) -> str:
+    """Return an option as it is typed, such as --batch-size."""
+    return "--" + name.replace("_", "-")
+
+
 # What an option takes: a reader, a tuple of choices, a file, or words for argparse.
 FLAG: dict = {"action": "store_const", "const": True}
 SWITCH: dict = {"action": argparse.BooleanOptionalAction}
@@ -34,11 +41,9 @@ WITH = "method=" + "|".join(name for name, method in METHODS.items() if method.s
 GUESSES = {WITH: "--{option} does nothing with --method {method}, which has no synthesizer; "
                  "leave it out."}
 IN_TIME = {"method=dni|cdni": "--{option} does nothing with --method {method}; leave it out."}
-WAYS = {"p_update&lambda": "--p-update and --lambda are different ways to run the modules; "
-                           "choose one.",
-        "p_update&unlock": "--p-update and --unlock are different ways to run the modules; "
-                           "choose one.",
-        "lambda&unlock": "--lambda and --unlock are different ways to run the modules; choose one."}
+WAYS = {f"{one}&{other}": f"{dashed(one)} and {dashed(other)} are different ways to run the "
+                          "modules; choose one."
+        for one, other in combinations(("p_update", "lambda", "unlock", "late"), 2)}
 ONE_LOOP = {"workers": "--{option} is a way to run the modules in one loop; leave out --workers."}
 FORMS = {
     "method=label-only|local": "--method {method} is a control with a fixed form; leave out "
@@ -120,11 +125,6 @@ class Option:
             return False
 
 
-def dashed(name: str) -> str:
-    """Return an option as it is typed, such as --batch-size."""
-    return "--" + name.replace("_", "-")
-
-
 def holds(condition: str, options: Mapping[str, Any]) -> bool:
     """Tell whether all terms of a condition hold."""
     return all(term_holds(term, options) for term in condition.split("&"))
@@ -157,6 +157,10 @@ OPTIONS = {
         O("cifar10", "model", ("resnet", "cnn", "fcn"), "residual, --width channels in its first "
           "stage and one interface in its middle; convolutional, by default 3 layers of 128 "
           "channels; fully connected, by default 3 layers of 1000"),
+        O("mnist digits cifar10", "start", ("he", "looks-linear"), "weights of a fully connected "
+          "network: He's, or mirrored pairs, with which it starts as a linear, invertible code "
+          "(default he)", {},
+          {"model=cnn|resnet": "--start is for fully connected networks; leave it out."}),
         O("addition", "bits", whole(1, 31), "bits of each number"),
         O("recall", "distractors", whole(1, 10**6), "symbols that pass in between"),
         O("copy repeat-copy", "ahead", whole(1, 10**4), "targets ahead that the synthesizers of "
@@ -231,6 +235,16 @@ OPTIONS = {
         O(ROWS, "unlock", FLAG, "full unlock: synthetic inputs, too", GUESSES, WAYS),
         O(ROWS, "lambda", SHARE, "BP(λ): 1 is backprop, 0 is decoupled", GUESSES,
           ONE_LOOP | WAYS),
+        O(ROWS, "late", {**EVERY, "const": 1, "type": whole(0, 1000)}, "synthesizers learn from "
+          "the true gradient, K steps late for each module above (alone: 1)", GUESSES, WAYS | {
+              "workers&late!=1": "--late {late}: between workers a message takes the time that it "
+                                 "takes; give --late alone, or leave out --workers.",
+              "context=h1": "--late runs a block again later, and --context h1 would be another "
+                            "by then; leave one of them out.",
+              "untrained": "--late is what synthesizers learn from, and with --untrained they do "
+                           "not learn; leave one of them out.",
+              "capture": "--late and --capture: a graph repeats one step, and what arrives late "
+                         "is about another one each time; leave one of them out."}),
         O(ROWS, "measure_gradients", EVERY, "compare synthetic and true gradients at every "
           "interface, before the last step of each epoch, or before every K-th step", GUESSES)),
     "workers": (

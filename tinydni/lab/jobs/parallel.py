@@ -114,7 +114,7 @@ def plan(options, training):
         ends = balanced(costs.block + costs.synthesizer, n)
     return Plan(options["mode"], ends, training.schedule, training.batch_of, training.batch_size,
                 training.network.warm_up, bool(options.get("unlock")),
-                recorded=options.get("recorded"))
+                options.get("late") is not None, recorded=options.get("recorded"))
 
 
 def main(job, given):

@@ -8,6 +8,7 @@ from typing import Any
 from tinydni.algorithms import update_decoupled
 from tinydni.dni import Network
 from tinydni.lab.workers.data_parallel import DataParallel
+from tinydni.lab.workers.late import Late
 from tinydni.lab.workers.stages_in_a_row import Decoupled, Locked
 from tinydni.lab.workers.unlocked import Unlocked
 from tinydni.lab.workers.worker_base import Worker
@@ -28,7 +29,7 @@ class Plan:
     schedule : scale of the learning rates by step
     batch : function (index) -> (x, context, target), the examples
     batch_size, warm_up : number of examples; as in Network
-    unlock : whether inputs are synthetic, too
+    unlock : whether inputs are synthetic, too;   late : whether targets come late
     room : batches that may be on their way between two workers
     recorded : (first, last) batches of which workers record what they do when, or None
     """
@@ -40,6 +41,7 @@ class Plan:
     batch_size: int
     warm_up: int = 0
     unlock: bool = False
+    late: bool = False
     room: int = ROOM
     recorded: tuple[int, int] | None = None
 
@@ -65,4 +67,5 @@ class Plan:
             return DataParallel(endpoint, deepcopy(stage) if endpoint.rank else stage, self)
         if self.mode == "locked":
             return Locked(endpoint, stage, self)
-        return (Unlocked if self.unlock else Decoupled)(endpoint, stage, self)
+        kind = Unlocked if self.unlock else Late if self.late else Decoupled
+        return kind(endpoint, stage, self)

@@ -1,0 +1,146 @@
+"""Late targets over workers: the numbers of one loop in lock-step, and every gradient arrives."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from building import build
+from conftest import MPIEXEC_PATH, why_no_mpi
+
+import tinydni as td
+from tinydni.lab.cli import main
+from tinydni.lab.workers import Kind, Message, ParallelTraining, Plan, ProtocolError
+from tinydni.lab.workers.late import Late
+from tinydni.lab.workers.transports.in_turn import InTurn
+from tinydni.lab.workers.transports.threads import Threads
+from tinydni.variants import LateTargets
+
+WIDTHS, BATCH, STEPS = (9, 12, 12, 12, 1), 16, 12       # 4 bits: 204 sums to learn from
+WORKERS = len(WIDTHS) - 1
+TRANSPORTS = {"in turn": lambda n: InTurn(n, np.random.default_rng(0)), "threads": Threads}
+
+
+def data():
+    return td.datasets.addition(bits=4)
+
+
+def network(algorithm=td.update_decoupled):
+    widths = (data().n_in, *WIDTHS[1:-1], data().n_out)
+    rng = td.stream(0, "synthesizer")
+    return build(td.mlp(widths, td.stream(0, "weights")), td.BinaryCrossEntropy(),
+                 lambda: td.Adam(0.01), lambda n: td.mlp_synthesizer(n, rng, data().n_out, (8,)),
+                 lambda: td.Adam(0.003), algorithm=algorithm)
+
+
+def late_targets():
+    widths = (data().n_in, *WIDTHS[1:-1], data().n_out)
+    return LateTargets(widths, BATCH, n_context=data().n_out)
+
+
+def one_loop(epochs=1):
+    return td.Training(network(late_targets()), data(), epochs, BATCH, 0, td.LinearDecay(24),
+                       td.percent_bits_wrong, data().context())
+
+
+def apart(transport, mode="lock-step", ends=None, epochs=1, **options):
+    def make_plan(training):
+        return Plan(mode, ends or list(range(1, WORKERS + 1)), training.schedule,
+                    training.batch_of, BATCH, late=True, **options)
+    return ParallelTraining(network(), data(), epochs, BATCH, 0, td.LinearDecay(24),
+                            td.percent_bits_wrong, data().context(), transport=transport,
+                            make_plan=make_plan)
+
+
+def weights(training, what):
+    return {f"{path}.{name}": W for path, layer, _ in training.network.learners()
+            if path.endswith(what) for name, W, _ in layer.named_parameters()}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_lock_step_is_the_one_loop(transport):
+    """Bit for bit in what blocks and losses are; synthesizers have then learned the rest, too."""
+    whole, parts = one_loop(), apart(TRANSPORTS[transport](WORKERS))
+    assert parts.run()["train_loss"] == whole.run()["train_loss"]
+    assert parts.history["test_error"] == whole.history["test_error"]
+    found, expected = weights(parts, "block"), weights(whole, "block")
+    assert found.keys() == expected.keys()
+    for name in found:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+    drained(whole)
+    found, expected = weights(parts, "synthesizer"), weights(whole, "synthesizer")
+    for name in found:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
+def drained(training):
+    """Let what is under way in one loop arrive, from the top down."""
+    late, modules = training.network.algorithm, training.network.modules
+    for _ in range(WORKERS - 1):
+        for k, module in enumerate(modules[:-1]):
+            if late.steps - len(late.inputs[k]) < STEPS:        # else it has had them all
+                late.learn_late(k, module, True)
+        late.steps += 1
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("mode", ["lock-step", "free"])
+@pytest.mark.parametrize("ends", [[1, 2, 3, 4], [2, 4], [1, 4], [3, 4]], ids=str)
+def test_every_gradient_is_learned_once(transport, mode, ends):
+    training = apart(TRANSPORTS[transport](len(ends)), mode, ends, epochs=2)
+    training.run()
+    for rank, late in training.staleness.items():
+        most = (len(ends) - 1 - rank) * (1 if mode == "lock-step" else 4)
+        assert sum(late.values()) == 2 * STEPS * (rank < len(ends) - 1)
+        assert max(late, default=0) <= most
+
+
+def test_in_lock_step_a_gradient_is_as_late_as_there_are_workers_above():
+    training = apart(TRANSPORTS["in turn"](WORKERS))
+    training.run()
+    for rank in range(WORKERS - 1):
+        above = WORKERS - 1 - rank
+        assert training.staleness[rank][above] == STEPS - above
+        assert max(training.staleness[rank]) == above
+
+
+def test_a_run_over_two_epochs_goes_on_where_it_was():
+    """What is drained at the end of an epoch leaves nothing behind that the next one would take."""
+    history = apart(TRANSPORTS["in turn"](WORKERS), epochs=2).run()
+    assert len(history["epoch"]) == 2 and np.isfinite(history["train_loss"]).all()
+
+
+def test_the_gradient_of_another_batch_is_refused():
+    training = apart(TRANSPORTS["in turn"](WORKERS), "free")
+    endpoint = training.transport.start(training.make_worker, "").endpoint
+    worker = Late(endpoint, training.plan.stage(training.network, 0), training.plan)
+    x, context, target = training.batch_of(slice(BATCH))
+    worker.take(Message(Kind.INPUT, 0, 0, (x, context, target)))
+    worker.work()
+    with pytest.raises(ProtocolError, match="batch 7, but waits for that of 0"):
+        worker.take(Message(Kind.GRADIENT, 7, 1, (np.zeros((BATCH, 12), np.float32),)))
+
+
+@pytest.mark.parametrize("mode", ["lock-step", "free"])
+def test_the_command_over_threads(mode, tmp_path, capsys):
+    assert main(["train", "addition", "--bits", "4", "--epochs", "1", "--method", "dni", "--late",
+                 "--layers", "3", "--workers", "3", "--mode", mode, "--figure",
+                 str(tmp_path / "a.png"), "--json", str(tmp_path / "a.json"), "--quiet"]) == 0
+    assert "a.json" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(why_no_mpi() is not None, reason=str(why_no_mpi()))
+def test_lock_step_over_mpi_is_the_one_loop(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", MPIEXEC_PATH)
+    command = ["-m", "tinydni", "train", "addition", "--bits", "4", "--epochs", "1", "--method",
+               "dni", "--late", "--layers", "3", "--quiet", "--figure", str(tmp_path / "a.png")]
+    told = []
+    for launcher, more in (([], []), (["mpiexec", "-n", "3"], ["--transport", "mpi", "--mode",
+                                                                "lock-step"])):
+        path = tmp_path / f"{len(told)}.json"
+        subprocess.run([*launcher, sys.executable, *command, *more, "--json", str(path)],
+                       check=True, capture_output=True, timeout=120)
+        told.append(json.loads(path.read_text())["history"])
+        del told[-1]["synthesizer_loss"]        # the last gradients have arrived, in workers
+    assert told[0] == told[1]
