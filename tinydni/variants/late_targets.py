@@ -62,7 +62,8 @@ class LateTargets(Algorithm):
     """
 
     def __init__(self, widths: Sequence[int | Shape], batch_size: int, delay: int = 1,
-                 share: float = 0.0, n_context: int | Shape = 0, xp: Any = np, dtype: Any = np.float32):
+                 share: float = 0.0, n_context: int | Shape = 0, xp: Any = np,
+                 dtype: Any = np.float32):
         N = check_positive_int(batch_size, "batch_size")
         self.delay = check_positive_int(delay, "delay", minimum=0)
         self.share = check_range(share, "share", 0, 1)

@@ -16,6 +16,13 @@ PAPER_CNN = {
 DNI, CDNI, VFBN = ({"method": name} for name in ("dni", "cdni", "vfbn"))
 GUESS = {**DNI, "synthesizer": "guess"}
 FOUR = {"backprop": {"method": "backprop"}, "cdni": CDNI, "dni": DNI, "none": {"method": "none"}}
+LATE, MIRRORED = {**DNI, "late": 1}, {"start": "looks-linear"}
+SIX = {         # at six layers only: options
+    "true at once (locked)": {**DNI, "late": 0}, "guesses": DNI,
+    "guesses, looks-linear": {**DNI, **MIRRORED}, "backprop": FOUR["backprop"],
+    "backprop, looks-linear": {**FOUR["backprop"], **MIRRORED},
+    "frozen": FOUR["none"], "frozen, looks-linear": {**FOUR["none"], **MIRRORED},
+}
 SEES = {        # what the synthesizers see: options
     "h and the label": CDNI, "h, a guess from x": GUESS,
     "h, a guess from h1": {**GUESS, "context": "h1"}, "h alone": DNI,
@@ -44,6 +51,15 @@ def of_paper(paper):
     """Return the figures of a paper by row and column."""
     return {(f"{n} layers", method): figure for method, figures in paper.items()
             for n, figure in figures.items()}
+
+
+def late_cells(epochs):
+    """Return late targets at every depth, and what to compare them with at six layers."""
+    rows = {"true, one module a step": LATE, "the same, looks-linear": {**LATE, **MIRRORED}}
+    return (grid(rows, layers(3, 4, 5, 6), {
+        (row, f"{n} layers"): figure for row in rows for n, figure in PAPER["dni"].items()})(epochs)
+        + grid(SIX, layers(6), {(row, "6 layers"): PAPER[options["method"]][6]
+                                for row, options in SIX.items()})(epochs))
 
 
 def mnist(name, meaning, title, cells, epochs, *differences):
@@ -75,6 +91,13 @@ MNIST_TABLES = (
           "The guesses are ours, not the paper's: a classifier of x, or of h1 (the output of the "
           "bottom layer), learns from the gradients that arrive at the top and stands in for the "
           "label in virtual networks.", *LONGER),
+    mnist("late", "h alone: synthesizers that learn from true gradients, which come late",
+          "fully connected: what the synthesizers learn from, and where the weights start",
+          late_cells, 10,
+          "The paper's synthesizers learn from the guess of the module above. Rows with true "
+          "gradients stand beside the same figures of the paper.",
+          "At once: the same targets without delay, which brings all locks back. looks-linear: "
+          "Balduzzi et al. 2017.", *LONGER),
     mnist("updates", "Jaderberg et al. 2016: layers that update with probability p",
           "3 layers: every layer updates with probability p",
           grid({f"p = {p:g}": {"p_update": p} if p < 1 else {} for p in (1.0, 0.5, 0.2, 0.1)},
