@@ -129,7 +129,7 @@ def test_wrong_use_is_one_sentence(capsys, monkeypatch, in_a_folder_of_its_own):
         capsys, "train", "addition", "--method", "backprop", "--synthesizer", "mlp")
     assert "--measure-gradients does nothing with --method none" in refused(
         capsys, "train", "addition", "--method", "none", "--measure-gradients")
-    assert "label-only is a control with a fixed form" in refused(
+    assert "label-only has a fixed form" in refused(
         capsys, "train", "addition", "--method", "label-only", "--context", "none")
     assert "invalid choice: 'tpu'" in refused(capsys, "train", "addition", "--backend", "tpu")
     assert "there is no file missing.npz" in refused(capsys, "train", "addition", "--resume",

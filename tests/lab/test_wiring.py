@@ -95,8 +95,11 @@ def test_every_combination_trains_or_is_refused(method, model):
         )
         for form, context, i in pairs()
     }
+    if (method, model) == ("dtp", "cnn"):
+        assert not found[None, None, 0]  # its inverses are of rows
+        return
     assert found[None, None, 0]  # every method has its plain form, on every model
-    assert found[None, None, WAYS.index({"readers": 2})] == (method != "dfa")
+    assert found[None, None, WAYS.index({"readers": 2})] == (method not in ("dfa", "ff"))
     if METHODS[method].synthesizer is not None:
         assert all(found[None, None, i] for i in range(len(WAYS)))
     if method == "dni":

@@ -46,6 +46,12 @@ METHODS = {
     "local": Line(BLUE, (0, (8, 2)), "P"),
     "dfa": Line(BLACK, (0, (4, 1.5, 1.2, 1.5)), "<"),
     "bottom": Line(GREY, (0, (7, 2)), ">"),
+    "dgl": Line(BLUE, (0, (3, 1.5)), "p"),
+    "ff": Line(PURPLE, (0, (3, 1.5)), "h"),
+    "fa": Line(BLACK, (0, (1.2, 1.4)), "d"),
+    "drtp": Line(ORANGE, "-", "*"),
+    "dtp": Line(GREEN, (0, (8, 2)), "8"),
+    "late-gradients": Line(VERMILION, (0, (5, 1.5)), "H"),
     "truncated": Line(PURPLE, "-", "v"),
 }
 

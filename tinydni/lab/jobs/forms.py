@@ -8,6 +8,7 @@ from tinydni.variants.controls import Flattened, Frozen, LocalHead, Scaled
 from tinydni.variants.conv_synthesizer import conv_synthesizer
 from tinydni.variants.guess import Guess, GuessSynthesizer
 from tinydni.variants.input_synthesizers import conv_input_synthesizer, input_synthesizer
+from tinydni.variants.target_projection import TargetProjection
 from tinydni.variants.virtual_mlp import VirtualMLP
 from tinydni.variants.virtual_network import VirtualNetwork
 
@@ -57,8 +58,10 @@ class Forms:
     def for_rows(self, n_h):
         """Return {form: function (n_context) -> synthesizer} for h (N, n_h)."""
         rng, output = self.rng, self.output
-        if self.options["method"] == "local":
+        if self.options["method"] in LOCAL:
             return self.local((n_h,))
+        if self.options["method"] == "drtp":
+            return {"linear": lambda n: TargetProjection((n_h,), n, rng)}
         return {"linear": lambda n: td.LinearSynthesizer(n_h, n, reads_h=self.reads_h),
                 "mlp": lambda n: td.mlp_synthesizer(n_h, rng, n),
                 "virtual-linear": lambda n: td.VirtualLinear(n_h, n, rng, output),
@@ -68,8 +71,10 @@ class Forms:
     def for_images(self, shape):
         """Return the same for h (N, H, W, C), shape (H, W, C)."""
         rng, n_h = self.rng, math.prod(shape)
-        if self.options["method"] == "local":
+        if self.options["method"] in LOCAL:
             return self.local(shape)
+        if self.options["method"] == "drtp":
+            return {"linear": lambda n: TargetProjection(shape, n, rng)}
         if not self.reads_h:
             return {"linear": lambda n: Flattened(td.LinearSynthesizer(n_h, n, reads_h=False))}
         guess = lambda n: GuessSynthesizer(td.VirtualLinear(n_h, CODES, rng), self.guess)
@@ -81,8 +86,9 @@ class Forms:
 
     def local(self, shape):
         """Return classifiers of each module's own, of the form of any virtual network."""
+        nets = VIRTUAL | {"virtual-mlp": perceptron}
         return {name: lambda n, net=net: LocalHead(net(shape, n, self.rng), n, self.output)
-                for name, net in VIRTUAL.items()}
+                for name, net in nets.items()}
 
     def virtual(self, name, shape, n_context):
         """Return a virtual network on images."""
@@ -111,13 +117,22 @@ def synthetic_input(x_shape, h_shape, rng):
         raise OptionError(f"--unlock: {error}") from None
 
 
-# Virtual networks, and the classifiers of --method local: from h to logits.
+# Virtual networks, and the classifiers of each module's own: from h to logits.
+
+LOCAL = ("local", "dgl")            # the methods whose modules have one
+
 
 def linear(shape, n_out, rng):
     """Return a linear classifier; of images, every pixel of every channel has its weights."""
     n_in = math.prod(shape)
     output = td.Linear(n_in, n_out, rng, std=n_in**-0.5)
     return td.Sequential(*[td.Flatten()] * (len(shape) > 1), output)
+
+
+def perceptron(shape, n_out, rng, width=256):
+    """Return a classifier with a hidden layer."""
+    return td.Sequential(*linear(shape, width, rng).layers, td.BatchNorm(width, momentum=0),
+                         td.ReLU(), td.Linear(width, n_out, rng, std=width**-0.5))
 
 
 def convolutions(shape, n_out, rng, width=32):

@@ -10,9 +10,13 @@ import tinydni as td
 from tinydni.lab.jobs.forms import Forms, synthetic_input
 from tinydni.lab.jobs.ranges import OptionError
 from tinydni.variants.bp_lambda import BPLambda
+from tinydni.variants.difference_target import DifferenceTarget, inverse
 from tinydni.variants.direct_feedback import DirectFeedback
+from tinydni.variants.feedback_alignment import FeedbackAlignment
+from tinydni.variants.forward_forward import forward_forward
 from tinydni.variants.full_unlock import full_unlock
 from tinydni.variants.heads import with_heads
+from tinydni.variants.late_gradients import LateGradients
 from tinydni.variants.late_targets import LateTargets
 from tinydni.variants.stochastic import Stochastic
 
@@ -67,8 +71,17 @@ METHODS = {
                          reads_h=False, lr=5e-3, top=0.2, eps=1e-5, synthesizer_lr=1e-3),
     "local": Method("control: every block has a classifier and a supervised loss of its own",
                     "virtual-linear", "labels", lr=1e-3, synthesizer_lr=1e-3),
+    "dgl": Method("as local, with a hidden layer in every classifier: decoupled greedy learning",
+                  "virtual-mlp", "labels", lr=1e-3, synthesizer_lr=1e-3),
+    "ff": Method("Forward-Forward: every block tells true labels from false ones"),
     "dfa": Method("control: direct feedback alignment, the output's error by fixed random matrices",
                   lr=1e-3),
+    "fa": Method("feedback alignment: backprop with fixed random weights on the way down"),
+    "drtp": Method("direct random target projection: the label by a fixed random matrix", "linear",
+                   "labels", reads_h=False, synthesizer_lr=1e-3),
+    "dtp": Method("difference target propagation: targets for h, by learned inverses",
+                  lr=3e-3),
+    "late-gradients": Method("the true gradient, one step late for each block above"),
     "bottom": Method("control: the lower half of the blocks, a new output on top, and backprop"),
 }
 OTHER_FORMS = {         # what differs where --synthesizer chooses another form than the method's
@@ -81,12 +94,13 @@ FOR_MODEL = {           # what differs where --model says so
     "cnn": {"dni": {"eps": 1e-8, "synthesizer_lr": 1e-4},
             "cdni": {"lr": 2e-3, "top": 1.0, "eps": 1e-8, "synthesizer_lr": 1e-5},
             "vfbn": {"synthesizer_lr": 1e-3},
-            "local": {"lr": 3e-3}},
+            "local": {"lr": 3e-3}, "dgl": {"lr": 3e-3, "synthesizer": "virtual-conv"}},
     "resnet": {name: SGD for name in METHODS} | {
         "dni": {**SGD, "synthesizer_lr": 1e-5, "scale": 4.0},
         "cdni": {**SGD, "synthesizer_lr": 1e-5, "scale": 4.0},
         "vfbn": {**SGD, "synthesizer": "virtual-resnet", "synthesizer_lr": 5e-3, "scale": 2.0},
-        "local": {**SGD, "synthesizer": "virtual-resnet", "synthesizer_lr": 3e-3}},
+        "local": {**SGD, "synthesizer": "virtual-resnet", "synthesizer_lr": 3e-3},
+        "dgl": {**SGD, "synthesizer": "virtual-conv", "synthesizer_lr": 3e-3}},
 }
 FROM_H1 = {"lr": 1e-3, "synthesizer_lr": 3e-3}      # of a guess from the bottom block's output
 UNLOCKED = {"lr": 1e-3, "top": 1.0, "eps": 1e-8, "synthesizer_lr": 1e-3}    # synthetic inputs, too
@@ -130,6 +144,12 @@ def build(task, dataset, options):
     blocks = group(task.blocks, options.get("cuts") or task.cuts)
     if options["method"] == "bottom":
         blocks = bottom(blocks, dataset, seed)
+    if options["method"] == "ff":
+        if dataset.n_classes is None:
+            raise OptionError("--method ff writes the class into the input, and bits are no class; "
+                              "take another method.")
+        return forward_forward(blocks, lambda: method.optimizer(options["lr"]), dataset.n_classes,
+                               seed)
     top_lr = lambda: method.optimizer(options["lr"], top=True)
     guessers = {} if method.synthesizer is None else {
         "synthesizer": Forms(dataset, options, method.reads_h),
@@ -150,21 +170,36 @@ def build(task, dataset, options):
 
 def algorithm(blocks, dataset, options):
     """Return the way to run the modules that the options name."""
-    seed = options["seed"]
-    if METHODS[options["method"]].synthesizer is not None:
+    seed, method, hs = options["seed"], options["method"], shapes(blocks[:-1], dataset)
+    widths = (dataset.x.shape[1:], *shapes(blocks, dataset))
+    if METHODS[method].synthesizer is not None:
         if options.get("p_update"):
             return Stochastic(options["p_update"], len(blocks), seed)
         if options.get("lambda") is not None:
             return BPLambda(options["lambda"])
         if options.get("late") is not None:
-            widths = (dataset.x.shape[1:], *shapes(blocks, dataset))
             n_context = {"labels": dataset.n_out, "input": widths[0]}.get(options["context"], 0)
             return LateTargets(widths, options["batch_size"], options["late"], n_context=n_context)
         return td.update_decoupled
-    if options["method"] == "dfa":
-        widths = [math.prod(shape) for shape in shapes(blocks[:-1], dataset)]
-        return DirectFeedback(dataset.n_out, widths, seed)
-    return td.no_backprop if options["method"] == "none" else td.backprop
+    if method == "dfa":
+        return DirectFeedback(dataset.n_out, map(math.prod, hs), seed)
+    if method == "fa":
+        return FeedbackAlignment(seed)
+    if method == "late-gradients":
+        return LateGradients(widths, options["batch_size"])
+    if method == "dtp":
+        return difference_target(hs, seed)
+    return td.no_backprop if method == "none" else td.backprop
+
+
+def difference_target(hs, seed):
+    """Return the algorithm with an inverse for each block between bottom and top."""
+    if len(hs) > 1 and any(len(shape) > 1 for shape in hs):
+        raise OptionError("--method dtp has inverses of rows, and images cross the interfaces of "
+                          "this network; take another method.")
+    rng = td.stream(seed, "synthesizer")
+    inverses = [inverse(*above, *below, rng) for below, above in zip(hs, hs[1:])]
+    return DifferenceTarget(inverses, [td.Adam(1e-3) for _ in inverses], td.stream(seed, "sample"))
 
 
 def group(blocks, cuts):

@@ -46,8 +46,8 @@ WAYS = {f"{one}&{other}": f"{dashed(one)} and {dashed(other)} are different ways
         for one, other in combinations(("p_update", "lambda", "unlock", "late"), 2)}
 ONE_LOOP = {"workers": "--{option} is a way to run the modules in one loop; leave out --workers."}
 FORMS = {
-    "method=label-only|local": "--method {method} is a control with a fixed form; leave out "
-                               "--synthesizer and --context.",
+    "method=label-only|local|dgl|drtp": "--method {method} has a fixed form; leave out "
+                                        "--synthesizer and --context.",
     "synthesizer=virtual-linear|virtual-mlp|virtual-conv|virtual-resnet&context!=labels":
         "--synthesizer {synthesizer} compares its virtual output with the label: it needs "
         "--context labels.",
@@ -60,8 +60,10 @@ FORMS = {
                                  "which workers cannot; leave out --workers."}
 MODE = "--method {method} cannot run with --mode {mode}: free and lock-step are for methods with " \
        "synthesizers, locked and data-parallel for backprop."
+IN_ONE_LOOP = "method=" + "|".join(name for name, method in METHODS.items()
+                                   if not method.synthesizer and name != "backprop")
 IN_WORKERS = {WITH + "&mode=locked|data-parallel": MODE,
-              "method=backprop&mode=free|lock-step": MODE, "method=none|dfa|bottom": MODE}
+              "method=backprop&mode=free|lock-step": MODE, IN_ONE_LOOP: MODE}
 OF_WORKERS = {"workers": "--{option} {value} is about workers: say how many, with --workers N."}
 
 
@@ -214,7 +216,8 @@ OPTIONS = {
         O(ROWS, "readers", whole(2, 1000), "so many copies of the top block, each with its own "
           "weights and loss, read the output below; in use their mean counts", {},
           {"method=dfa": "--method dfa sends down the one error of one output; leave out "
-                         "--readers."}),
+                         "--readers.",
+           "method=ff": "--method ff has no output that could be copied; leave out --readers."}),
         O(ROWS, "readers_run", whole(1, 1000), "so many of them, drawn in every step, run "
           "(default: all)",
           {"readers": "--readers-run {value} runs some of several readers in a step: say how many "
