@@ -188,7 +188,7 @@ def test_gradients_are_compared_before_every_kth_step(files):
 
 def test_the_table_compares_every_method(files):
     cells = CIFAR10.cells(4)
-    assert len({cell.row for cell in cells}) == 8
+    assert len({cell.row for cell in cells}) == 9
     assert all(cell.options["validation"] is True for cell in cells)
 
 
