@@ -222,9 +222,9 @@ def cifar10(name, meaning, title, cells, *differences):
                  f"CIFAR-10, {title}: synthetic gradients after every hidden layer",
                  "tinydni.lab.jobs.cifar10", "validation_error", "Validation error [%]", cells, 2,
                  ["The paper's figures are test errors, after 500,000 iterations of batches of 256 "
-                  "(2,560 epochs) with Adam at 3e-5, divided by 10 at 300,000 and 400,000. We train "
-                  "two epochs of batches of 64, by the recipes that were chosen on MNIST, on images "
-                  "as they are, without crops.",
+                  "(2,560 epochs) with Adam at 3e-5, divided by 10 at 300,000 and 400,000. We "
+                  "train two epochs of batches of 64 by the recipes that were chosen on MNIST, "
+                  "without crops.",
                   *differences])
 
 
