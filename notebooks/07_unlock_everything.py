@@ -1,14 +1,15 @@
 # %% [markdown]
 # # 7. Unlock everything
 #
-# **What you'll do.** Prove that the locks are gone, by poisoning what a block may not need. Let
-# blocks update only now and then. Take away the last lock with synthetic *inputs*. Then put the
-# network on two real workers, draw who does what when, and ask: is it faster?
+# **What you'll do.** Prove that two locks are gone, by a test with NaN. Let blocks update only
+# now and then. Remove the last lock with synthetic *inputs*. Then let two real workers train the
+# network, draw who does what when, and ask: is it faster?
 #
-# **What you'll learn.** How to test for independence; what lateness costs; why a decoupled
-# network is more work, and when it still pays.
+# **What you'll learn.** How to test that an update does not depend on something. How much late
+# messages harm. Why a decoupled network needs more work, and when it is faster all the same.
 #
-# **What you need.** Notebooks 1 to 6. Three to five minutes, on two cores.
+# **What you need.** Notebooks 1 to 6. Three to five minutes, on two cores. A browser has no
+# threads: there the two workers take turns.
 
 # %%
 import inspect
@@ -18,7 +19,6 @@ import numpy as np
 
 import tinydni as td
 from tinydni.lab.workers import ParallelTraining, Plan, costs, simulator
-from tinydni.lab.workers.transports.threads import Threads
 
 SHORT = course.begin()
 
@@ -66,11 +66,12 @@ def train(net, name="training"):
     ).run([course.watch(name)])
 
 # %% [markdown]
-# ## Poison
+# ## A test with NaN
 #
-# "The block does not wait for those above" is a claim about what its update *depends* on. That
-# can be tested: fill everything above with NaN, make one step, and see whether the block updates
-# as if nothing had happened. NaN is contagious: whatever touches it becomes NaN.
+# "The block does not wait for those above" means that its update does not *depend* on them. We
+# can test that. Fill all weights above with NaN (we call this *poison*), make one step, and see
+# whether the block makes the same update as before. A sum or product with NaN is NaN, so an
+# update that uses anything from above becomes NaN, too.
 
 # %%
 def bottom_after_one_step(algorithm, method, poisoned):
@@ -100,16 +101,17 @@ for algorithm, method in ((td.backprop, "backprop"), (td.update_decoupled, "cdni
     assert same == (algorithm is td.update_decoupled)
 
 # %% [markdown]
-# Under `update_decoupled` the poison does arrive, one step later: in the *synthesizer*, which has
-# listened to the message. The update itself was free of it. Update lock and backward lock are
-# gone.
+# Under `update_decoupled` the NaN does reach the *synthesizer* below, by the message. It would
+# come into the block with the next guess. But this update did not use it. So update lock and
+# backward lock are gone.
 
 # %% [markdown]
 # ## Now and then
 #
-# If a block waits for nobody, it may also update only when it has time. In `Stochastic(p)` every
-# block tosses a coin in every step: with probability p it updates and sends its message down,
-# else it only runs forward. The blocks do not even act in the same steps.
+# If a block waits for nobody, it can also update only when it has time. Under `Stochastic(p)`
+# every block draws a random number in every step. With probability p it updates and sends its
+# message down. Otherwise it only runs forward. Every block draws for itself, so they update in
+# different steps.
 
 # %%
 td.plots.draw_network(
@@ -150,14 +152,15 @@ td.plots.results_table(
 )
 
 # %% [markdown]
-# With p = 0.2 each block makes a fifth of the updates, and loses less than one might fear. The
-# virtual network is the more patient one: it has fewer numbers to learn from rare messages. (The
-# same number of *epochs*. Five times as many would be the same number of updates.)
+# With p = 0.2 each block makes a fifth of the updates, and the error grows only a little. It
+# grows less for the virtual network, which has fewer numbers to learn from rare messages. (We
+# compare the same number of *epochs*. Five times as many would be the same number of updates.)
 #
-# ## Half of the way
+# ## A mixture
 #
-# Between backpropagation and guessing lies BP(λ): the gradient that comes down and the one that
-# is guessed are *mixed*, $dh = \lambda\, dx + (1 - \lambda)\, \hat\delta / N$.
+# There is a method between backpropagation and guessing, called BP(λ). It *mixes* the gradient
+# that comes down with the one that is guessed: $dh = \lambda\, dx + (1 - \lambda)\, \hat\delta /
+# N$.
 #
 # **Now you.** Write the mixture. dx is a message, delta_hat comes from a synthesizer. Mind the
 # units (notebook 3).
@@ -183,19 +186,19 @@ course.check("7.1", mixed)
 # %% [markdown]
 # ## The last lock
 #
-# One lock is left: a block cannot run before it gets its input. The cure is the same. Let it
-# guess its input, from something it has at once: the network's own input x. A synthetic input
-# $\hat h_k = I_k(x)$ takes the place of what the block below will send, and I learns from that
-# when it comes. Here is the whole algorithm:
+# One lock is left: a block cannot run before it gets its input. The idea is the same again. The
+# block guesses its input, from something that it has at once: the input x of the whole network. A
+# **synthetic input** $\hat h_k = I_k(x)$ replaces the h that the block below will send. When the
+# real h comes, $I_k$ learns from it. Here is the whole algorithm:
 
 # %%
 print(inspect.getsource(td.variants.FullUnlock.__call__))
 
 # %% [markdown]
-# Look at the first loop: no module uses anything of another. All passes could run at the same
-# moment. In the second loop the messages are delivered, the h upwards and the dx downwards. In
-# the picture blue is for inputs what green is for gradients: the solid arrow is the guess that a
-# block runs on, the dots are what comes later and teaches the guesser.
+# Look at the first loop: no module uses anything of another one. All passes could run at the same
+# time. The second loop sends the messages, the h upwards and the dx downwards. In the picture,
+# green is for gradients and blue is for inputs. A solid blue arrow is the guess that a block
+# uses. The dotted blue line comes later and teaches the guesser.
 
 # %%
 def unlocked_network():
@@ -208,8 +211,8 @@ def unlocked_network():
 td.plots.draw_network(unlocked_network())
 
 # %% [markdown]
-# No solid arrow leads from one block to the next, up or down. Test it with poison again,
-# now *below*:
+# No solid arrow goes from one block to the next, up or down. Test it with NaN again, now also
+# *below*:
 
 # %%
 def middle_after_one_step(poisoned):
@@ -233,9 +236,9 @@ print(
 )
 
 # %% [markdown]
-# When the network is used, the synthetic inputs are gone: `predict` runs the ordinary network,
-# from real h to real h. So each block must be good on *both*, and it is only as good as its
-# guessed inputs are like the real ones.
+# The trained network does not use synthetic inputs: `predict` runs the ordinary network, from
+# real h to real h. So a block learns on guessed inputs and is then used on real ones. It is good
+# only if the two are alike.
 
 # %%
 net = unlocked_network()
@@ -257,17 +260,18 @@ for below, input_synthesizer in zip(net.modules, net.algorithm.synthesizers[1:])
 assert not MNIST or history["test_error"][-1] < 8
 
 # %% [markdown]
-# It learns, with a worse result than decoupled updates alone in the same time: now a block runs
-# on a guess, updates on a guess, and teaches others by both. With three layers that works well,
-# with four it gets shaky in so few epochs. The paper trained it for hundreds of thousands of
-# steps.
+# It learns, but its error is larger than that of decoupled updates alone with the same number of
+# steps. Now a block runs on a guess, updates with a guess, and teaches others from both. With
+# three layers that works well. With four layers these few epochs are not enough for a reliable
+# result. The paper trained for hundreds of thousands of steps.
 
 # %% [markdown]
 # ## Two workers
 #
-# So far one loop has pretended to be many workers. Now for real: two threads, each with a half of
-# a network of six layers, that send each other arrays. One interface is enough, between the
-# workers. Inside a worker the gradient may be true, since nobody has to wait there.
+# So far one loop did the work of all blocks. Now we take two real workers: two threads that send
+# each other arrays. Each of them has one half of a network of six layers. One interface is
+# enough, between the two workers. Inside a worker we use the true gradient, since there nobody
+# has to wait.
 
 # %%
 def two_halves():
@@ -294,7 +298,7 @@ def on_two_workers(net, mode, n_steps=200, **options):
         batch_size=64,
         seed=0,
         context=context,
-        transport=Threads(2),
+        transport=course.transport(2),  # two threads
         make_plan=lambda t: Plan(
             mode, [1, 2], t.schedule, t.batch_of, t.batch_size, **options
         ),
@@ -303,9 +307,9 @@ def on_two_workers(net, mode, n_steps=200, **options):
     return training
 
 # %% [markdown]
-# First the habit of notebook 1: same numbers? In the mode `lock-step` a worker may be one batch
-# ahead and no more, so that each message is learnt before the next batch. Two threads then have
-# to do exactly what one loop does:
+# First, as in notebook 1: are the numbers the same? In the mode `lock-step` a worker may be only
+# one batch ahead. So a synthesizer learns from each message before the next batch. Then two
+# threads have to do exactly what one loop does:
 
 # %%
 one_loop = network(blocks=two_halves())
@@ -321,9 +325,10 @@ print(f"after 200 steps the outputs differ by at most {difference:.0e}")
 assert difference < 1e-2
 
 # %% [markdown]
-# Now let them run freely: a worker takes the next batch as soon as it has one, up to four batches
-# ahead, and learns from messages when they come. What should that look like? Measure what a step
-# costs each worker, and play it through on paper, as if the two were alone in the world:
+# Now let them run freely. A worker starts the next batch as soon as it has one, up to four
+# batches ahead. It learns from messages when they come. What should that look like? The next cell
+# measures how long a step takes each worker. From that it computes a timeline, for a computer on
+# which nothing else runs:
 
 # %%
 batch = data.x[:64], context[:64], data.y[:64]
@@ -340,14 +345,15 @@ ideal = {
 td.plots.timeline(ideal, title="Who does what when, computed from costs")
 
 # %% [markdown]
-# Read it like a score. In the *locked* run, backpropagation over the same two workers, the bars
-# of the two take turns: while one computes, the other waits (grey). In the *decoupled* run both
-# are at work, the upper one on an earlier batch than the lower one, which has not waited for it.
-# Green is the price: guessing, and learning to guess.
+# Time goes from left to right. The *locked* run is backpropagation over the same two workers:
+# while one of them computes, the other waits (grey). In the *decoupled* run both work all the
+# time. The upper worker is at an earlier batch than the lower one, because the lower one did not
+# wait for it. Green is the extra work: guessing, and learning to guess.
 #
-# And this is what the real ones did, here with the full unlock as third. Each has written down
-# the start and the end of everything it did; the picture shows the four batches that were
-# disturbed the least. Where bars are much too long, some other program had the core meanwhile.
+# And this is what the real workers did. The full unlock is the third run. Each worker has written
+# down the start and the end of everything it did. The picture shows the four batches in a row
+# that took the least time. If some bars are much too long, another program was using the core at
+# that time.
 
 # %%
 n_steps, unlock_rng = 200 if SHORT else 800, td.stream(0, "synthesizer", 1)
@@ -373,14 +379,14 @@ runs = {
 td.plots.timeline({label: run.records for label, run in runs.items()})
 
 # %% [markdown]
-# How late do the messages come? We count, for each, how many batches the lower worker had begun
-# in the meantime: `late` is a dictionary {how late: how many messages}.
+# How late do the messages come? For each message we count how many batches the lower worker had
+# started before it came. `late` is a dictionary {how late: how many messages}.
 #
 # **Now you.** Write the mean lateness of a message.
 #
 # <details><summary>Hint</summary>
 #
-# Each lateness counts as often as it occurred.
+# A weighted mean: each lateness counts as often as it happened.
 # </details>
 #
 # <details><summary>A second hint</summary>
@@ -402,23 +408,23 @@ print(f"on average {mean_lateness(late):.1f} batches")
 assert sum(late.values()) == runs["decoupled"].step
 
 # %% [markdown]
-# This does little harm. The h and the context of that batch were kept, and the
-# message is right for these; only the weights have moved on a little.
+# This does little harm. The worker has kept the h and the context of that batch, and the message
+# is right for these. Only the weights have changed a little since then.
 
 # %% [markdown]
 # ## Is it faster?
 #
-# Count the work. A locked step is forward, backward, update, one worker after the other. A
-# decoupled worker does the same for its part, and the guessing on top, but all of them do it at
-# once.
+# Count the work. In a locked step the workers run forward, backward and update, one after the
+# other. A decoupled worker does the same for its part, and also guesses, but all workers do it at
+# the same time.
 #
 # **Now you.** What is the best speed-up with K equal workers? `block` is the time of one block,
 # `synthesizer` that of one guesser.
 #
 # <details><summary>Hint</summary>
 #
-# A speed-up is the old time over the new time. The locked network needs K blocks, one after the
-# other.
+# A speed-up is the old time divided by the new time. The locked network needs K blocks, one after
+# the other.
 # </details>
 #
 # <details><summary>A second hint</summary>
@@ -435,8 +441,8 @@ def speed_up(K, block, synthesizer):
 course.check("7.3", speed_up)
 
 # %% [markdown]
-# **Now you.** Turn it round: how many workers does it take to be at least `times` as fast, if a
-# synthesizer takes `ratio` times as long as a block?
+# **Now you.** Now the other way round. How many workers do you need to be at least `times` as
+# fast? A synthesizer takes `ratio` times as long as a block.
 #
 # <details><summary>Hint</summary>
 #
@@ -457,8 +463,8 @@ def workers_needed(times, ratio):
 course.check("7.4", workers_needed)
 
 # %% [markdown]
-# The measured costs of the two halves, and what follows from them (no messages, no other
-# programs, caches as on one core: the best case):
+# The next cell shows the measured costs of the two halves, and the speed-up that follows from
+# them. This is the best case: messages take no time, and no other program runs.
 
 # %%
 for k in range(2):
@@ -495,24 +501,25 @@ td.plots.learning_curve(
 )
 
 # %% [markdown]
-# - **Locked** stays at 1, whatever the number of workers: only one works at a time.
-# - **Decoupled** grows with the number of workers, at a slope below 1, for the guessing. Cheap
-#   synthesizers matter more than good ones here.
-# - **Data parallelism**, where each worker has the whole network and a share of each batch, saves
-#   on the passes but not on the update: every worker steps *all* weights. With small batches that
-#   is a large part of the work. Besides, it sends the gradients of all weights in every step
-#   (here for nothing, in reality not), while an interface sends one h up and one dh down. With
-#   large batches the picture changes.
+# - **Locked** is 1 for any number of workers: only one works at a time.
+# - **Decoupled** grows with the number of workers, at a slope below 1, because of the guessing.
+#   For speed, cheap synthesizers are more important than good ones.
+# - **Data parallelism**: each worker has the whole network and a share of each batch. This saves
+#   time in the passes but not in the update: every worker updates *all* weights. With small
+#   batches the update is a large part of the work. Data parallelism also sends the gradients of
+#   all weights in every step, while an interface sends only one h up and one dh down. (Here
+#   messages take no time; in reality they do.) With large batches data parallelism is better.
 #
-# And steps are not accuracy: as we saw, a decoupled network may need more of them. If you claim a
-# speed-up, state the number of workers, the steps, the error reached, and a locked baseline *and*
-# data parallelism on the same workers. `tinydni bench workers` does, for this machine.
+# And more steps per second are not enough: a decoupled network may need more steps for the same
+# error, as we saw. If you report a speed-up, say how many workers and steps it took, and which
+# error was reached. Compare it with a locked run *and* with data parallelism on the same workers.
+# `tinydni bench workers` does that on your machine.
 
 # %% [markdown]
 # ## On your own
 #
-# **1.** `update_decoupled` passes the poison test for the blocks *above*. Poison the
-# block *below* instead. What happens, and which lock is it?
+# **1.** `update_decoupled` passes the test with NaN in the blocks *above*. Put NaN into the block
+# *below* instead. What happens, and which lock is it?
 #
 # <details><summary>Hint</summary>
 #
@@ -520,24 +527,23 @@ td.plots.learning_curve(
 # removes.
 # </details>
 #
-# **2.** In the poison test for `update_decoupled`, make a second step. Where is the poison now,
-# and why?
+# **2.** In the test of `update_decoupled`, make a second step. Where is NaN now, and why?
 #
 # <details><summary>Hint</summary>
 #
 # In the first step, block 2 sent a message of NaN, and the synthesizer of block 1 learnt from it.
-# In the second step it guesses NaN, and the lowest block updates to NaN. A failure travels down
-# one block per step.
+# In the second step it guesses NaN, and the lowest block updates to NaN. A mistake moves down one
+# block per step.
 # </details>
 #
-# **3.** BP(λ) mixes the two gradients: ``algorithm=td.variants.BPLambda(0.5)`. Train with λ =
-# 0, 0.5 and 1 for `cdni`. Which of them is backpropagation, and which locks are back for λ > 0?
+# **3.** BP(λ) mixes the two gradients: `algorithm=td.variants.BPLambda(0.5)`. Train with λ = 0,
+# 0.5 and 1 for `cdni`. Which of them is backpropagation, and which locks are back for λ > 0?
 #
 # <details><summary>Hint</summary>
 #
-# λ = 1 takes nothing but the gradient from above: backpropagation, with the learning rates of
-# cDNI. As soon as λ > 0, each block needs the gradient that comes back from above, so update lock
-# and backward lock are back. It tells how much is lost by guessing, and removes nothing.
+# λ = 1 uses only the gradient from above: backpropagation, with the learning rates of cDNI. For
+# every λ above 0 each block needs the gradient from above, so update lock and backward lock are
+# back. So BP(λ) removes no lock. It shows how much a network loses by guessing.
 # </details>
 #
 # **4.** Set `room=1` in the plan of the decoupled run and look at the timeline and the lateness.
@@ -545,10 +551,10 @@ td.plots.learning_curve(
 #
 # <details><summary>Hint</summary>
 #
-# With room for one batch nobody runs ahead: each message is learnt before the next batch, nothing
-# is late, and the lower worker waits (this is the mode `lock-step`). More room lets it run
-# further ahead of a slow upper worker. It does not make the slower one of the two any faster, and
-# that one sets the pace.
+# With room for one batch the lower worker cannot run ahead. It learns from each message before
+# the next batch, no message is late, and it has to wait: this is the mode `lock-step`. With more
+# room it can run further ahead of a slow upper worker. But the slower one of the two does not get
+# any faster, and it sets the speed of both.
 # </details>
 #
 # **5.** For which ratio of synthesizer to block does it take four workers to be twice as fast?
@@ -556,26 +562,25 @@ td.plots.learning_curve(
 #
 # <details><summary>Hint</summary>
 #
-# `workers_needed(2, ratio)` is 4 for ratios above 0.5, up to 1. With 1.0 half of each worker's
-# time is spent on guessing.
+# `workers_needed(2, ratio)` is 4 for ratios above 0.5, up to 1. With a ratio of 1.0 each worker
+# spends half of its time on guessing.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - Threads are enough for NumPy, which computes outside of Python's lock; `tinydni train
-#   mnist --workers 2` uses them. Across computers it is MPI: `mpiexec -n 2 tinydni train
-#   mnist --transport mpi`.
-# - Give each worker one BLAS thread. Two workers with two threads each on two cores get in each
-#   other's way.
-# - Cut where the work is halved and h is small. `tinydni.lab.workers.balance` finds the place
-#   from measured costs.
+# - Threads are enough for NumPy: while it computes, other threads can run, too; `tinydni train
+#   mnist --workers 2` uses them. Several computers need MPI: `mpiexec -n 2 tinydni train mnist
+#   --transport mpi`.
+# - Give each worker one BLAS thread (BLAS is the library that multiplies matrices for NumPy). Two
+#   workers with two threads each on two cores slow each other down.
+# - Cut where both parts have about the same work and h is small. `tinydni.lab.workers.balance`
+#   finds the place from measured costs.
 #
 # ## Further reading
 #
 # - M. Jaderberg and others, *Decoupled Neural Interfaces using Synthetic Gradients*, 2016,
 #   sections 2.1 and 3.1 on the complete unlock, supplement A on BP(λ).
-# - Y. Huang and others, *GPipe*, 2019: another way to keep locked workers busy, with
-#   micro-batches.
+# - Y. Huang and others, *GPipe*, 2019: how locked workers wait less, with micro-batches.
 # - Z. Huo and others, *Decoupled Parallel Backpropagation with Convergence Guarantee*, 2018: true
 #   gradients, but late ones.

@@ -10,7 +10,7 @@ from tinydni import __version__, backend, training
 from tinydni.classroom import command as classroom
 from tinydni.classroom.assignment import AssignmentError
 from tinydni.gradcheck import check_command as check
-from tinydni.lab import course, doctor
+from tinydni.lab import course, doctor, plot_command
 from tinydni.lab.benchmarks import bench_command as bench
 from tinydni.lab.benchmarks import bench_workers as workers
 from tinydni.lab.benchmarks import simulate
@@ -41,7 +41,7 @@ def parser():
     jobs = add_group(commands, "train", "JOB", "train a network")
     tables = add_group(commands, "reproduce", "TABLE", "print a table of a paper beside ours")
     for group, targets in ((jobs, JOBS), (tables, (*everything.TABLES, everything)),
-                           (commands, (calibrate, course))):
+                           (commands, (calibrate, course, plot_command))):
         for target in targets:
             add(group, target.name, target.meaning, target)
     add(commands, "bench", bench.MEANING, bench)

@@ -34,6 +34,7 @@ class Forms:
         self.rng = td.stream(options["seed"], "synthesizer")
         self.output = td.Softmax() if dataset.n_classes else td.Sigmoid()
         self.guess = None
+        self.hidden = tuple(options.get("hidden") or (256,))
         self.n_h1 = 0               # numbers in an output of the bottom block, once it is known
 
     def __call__(self, *shape):
@@ -63,7 +64,7 @@ class Forms:
         if self.options["method"] == "drtp":
             return {"linear": lambda n: TargetProjection((n_h,), n, rng)}
         return {"linear": lambda n: td.LinearSynthesizer(n_h, n, reads_h=self.reads_h),
-                "mlp": lambda n: td.mlp_synthesizer(n_h, rng, n),
+                "mlp": lambda n: td.mlp_synthesizer(n_h, rng, n, self.hidden),
                 "virtual-linear": lambda n: td.VirtualLinear(n_h, n, rng, output),
                 "virtual-mlp": lambda n: VirtualMLP(n_h, n, rng, output=output),
                 "guess": lambda n: GuessSynthesizer(td.VirtualLinear(n_h, CODES, rng), self.guess)}

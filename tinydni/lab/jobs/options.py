@@ -17,6 +17,7 @@ from tinydni.lab.jobs.ranges import (
     SHARE,
     THREADS,
     OptionError,
+    shares,
     whole,
     whole_numbers,
 )
@@ -202,8 +203,15 @@ OPTIONS = {
           GUESSES, FORMS),
         O(TIME, "synthesizer", ("linear", "mlp"), "form of the synthesizers", IN_TIME, {},
           "linear"),
+        O(ROWS, "hidden", whole_numbers(1, 10**6), "widths of the hidden layers of mlp "
+          "synthesizers, such as 1024,1024 (default 256)",
+          {"synthesizer=mlp": "--hidden is about the hidden layers of --synthesizer mlp; leave it "
+                              "out."}, {"model=cnn|resnet": "--hidden is for fully connected "
+                                        "networks; leave it out."}),
         O(ROWS, "context", CONTEXTS, "what the synthesizers see beside h (default: the method's)",
           GUESSES, FORMS),
+        O(ROWS, "drops", shares, "rates stay, and are divided by 10 at these shares of the run, "
+          "such as 0.6,0.8 (default: they fall all the way, linearly or as a cosine)"),
         O(ROWS, "scale", RATE, "synthetic gradients are multiplied by this before they enter a "
           "block (default: the method's)", GUESSES),
         O(TIME, "scale", SHARE, "factor of the synthetic gradient", IN_TIME, {}, 0.1),

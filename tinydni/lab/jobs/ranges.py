@@ -55,3 +55,8 @@ RATE = number(lambda value: 0 < value < float("inf"), "above 0 and finite")
 PROBABILITY = number(lambda value: 0 < value <= 1, "above 0 and at most 1")
 SHARE = number(lambda value: 0 <= value <= 1, "from 0 to 1")
 THREADS = whole(1, 1024)
+
+
+def shares(text: str) -> list[float]:
+    """Read shares above 0 with commas between, such as 0.6,0.8."""
+    return [PROBABILITY(part) for part in text.split(",")]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+import tinydni as td
 from tinydni import backend
 from tinydni.gpu import CapturedStep, check_can_be_captured, fuse
 from tinydni.lab import files
@@ -177,9 +178,9 @@ class FeedforwardRun(Run):
         self.network = build(options)
         if options.get("capture"):
             make = partial(Training, step=captured(self.network))
+        schedule, of_synthesizers = schedules(task, options, n_steps)
         self.training = make(self.network, dataset, options["epochs"], options["batch_size"],
-                             options["seed"], task.schedule(n_steps), task.error, context,
-                             task.synthesizer_schedule and task.synthesizer_schedule(n_steps),
+                             options["seed"], schedule, task.error, context, of_synthesizers,
                              task.augment)
         every = options.get("measure_gradients")
         if every:
@@ -219,6 +220,14 @@ class FeedforwardRun(Run):
 def beside(path):
     """Return where the picture of the gradients lies, beside that of the errors."""
     return str(Path(path).with_stem(Path(path).stem + "-gradients"))
+
+
+def schedules(task, options, n_steps):
+    """Return the schedules of the blocks and, if theirs is another, of the synthesizers."""
+    if options.get("drops"):
+        return td.StepDecay(max(1, round(share * n_steps)) for share in options["drops"]), None
+    made = task.synthesizer_schedule and task.synthesizer_schedule(n_steps)
+    return task.schedule(n_steps), made
 
 
 def check_length(options, n_steps, n_examples):
