@@ -55,7 +55,8 @@ def test_results_of_the_same_name_are_told_apart(tmp_path, drawn):
     "not there": (lambda path: None, "No such file"),
     "another unit": (lambda path: path.write_text('{"history": {"update": [1], "bits": [2.0]}}'),
                      "nothing in common that they are counted in"),
-    "another measure": (lambda path: write(path, test_error=[], train_loss=[]), "nothing in common"),
+    "another measure": (lambda path: write(path, test_error=[], train_loss=[]),
+                        "nothing in common"),
 }.values(), ids=["no JSON", "no history", "a list", "not there", "unit", "measure"])
 def test_what_cannot_be_drawn_is_a_sentence(tmp_path, make, said, capsys):
     a = write(tmp_path / "a.json")
