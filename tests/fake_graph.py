@@ -17,10 +17,14 @@ as with CuPy on a GPU:
   get the memory of the graph. A graph whose pool is gone cannot be launched.
 
 What is not modelled: memory that is freed within a capture and used again; other capture modes.
+
+What a card tells of itself is made up, and the clock of its events is that of the host.
 """
 
 import contextlib
+import math
 import sys
+import time
 import types
 import weakref
 
@@ -53,7 +57,8 @@ class Recorder:
             result = function(*swapped(args, copies), **swapped(keywords, copies))
         if function.__name__ in PRODUCTS and np.size(result) > 1 and np.asarray(
             result).dtype.kind == "f":
-            cublas.gemmEx(HANDLE, 0, 0, *np.shape(result)[:1], *[1] * 15)
+            name, n_arguments = multiplication(function, args, np.asarray(result).dtype)
+            getattr(cublas, name)(HANDLE, *[1] * n_arguments)
         result = in_memory(swapped(result, {id(copy): array for array in writes
                                             for copy in [copies[id(array)]]}))
         new = made(result, (*args, *keywords.values()))
@@ -137,9 +142,44 @@ def using_allocator(allocator):
         pools.pop()
 
 
+# The card -----------------------------------------------------------------------------------------
+
+class Event:
+    """cupy.cuda.Event."""
+
+    def record(self, stream=None):
+        self.time = time.perf_counter()
+
+    def synchronize(self):
+        """Nothing: all work is done at once here."""
+
+
+class CUDARuntimeError(RuntimeError):
+    """What CuPy raises."""
+
+
+runtime = types.SimpleNamespace(
+    CUDARuntimeError=CUDARuntimeError, driverGetVersion=lambda: 13000, getDevice=lambda: 0,
+    runtimeGetVersion=lambda: 13000,
+    getDeviceProperties=lambda device: {"name": b"a fake card", "totalGlobalMem": 2**30})
+
+
 # cuBLAS -------------------------------------------------------------------------------------------
 
 HANDLE = 7
+
+
+def multiplication(function, factors, dtype):
+    """The function of cuBLAS by which CuPy makes a product, and how many arguments it gets.
+
+    A batch of matrices by one matrix is not one product there: the matrix is repeated by address.
+    """
+    batches = [np.shape(factor)[:-2] for factor in factors if isinstance(factor, np.ndarray)]
+    if function.__name__ != "matmul" or not any(batches):
+        return "gemmEx", 18
+    if len({math.prod(batch) for batch in batches}) == 1:
+        return "gemmStridedBatchedEx", 22
+    return f"{'s' if dtype == np.float32 else 'd'}gemmBatched", 14
 
 
 def refusing(*args):
@@ -147,6 +187,15 @@ def refusing(*args):
     if fake_device.recorder is not None:
         raise NotImplementedError(
             "calling cuBLAS API during stream capture is currently unsupported")
+
+
+def library(calls=None):
+    """The C library: every call succeeds. The list has their names."""
+    calls = [] if calls is None else calls
+    return types.SimpleNamespace(**{
+        name: lambda *args, name=name: calls.append(name) or 0 for name in (
+            "cublasSetStream_v2", "cublasSetWorkspace_v2", "cublasGemmEx",
+            "cublasGemmStridedBatchedEx", "cublasSgemmBatched", "cublasDgemmBatched")})
 
 
 def module(name, **contents):
@@ -158,7 +207,8 @@ def module(name, **contents):
 
 for _name in ("fake_backends", "fake_backends.cuda", "fake_backends.cuda.libs"):
     module(_name, __path__=[])
-cublas = module("fake_backends.cuda.libs.cublas", gemmEx=refusing, gemmStridedBatchedEx=refusing)
+cublas = module("fake_backends.cuda.libs.cublas", gemmEx=refusing, gemmStridedBatchedEx=refusing,
+                sgemmBatched=refusing, dgemmBatched=refusing)
 
 
 # Arrays in arguments and results ------------------------------------------------------------------
@@ -189,4 +239,7 @@ def arrays(value):
 
 fake_device.xp.cuda = types.SimpleNamespace(
     Stream=Stream, Graph=Graph, MemoryPool=MemoryPool, using_allocator=using_allocator,
-    get_current_stream=lambda: streams[-1] if streams else Stream(null=True))
+    get_current_stream=lambda: streams[-1] if streams else Stream(null=True),
+    Event=Event, get_elapsed_time=lambda start, end: 1e3 * (end.time - start.time),
+    Device=lambda: types.SimpleNamespace(synchronize=lambda: None), is_available=lambda: True,
+    runtime=runtime)

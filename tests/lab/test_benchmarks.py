@@ -159,8 +159,8 @@ def test_times_of_fake_clocks():
     ]  # in turns, another first in each round
 
 
-def row_of(peer, seconds, losses, threads=1, steps=1):
-    return ratios.row_against(peer, replace(workloads.w1(3), steps=steps), seconds, losses, threads)
+def row_of(peer, seconds, losses, clock="cpu"):
+    return ratios.row_against(peer, replace(workloads.w1(3), steps=1), seconds, losses, clock)
 
 
 def test_ratios_are_taken_block_by_block():
@@ -183,15 +183,10 @@ def test_ratios_are_taken_block_by_block():
         0.5,
     )
     assert (row["our_us"], row["peer_us"], row["floor_us"]) == (2e6, 4e6, 1e6)
-    assert (row["row"], row["peer"], row["threads"], row["clock"]) == (
-        "W1 3 hidden",
-        "peer",
-        1,
-        "cpu",
-    )
+    assert (row["row"], row["peer"], row["clock"]) == ("W1 3 hidden", "peer", "cpu")
     assert row["wall_ratio"] == round(3 / 5, 6)
-    two = row_of("peer", seconds, losses, threads=2)
-    assert (two["clock"], two["ratio"]) == ("wall", 0.6)        # CPU time would count both threads
+    two = row_of("peer", seconds, losses, "wall")
+    assert (two["clock"], two["ratio"]) == ("wall", 0.6)
     alone = row_of(None, seconds, losses)
     assert alone["our_us"] == 2e6 and "ratio" not in alone and "peer_us" not in alone
 
@@ -233,7 +228,7 @@ def test_rows_of_a_short_run():
             and row["floor_ratio"] > 0
             and row["memory_mb"] > 0
         )
-        assert row["peer"] in bench_command.line(row)
+        assert page.PEERS[row["peer"]] in bench_command.line(page.cells(row))
     assert rows[0]["our_loss"] == pytest.approx(rows[0]["peer_loss"], rel=1e-5)
     assert rows[1]["peer_loss"] is None                 # other mathematics: nothing to compare
 
@@ -251,7 +246,6 @@ def test_memory_is_the_most_that_our_arrays_take():
 def alone(monkeypatch):
     """Neither PyTorch nor JAX is installed."""
     monkeypatch.setattr(bench_command.conditions, "installed", lambda package: False)
-    monkeypatch.setattr(ratios, "installed", lambda package: False)
 
 
 def test_without_peers_our_times_stand_alone(alone, monkeypatch, tmp_path, capsys):
@@ -269,7 +263,7 @@ def test_without_peers_our_times_stand_alone(alone, monkeypatch, tmp_path, capsy
     )
     assert cli.main(["bench", "W5", "--blocks", "2", "--json", str(tmp_path / "b.json")]) == 0
     printed = capsys.readouterr().out
-    assert "torch is not installed: no ratio to it" in printed and "(nobody)" in printed
+    assert "torch is not installed: no ratio to it" in printed and "nobody" in printed
     report = json.loads((tmp_path / "b.json").read_text())
     assert report["kernel"] and report["threads"] == 1
     [row] = report["rows"]
@@ -326,6 +320,11 @@ def test_the_picture_of_the_curves_says_what_it_shows():
         scaling_picture.scaling(made_up_rows()[1:])
 
 
+def test_two_threads_are_timed_by_the_wall_clock():
+    [row] = ratios.compare(short(tutorial_dni, "literal"), blocks=2, threads=2)
+    assert (row["threads"], row["clock"]) == (2, "wall")        # CPU time would count both threads
+
+
 def test_the_page_gets_the_tables_of_its_reports(tmp_path):
     rows = ratios.compare(short(tutorial_dni, "literal"), blocks=2, threads=1)
     machine = {
@@ -344,7 +343,8 @@ def test_the_page_gets_the_tables_of_its_reports(tmp_path):
         "rows": rows + made_up_rows(),
     }
     (tmp_path / "r.json").write_text(json.dumps(report))
-    (tmp_path / "p.md").write_text(f"# Title\n\n{page.BEGIN}\nold\n{page.END}\n\nRest.\n")
+    marks = "\n".join(["# Title\n", *page.CPU, "", *page.GPU])
+    (tmp_path / "p.md").write_text(f"{marks}\n\nRest.\n".replace(page.CPU[1], f"old{page.CPU[1]}"))
     for _ in range(2):                                  # a second time changes nothing
         page.main(tmp_path / "p.md", tmp_path / "r.json")
     text = (tmp_path / "p.md").read_text()
@@ -355,6 +355,7 @@ def test_the_page_gets_the_tables_of_its_reports(tmp_path):
         and "width 16" not in text
     )
     assert f"**{rows[0]['ratio']:.2f}**" in text and text.count("| W4 dni |") == 1
+    assert page.NOT_MEASURED in text
     with pytest.raises(ValueError, match="one line"):
         page.page("no marks", [report])
 

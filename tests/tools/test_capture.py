@@ -1,7 +1,6 @@
 """A step as a graph: it equals the ordinary step, launches once, and refuses what goes wrong."""
 
 import re
-import types
 
 import fake_device
 import fake_graph
@@ -53,6 +52,7 @@ from tinydni.variants.full_unlock import full_unlock
 from tinydni.variants.guess import Guess, GuessSynthesizer
 from tinydni.variants.heads import Heads
 from tinydni.variants.input_synthesizers import input_synthesizer
+from tinydni.variants.late_gradients import LateGradients
 from tinydni.variants.stochastic import Stochastic
 from tinydni.variants.virtual_network import VirtualNetwork
 
@@ -64,10 +64,7 @@ N, D, H, K, STEPS = 16, 6, 7, 4, 8
 def cublas_that_is_not_there(monkeypatch):
     """The C library behind the fake device: every call succeeds. The list has their names."""
     calls, real = [], cublas.library_of
-    names = ("cublasSetStream_v2", "cublasSetWorkspace_v2", "cublasGemmEx",
-             "cublasGemmStridedBatchedEx")
-    library = types.SimpleNamespace(**{name: lambda *args, name=name: calls.append(name) or 0
-                                       for name in names})
+    library = fake_graph.library(calls)
     monkeypatch.setattr(cublas, "library_of",
                         lambda cupys: library if cupys is fake_graph.cublas else real(cupys))
     return calls
@@ -229,6 +226,13 @@ def test_products_are_captured_by_calls_to_the_library_and_cupys_own_functions_c
     assert fake_graph.cublas.gemmEx is fake_graph.cublas.gemmStridedBatchedEx is fake_graph.refusing
 
 
+def test_a_convolution_multiplies_a_batch_by_one_matrix(cublas_that_is_not_there):
+    """CuPy has a function of its own for that."""
+    net, data = placed(fake_device.xp, "images"), batches(fake_device.xp, "images")
+    trained(net, CapturedStep(net), data)
+    assert {"cublasSgemmBatched", "cublasGemmStridedBatchedEx"} <= set(cublas_that_is_not_there)
+
+
 class FrozenSGD(SGD):
     """A rule that reads its rate on the host."""
 
@@ -299,6 +303,8 @@ def test_what_a_graph_would_get_wrong_is_refused():
             (dense(algorithm=backprop), "capture needs the cupy backend"),
             (dense(algorithm=Stochastic(0.5, 3, 0), synthesizer=linear).to(xp),
              r"algorithm.0, .*: draws random"),
+            (dense(algorithm=LateGradients([H, H], N)).to(xp),
+             r"algorithm.steps: is counted on the host"),
             (several.to(xp), r"1.draws: draws random"),
             (build(dropout, *loss_and_rule, algorithm=backprop).to(xp),
              r"0.block.2.rng: draws random"),

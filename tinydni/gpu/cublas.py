@@ -3,8 +3,9 @@
 CuPy 13 and 14 raise NotImplementedError for every call to cuBLAS on a stream that captures (issue
 6290 of CuPy), since they do not check under which conditions it is right. A product of float
 matrices with its factors on the host, all that a training step needs, can be captured (manual of
-cuBLAS, section "CUDA graphs support"). So while a capture lasts, the two functions by which CuPy
-multiplies such matrices are replaced by the same call to the same library.
+cuBLAS, section "CUDA graphs support"). So while a capture lasts, the functions by which CuPy
+multiplies such matrices are replaced by the same call to the same library: one product, one for
+each matrix of two batches, and one for each matrix of a batch with the same other one.
 """
 
 import ctypes
@@ -21,10 +22,13 @@ INT, LONG, POINTER = ctypes.c_int, ctypes.c_longlong, ctypes.c_void_p
 SIZES, COEFFICIENT = [INT] * 5, [POINTER]       # two transpositions and m, n, k; alpha or beta
 MATRIX = [POINTER, INT, INT]                    # address, type, leading dimension
 MATRICES = [POINTER, INT, INT, LONG]            # and stride
+POINTERS = [POINTER, INT]                       # addresses of the matrices, leading dimension
+BATCH = SIZES + COEFFICIENT + 2 * POINTERS + COEFFICIENT + POINTERS + [INT]
 ARGUMENTS: dict[str, list[Any]] = {             # after the handle; the same in CuPy and in C
     "gemmEx": SIZES + COEFFICIENT + 2 * MATRIX + COEFFICIENT + MATRIX + [INT, INT],
     "gemmStridedBatchedEx": (SIZES + COEFFICIENT + 2 * MATRICES + COEFFICIENT + MATRICES
                              + [INT, INT, INT]),
+    "sgemmBatched": BATCH, "dgemmBatched": BATCH,
 }
 COMPUTE_TYPE = {0: 68, 1: 70}       # of cuBLAS 11, for what was float32 and float64 before
 
@@ -58,14 +62,15 @@ def direct(library: Any, name: str, stream: int, workspace: int) -> Callable[...
     function = getattr(library, "cublas" + name[0].upper() + name[1:])
 
     def call(handle: Any, *args: Any) -> None:
-        *args, compute_type, algorithm = args       # type: ignore[assignment]
+        if name.endswith("Ex"):
+            *args, compute_type, algorithm = args       # type: ignore[assignment]
+            args = (*args, COMPUTE_TYPE.get(compute_type, compute_type), algorithm)
         handle = POINTER(handle)
         check_status(library.cublasSetStream_v2(handle, POINTER(stream)))
         check_status(library.cublasSetWorkspace_v2(handle, POINTER(workspace),
                                                    ctypes.c_size_t(WORKSPACE)))
-        values = (*args, COMPUTE_TYPE.get(compute_type, compute_type), algorithm)
         check_status(function(handle, *(kind(value) for kind, value
-                                        in zip(ARGUMENTS[name], values, strict=True))))
+                                        in zip(ARGUMENTS[name], args, strict=True))))
     return call
 
 

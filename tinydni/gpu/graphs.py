@@ -188,6 +188,12 @@ def check_can_be_captured(network: Network) -> None:
     if backend.is_host(network.modules[0].block.xp):
         raise ValueError("capture needs the cupy backend: there is nothing to launch on the CPU. "
                          "Move the network with to(backend.get('cupy')), or train without capture.")
+    counting = [path for path, thing in network.arrays()
+                if isinstance(thing, tuple) and thing[0] is network.algorithm]
+    if counting:
+        raise ValueError(f"{', '.join(counting)}: is counted on the host to decide what a step "
+                         "does, and a graph would repeat that of its capture. Train without "
+                         "capture.")
     drawing = [path for path, thing in network.arrays() if isinstance(thing, np.random.Generator)]
     if drawing:
         raise ValueError(f"{', '.join(drawing)}: draws random numbers on the host in every step, "

@@ -13,7 +13,7 @@ from tinydni.gradcheck import check_command as check
 from tinydni.lab import course, doctor, plot_command
 from tinydni.lab.benchmarks import bench_command as bench
 from tinydni.lab.benchmarks import bench_workers as workers
-from tinydni.lab.benchmarks import simulate
+from tinydni.lab.benchmarks import gpu_day, simulate
 from tinydni.lab.cytometry import calibrate
 from tinydni.lab.cytometry import train_cytometry as cytometry
 from tinydni.lab.jobs.ranges import OptionError
@@ -41,7 +41,7 @@ def parser():
     jobs = add_group(commands, "train", "JOB", "train a network")
     tables = add_group(commands, "reproduce", "TABLE", "print a table of a paper beside ours")
     for group, targets in ((jobs, JOBS), (tables, (*everything.TABLES, everything)),
-                           (commands, (calibrate, course, plot_command))):
+                           (commands, (calibrate, course, gpu_day, plot_command))):
         for target in targets:
             add(group, target.name, target.meaning, target)
     add(commands, "bench", bench.MEANING, bench)

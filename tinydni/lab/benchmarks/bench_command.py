@@ -2,7 +2,7 @@
 
 import argparse
 
-from tinydni.lab.benchmarks import conditions
+from tinydni.lab.benchmarks import conditions, page
 from tinydni.lab.benchmarks.ratios import compare
 from tinydni.lab.benchmarks.workloads import WORKLOADS
 from tinydni.lab.doctor import blas_kernel, slow_kernel
@@ -46,12 +46,12 @@ def main(arguments):
             print(f"{package} is not installed: no ratio to it (pip install {package}).")
     if slow_kernel():
         print(slow_kernel())
-    print(HEADING)
+    print(line(page.HEAD))
     for name in names:
         for make in WORKLOADS[name]:
             for row in compare(make, arguments.blocks, arguments.threads):
                 report["rows"].append(row)
-                print(line(row), flush=True)
+                print(line(page.cells(row)), flush=True)
             report["machine"]["load_at_end"] = conditions.machine()["load"]
             if arguments.json:      # whole after every workload: what is stopped is not lost
                 write_json(arguments.json, report)
@@ -77,17 +77,6 @@ def check_outputs(arguments, names):
                               "among the names, and torch.")
 
 
-HEADING = (f"{'':26}{'against':20}{'ours':>12}{'peer':>12}{'ratio':>8}{'quartiles':>16}{'wall':>8}"
-           f"{'floor':>8}{'memory':>10}{'losses':>20}")
-
-
-def line(row):
-    """Return a row as text: times per step, ratio with quartiles, the floor's share of our time."""
-    end = f"{row['floor_share']:8.2f}{row['memory_mb']:7.1f} MB"
-    ours = f"{row['row']:26}{row['peer'] or '(nobody)':20}{row['our_us']:9,.0f} us"
-    if row["peer"] is None:
-        return f"{ours}{'':44}{end}{row['our_loss']:10.5f}"
-    losses = "".join(f"{loss:10.5f}" for loss in (row["our_loss"], row["peer_loss"])
-                     if loss is not None)
-    return (f"{ours}{row['peer_us']:9,.0f} us{row['ratio']:8.3f}"
-            f"{row['q1']:9.3f} - {row['q3']:.3f}{row['wall_ratio']:8.3f}{end}{losses:>20}")
+def line(cells):
+    """Return the cells of the page's table as a line of text."""
+    return "".join(f"{cell:{width}}" for cell, width in zip(cells, (26, 25, 11, 11, 23, 10, 12)))

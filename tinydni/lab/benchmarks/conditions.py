@@ -1,5 +1,6 @@
 """What a time depends on besides the program: threads, versions, instruction sets, the machine."""
 
+import importlib
 import importlib.util
 import os
 import platform
@@ -9,11 +10,37 @@ import numpy as np
 import threadpoolctl
 
 PACKAGES = ("torch", "jax")                 # what we compare with, where it is installed
+torch_device = "cpu"                        # where it computes
 
 
 def installed(package):
     """Tell whether a package is there, without importing it."""
     return importlib.util.find_spec(package) is not None
+
+
+def set_device(tf32):
+    """Let the peers compute on the GPU, and either everybody with TF32 or nobody.
+
+    To be called before they are imported. Every library has a switch of its own; JAX would also
+    take most of the memory at once.
+    """
+    global torch_device
+    torch_device = "cuda"
+    os.environ |= {"CUPY_TF32": str(int(tf32)), "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+                   "JAX_DEFAULT_MATMUL_PRECISION": "tensorfloat32" if tf32 else "float32"}
+    if not tf32:
+        os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
+    if installed("torch"):
+        import torch
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+
+
+def computes_beside(package, xp):
+    """Tell whether a peer is installed, and computes where `xp` does."""
+    if not installed(package) or xp is np:
+        return installed(package)
+    module = importlib.import_module(package)
+    return module.cuda.is_available() if package == "torch" else module.default_backend() == "gpu"
 
 
 def set_threads(n):

@@ -8,9 +8,16 @@ import math
 from copy import deepcopy
 from dataclasses import replace
 
-import numpy as np
-
-from tinydni import LinearSynthesizer, VirtualLinear, backprop, build, update_decoupled
+from tinydni import (
+    LinearSynthesizer,
+    VirtualLinear,
+    backend,
+    backprop,
+    build,
+    update_decoupled,
+)
+from tinydni.gpu import CapturedStep, fuse
+from tinydni.gpu.graphs import taken_down
 from tinydni.random import stream
 
 SIDE = 512                  # of the products that stand for a convolution's: as fast as any
@@ -18,13 +25,31 @@ SIDE = 512                  # of the products that stand for a convolution's: as
 
 def step(workload):
     """Return the step of a network."""
-    batches, made = workload.batches, iter(synthesizers(workload))
+    network, batches = network_of(workload), placed(workload)
+    return lambda i: network.step(*batches[i % len(batches)])
+
+
+def captured_step(workload):
+    """Return the step of a network as one CUDA graph."""
+    captured, batches = CapturedStep(network_of(workload)), placed(workload)
+    return lambda i: captured(*batches[i % len(batches)])
+
+
+def placed(workload):
+    """Return the batches where the network is."""
+    return [tuple(None if array is None else backend.asarray(workload.xp, array)
+                  for array in batch) for batch in workload.batches]
+
+
+def network_of(workload):
+    """Return the network, its rules fused on a GPU."""
+    made = iter(synthesizers(workload))
     decoupled = {"algorithm": update_decoupled, "synthesizer": lambda n_h: next(made),
                  "synthesizer_lr": lambda: workload.optimizer(workload.synthesizer_lr)}
     network = build(workload.blocks, workload.loss, lambda: workload.optimizer(workload.lr),
-                    input_shape=batches[0][0].shape[1:],
+                    input_shape=workload.batches[0][0].shape[1:],
                     **decoupled if workload.synthesizer else {"algorithm": backprop})
-    return lambda i: network.step(*batches[i % len(batches)])
+    return fuse(network.to(workload.xp))
 
 
 def synthesizers(workload):
@@ -40,14 +65,16 @@ def synthesizers(workload):
 
 
 def backprop_step(workload):
-    """Return the step of the same blocks without interfaces."""
-    return step(replace(workload, synthesizer=None))
+    """Return the step of the same blocks without interfaces, on a GPU as a graph, too."""
+    make = step if backend.is_host(workload.xp) else captured_step
+    return make(replace(workload, synthesizer=None))
 
 
 def sequence_step(workload):
     """Return the step of one recurrent layer with the loss at its output."""
     [layer], loss = deepcopy(workload.blocks), deepcopy(workload.loss)
-    batches, optimizer = workload.batches, workload.optimizer(workload.lr)
+    layer.to(workload.xp), loss.to(workload.xp)
+    batches, optimizer = placed(workload), workload.optimizer(workload.lr)
 
     def train(i):
         x, target, _ = batches[i % len(batches)]
@@ -62,7 +89,7 @@ def sequence_step(workload):
 
 def loss_step(workload):
     """Return the step of a loss and its gradient, no network."""
-    loss, batches = deepcopy(workload.loss), workload.batches
+    loss, batches = deepcopy(workload.loss).to(workload.xp), placed(workload)
 
     def measure(i):
         x, target, _ = batches[i % len(batches)]
@@ -79,15 +106,21 @@ def floor(workload):
     A convolution is no single product: its multiply-adds are counted in square ones, the best that
     it could be.
     """
-    rng, dtype = stream(0, "sample"), workload.batches[0][0].dtype
+    rng, xp, dtype = stream(0, "sample"), workload.xp, workload.batches[0][0].dtype
     large = [shape for shape in workload.products if max(shape) > 16 * SIDE]
     n_square = round(sum(map(math.prod, large)) / SIDE**3)
     shapes = [shape for shape in workload.products if shape not in large]
-    arrays = [(rng.standard_normal((M, K)).astype(dtype), rng.standard_normal((K, N)).astype(dtype),
-               np.empty((M, N), dtype)) for M, K, N in shapes + n_square * [(SIDE, SIDE, SIDE)]]
+    arrays = [(*(backend.asarray(xp, rng.standard_normal(shape).astype(dtype))
+                 for shape in ((M, K), (K, N))), xp.empty((M, N), dtype))
+              for M, K, N in shapes + n_square * [(SIDE, SIDE, SIDE)]]
 
     def multiply(i):
         for a, b, out in arrays:
-            np.matmul(a, b, out=out)
+            xp.matmul(a, b, out=out)
 
-    return multiply
+    if backend.is_host(xp):
+        return multiply
+    multiply(0)                         # what is compiled is compiled before the capture
+    pool = xp.cuda.MemoryPool()
+    graph, _ = taken_down(xp, pool, lambda: multiply(0))
+    return lambda i, kept=(pool, arrays): graph.launch()

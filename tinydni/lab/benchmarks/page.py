@@ -1,4 +1,4 @@
-"""Writes the tables of docs/benchmarks.md anew, from the JSON of `tinydni bench`.
+"""Writes the tables of docs/benchmarks.md anew, from what `bench` and `gpu-day` have written.
 
 python -m tinydni.lab.benchmarks.page docs/benchmarks.md docs/results/benchmarks*.json
 """
@@ -9,21 +9,33 @@ from pathlib import Path
 
 from tinydni.lab.files import write_text
 
-BEGIN, END = "<!-- tables -->", "<!-- end of tables -->"
+CPU, GPU = (("<!-- tables -->", "<!-- end of tables -->"),
+            ("<!-- gpu -->", "<!-- end of gpu -->"))
+NOT_MEASURED = ("**Not measured.** The same code runs on CuPy, but no GPU was available for this "
+                "page:\nnothing in this section has run on one.")
 PEERS = {"torch-eager": "PyTorch eager", "torch-channels-last": "PyTorch, channels last",
          "jax-jit": "JAX, jit", "literal": "the literal tutorial",
-         "bare": "the same without layers", "tinydni-backprop": "our own backpropagation"}
+         "bare": "the same without layers", "tinydni-backprop": "our own backpropagation",
+         "torch-graph": "PyTorch, CUDA graph", "tinydni-launches": "our own, without a graph"}
 HEAD = ["workload", "against", "ours [ms]", "peer [ms]", "ratio (quartiles)", "products",
         "memory [MB]"]
 
 
 def page(text, reports):
-    """Return the page with its tables replaced, or raise ValueError for one without two marks."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ValueError(f"the page must have one line {BEGIN} and one line {END}, with the tables "
+    """Return the page with its tables replaced. Those of a GPU day have "parts"."""
+    days = [gpu_section(report) for report in reports if "parts" in report]
+    runs = [section(report) for report in reports if "parts" not in report]
+    return between(GPU, between(CPU, text, runs), days or [NOT_MEASURED])
+
+
+def between(marks, text, sections):
+    """Return a text with something else between two marks; ValueError where they are missing."""
+    begin, end = marks
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"the page must have one line {begin} and one line {end}, with the tables "
                          "between.")
-    before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-    return before + "\n\n".join([BEGIN, *map(section, reports), END]) + after
+    before, after = text.partition(begin)[0], text.partition(end)[2]
+    return before + "\n\n".join([begin, *sections, end]) + after
 
 
 def section(report):
@@ -39,6 +51,30 @@ def section(report):
         markdown(HEAD, rows)])
 
 
+def gpu_section(report):
+    """Return the tables of a GPU day, and in sentences what else it found."""
+    found = {part: each["cases"] for part, each in report["parts"].items()}
+    card = found["machine"]["card"]
+    if "card" not in card:
+        raise ValueError("a rehearsal without a GPU has no place on the page; run `tinydni "
+                         "gpu-day` on a GPU.")
+    lines = [f"{card['card']}, {card['memory_gb']} GB, driver {card['driver']}, "
+             f"CuPy {card['CuPy']}, "
+             + ", ".join(f"{name} {version}" for name, version in card["versions"].items()) + "."]
+    for part, title in (("times", "float32"), ("times-tf32", "float32, products in TF32")):
+        rows = [cells(row)[:-1] for case in found[part].values() for row in case.get("rows", ())]
+        lines.append(f"### {card['card']}, {title}\n\n{markdown(HEAD[:-1], rows)}")
+    captures = [each for each in found["captures"].values() if "refused" not in each]
+    lines.append("Captured steps equal ordinary ones bit for bit in "
+                 f"{sum(bool(each.get('equal')) for each in captures)} of {len(captures)} methods.")
+    lines += [f"MNIST, {case.replace('-', ', ')} layers: {each['step']:,} of {each['of']:,} steps, "
+              f"test error {each['errors'][-1]:.2f} %."
+              for case, each in found["training"].items() if each.get("errors")]
+    failed = [f"{part} {case}" for part, cases in found.items() for case, each in cases.items()
+              if "failed" in each]
+    return "\n\n".join([*lines, f"Failed: {', '.join(failed) or 'nothing'}."])
+
+
 def cells(row):
     """Return a row of the table."""
     theirs, ratio = "", ""
@@ -46,7 +82,8 @@ def cells(row):
         theirs = milliseconds(row["peer_us"])
         ratio = f"**{row['ratio']:.2f}** ({row['q1']:.2f}–{row['q3']:.2f})"
     return [row["row"], PEERS.get(row["peer"], "nobody"), milliseconds(row["our_us"]), theirs,
-            ratio, f"{row['floor_share']:.2f}", f"{row['memory_mb']:.0f}"]
+            ratio, *("" if row.get(name) is None else f"{row[name]:.{digits}f}"
+                     for name, digits in (("floor_share", 2), ("memory_mb", 0)))]
 
 
 def markdown(head, rows):

@@ -9,35 +9,57 @@ less than wall time; with more it is wall time, since CPU time would add the thr
 import importlib
 import time
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 
+from tinydni import backend
 from tinydni.lab.benchmarks import our_steps
-from tinydni.lab.benchmarks.conditions import installed
+from tinydni.lab.benchmarks.conditions import computes_beside
+from tinydni.lab.benchmarks.workloads import on_device
 
 OTHER_MATHEMATICS = ("tinydni-backprop",)       # timed for what it costs; its loss is another
 
 
-def compare(make, blocks, threads):
+def compare(make, blocks, threads, xp=np):
     """Run a workload, a function of the dtype, beside each of its peers that is installed.
 
     Return the rows, one for each peer; where there is none, one row with our time alone. Raise
     RuntimeError where contenders that should do the same mathematics come to other losses.
     """
-    check_agreement(losses_after_warm_up(make(dtype=np.float64)))
-    workload = make()
+    on_host = backend.is_host(xp)
+    exact, workload = make(dtype=np.float64), make()
+    if not on_host:
+        exact, workload = on_device(exact, xp), on_device(workload, xp)
+    check_agreement(losses_after_warm_up(exact))
     losses = losses_after_warm_up(workload)
     steps = {name: contender(workload, name)(workload) for name in present(workload)}
-    seconds = interleave(steps | {"floor": our_steps.floor(workload)}, blocks, workload.steps)
-    memory = peak_memory(workload)
-    return [row_against(peer, workload, seconds, losses, threads) | {"memory_mb": memory}
-            for peer in list(steps)[1:] or [None]]
+    steps["floor"] = our_steps.floor(workload)
+    clocks, clock = host_clocks, "cpu" if threads == 1 else "wall"
+    if not on_host:
+        clocks, clock = device_clocks(xp), "device"
+        interleave(steps, 1, 5, clocks)             # all kernels are compiled, all steps captured
+        workload = replace(workload, steps=fitting(steps["tinydni"], clocks))
+    seconds = interleave(steps, blocks, workload.steps, clocks)
+    memory = peak_memory(workload) if on_host else None
+    return [row_against(peer, workload, seconds, losses, clock)
+            | {"threads": threads, "memory_mb": memory}
+            for peer in list(steps)[1:-1] or [None]]
+
+
+def fitting(step, clocks, seconds=0.1):
+    """Return how many steps make a block of the clock."""
+    before = clocks()["wall"]
+    for i in range(10):
+        step(i)
+    return int(np.clip(10 * seconds / (clocks()["wall"] - before), 2, 1000))
 
 
 def present(workload):
     """Return the names of the contenders whose library is installed, "tinydni" first."""
     return [name for name, place in workload.contenders.items()
-            if not place.startswith(("torch", "jax")) or installed(place.partition("_")[0])]
+            if not place.startswith(("torch", "jax"))
+            or computes_beside(place.partition("_")[0], workload.xp)]
 
 
 def contender(workload, name):
@@ -71,12 +93,31 @@ def check_agreement(losses, tolerance=1e-3):
                                "nothing.")
 
 
-def clocks():
+def host_clocks():
     """Return CPU time of the process and wall time, in seconds."""
     return {"cpu": time.process_time(), "wall": time.perf_counter()}
 
 
-def interleave(steps, blocks, n, clocks=clocks):
+def device_clocks(xp):
+    """Return clocks that first wait until the device has done all its work.
+
+    "device" is its own time, by events: from the start of the first operation to the end of the
+    last, in which it may also have waited for the host.
+    """
+    cuda, origin = xp.cuda, xp.cuda.Event()
+    origin.record()
+
+    def clocks():
+        cuda.Device().synchronize()
+        now = cuda.Event()
+        now.record()
+        now.synchronize()
+        return {"device": cuda.get_elapsed_time(origin, now) / 1e3, "wall": time.perf_counter()}
+
+    return clocks
+
+
+def interleave(steps, blocks, n, clocks=host_clocks):
     """Let the contenders take turns, n steps each, a different one first in every round.
 
     steps: {name: function of the step's number}    clocks: function () -> {clock: seconds}
@@ -107,11 +148,10 @@ def peak_memory(workload):
         tracemalloc.stop()
 
 
-def row_against(peer, workload, seconds, losses, threads):
+def row_against(peer, workload, seconds, losses, clock):
     """Return a row of the report, from what `interleave` returns. peer None: ours alone."""
-    clock = "cpu" if threads == 1 else "wall"
     times = {"our": seconds[clock]["tinydni"], "floor": seconds[clock]["floor"]}
-    row = {"row": workload.row, "peer": peer, "threads": threads, "clock": clock,
+    row = {"row": workload.row, "peer": peer, "clock": clock,
            "blocks": len(times["our"]), "steps_per_block": workload.steps,
            "our_loss": losses["tinydni"], "peer_loss": losses.get(peer),
            "floor_share": median(times["floor"] / times["our"])}

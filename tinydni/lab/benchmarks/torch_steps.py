@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from tinydni.lab.benchmarks.our_steps import synthesizers as our_synthesizers
-from tinydni.lab.benchmarks.torch_twins import LOSSES, optimizer_of, tensors, twin
+from tinydni.lab.benchmarks.torch_twins import DEVICE, LOSSES, optimizer_of, tensors, twin
 
 
 def step(workload):
@@ -17,6 +17,32 @@ def step(workload):
     batches = list(map(tensors, workload.batches))
     train = decoupled(workload) if workload.synthesizer else backprop(workload)
     return lambda i: train(*batches[i % len(batches)])
+
+
+def graph_step(workload):
+    """Return the same as one CUDA graph: captured in the fourth call, after ordinary steps."""
+    batches = list(map(tensors, workload.batches))
+    train = decoupled(workload) if workload.synthesizer else backprop(workload)
+    places = [part if part is None else part.clone() for part in batches[0]]
+    graph, side, losses = torch.cuda.CUDAGraph(), torch.cuda.Stream(), []
+
+    def take(i):
+        for place, part in zip(places, batches[i % len(batches)]):
+            if part is not None:
+                place.copy_(part)
+        if len(losses) < 3:
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                losses.append(train(*places))
+            torch.cuda.current_stream().wait_stream(side)
+            return losses[-1]
+        if len(losses) == 3:
+            with torch.cuda.graph(graph):
+                losses.append(train(*places))
+        graph.replay()
+        return losses[-1]
+
+    return take
 
 
 def channels_last_step(workload):
@@ -29,7 +55,7 @@ def channels_last_step(workload):
 
 def backprop(workload, memory_format=torch.contiguous_format):
     """One nn.Sequential, autograd through all of it."""
-    net = nn.Sequential(*map(twin, workload.blocks)).to(memory_format=memory_format)
+    net = nn.Sequential(*map(twin, workload.blocks)).to(DEVICE, memory_format=memory_format)
     loss_of, optimizer = LOSSES[type(workload.loss)], optimizer_of(workload, [net])
 
     def train(x, target, context):
@@ -44,7 +70,7 @@ def backprop(workload, memory_format=torch.contiguous_format):
 
 def decoupled(workload):
     """DNI: autograd inside each block, cut by `detach` at the interfaces."""
-    blocks = list(map(twin, workload.blocks))
+    blocks = [twin(block).to(DEVICE) for block in workload.blocks]
     form = {"linear": Linear, "virtual": Virtual}[workload.synthesizer]
     synthesizers = [form(ours) for ours in our_synthesizers(workload)]
     loss_of, optimizer = LOSSES[type(workload.loss)], optimizer_of(workload, blocks, synthesizers)
@@ -124,7 +150,7 @@ class Virtual(nn.Module):
 
 def parameter(array):
     """Return a copy of an array as a parameter."""
-    return nn.Parameter(torch.from_numpy(array.copy()))
+    return nn.Parameter(torch.from_numpy(array.copy()).to(DEVICE))
 
 
 def mmd_step(workload):

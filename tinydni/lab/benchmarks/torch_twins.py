@@ -5,6 +5,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import tinydni as td
+from tinydni.lab.benchmarks import conditions
+
+DEVICE = conditions.torch_device
 
 LOSSES = {td.SoftmaxCrossEntropy: F.cross_entropy,
           td.MeanSquaredError: lambda y, target: (
@@ -74,7 +77,7 @@ def optimizer_of(workload, modules, synthesizers=()):
               if part]
     ours = workload.optimizer(workload.lr)
     if isinstance(ours, td.Adam):
-        return torch.optim.Adam(groups, fused=True)
+        return torch.optim.Adam(groups, fused=True, capturable=DEVICE == "cuda")
     if isinstance(ours, td.SGD):
         return torch.optim.SGD(groups, foreach=False)
     return torch.optim.SGD(groups, momentum=ours.mu, fused=True)
@@ -100,7 +103,8 @@ class Applied(nn.Module):
 
 def tensors(batch):
     """Return a batch as tensors, images with their channels first."""
-    x, target, context = (None if array is None else torch.from_numpy(array) for array in batch)
+    x, target, context = (None if array is None else torch.from_numpy(array).to(DEVICE)
+                          for array in batch)
     return (x.permute(0, 3, 1, 2).contiguous() if x.ndim == 4 else x), target, context
 
 

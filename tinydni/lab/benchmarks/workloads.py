@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,7 @@ class Workload:
     blocks: layers with the starting weights, which contenders copy; an interface after each but the
     last    loss: of the top    optimizer: function of a rate    lr: of the blocks
     synthesizer: "linear" or "virtual", or None for backpropagation    synthesizer_lr: its rate
+    xp: the array module that we run on; batches and blocks are NumPy's
     """
 
     row: str
@@ -41,6 +43,7 @@ class Workload:
     lr: float | None = None
     synthesizer: str | None = None
     synthesizer_lr: float | None = None
+    xp: Any = np
 
 
 LOCKED = {"tinydni": "our_steps.step", "torch-eager": "torch_steps.step",
@@ -51,6 +54,15 @@ TUTORIAL = LOCKED | {"literal": "plain_steps.literal", "bare": "plain_steps.bare
 SEQUENCES = {"tinydni": "our_steps.sequence_step", "torch-eager": "torch_steps.step"}
 SAMPLES = {"tinydni": "our_steps.loss_step", "torch-eager": "torch_steps.mmd_step"}
 CURVES = {"width": (16, 64, 256, 1024), "depth": (1, 3, 6, 12), "batch": (4, 16, 64, 256, 1024)}
+
+
+def on_device(workload, xp):
+    """Return the workload for a GPU, its networks captured as graphs, and so PyTorch's."""
+    contenders = dict(workload.contenders)
+    if contenders["tinydni"] == "our_steps.step":
+        contenders |= {"tinydni": "our_steps.captured_step", "tinydni-launches": "our_steps.step",
+                       "torch-graph": "torch_steps.graph_step"}
+    return replace(workload, contenders=without(contenders, "literal", "bare"), xp=xp)
 
 
 def without(contenders, *names):
