@@ -31,7 +31,7 @@ class FeedbackAlignment(Algorithm):
 
     def __init__(self, seed: int):
         self.seed = seed
-        self.B: dict[int, Array] = {}           # by the number of the layer, made at the first step
+        self.B: list[Array] = []            # one for each layer with a W; made at the first step
 
     def __call__(self, modules: Sequence[Any], x: Array, target: Array,
                  context: Array | None = None) -> None:
@@ -51,22 +51,22 @@ class FeedbackAlignment(Algorithm):
         layers: list[Any] = [layer for block in blocks for _, layer in block.walk()
                              if "W" in layer.parameters]
         weights = [layer.W for layer in layers]
-        for i, layer in enumerate(layers):
-            layer.W = self.matrix(i, layer.W, layer.xp)
+        self.B = self.B or [self.matrix(i, layer) for i, layer in enumerate(layers)]
+        for layer, B in zip(layers, self.B):
+            layer.W = B
         try:
             yield
         finally:
             for layer, W in zip(layers, weights):
                 layer.W = W
 
-    def matrix(self, i: int, W: Array, xp: Any) -> Array:
+    def matrix(self, i: int, layer: Any) -> Array:
         """Return B of layer i: of the shape of W, sd sqrt(2 / number of inputs)."""
-        if i not in self.B:
-            std = np.sqrt(2 * W.shape[-1] / W.size)
-            B = std * stream(self.seed, "feedback", i).standard_normal(W.shape)
-            self.B[i] = asarray(xp, B.astype(W.dtype))
-        return self.B[i]
+        W = layer.W
+        std = np.sqrt(2 * W.shape[-1] / W.size)
+        B = std * stream(self.seed, "feedback", i).standard_normal(W.shape)
+        return asarray(layer.xp, B.astype(W.dtype))
 
     def to(self, xp: Any = None, dtype: Any = None) -> "FeedbackAlignment":
-        self.B = {}
+        self.B = []
         return self

@@ -16,7 +16,7 @@ from tinydni.random import stream
 
 __all__ = ["ForwardForward", "ForwardForwardNetwork", "Goodness", "forward_forward"]
 
-STRENGTH = 10       # of a label in the image, whose pixels reach 1; the network hardly sees a 1
+STRENGTH = 10       # of a label in an image whose values reach 3; of a 1 a network sees too little
 
 
 class Goodness(Loss):

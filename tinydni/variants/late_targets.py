@@ -135,22 +135,23 @@ class LateTargets(Algorithm):
 
     def keep(self, kept: Array, array: Array) -> None:
         """Put an array (N, ...) of this step in the place of the oldest one."""
-        check_same_shape(array, kept[0], "LateTargets: an array of this step",
+        check_same_shape(array, kept[0], f"{type(self).__name__}: an array of this step",
                          "what it was made for", "Say so in its `widths` and `batch_size`.")
         kept[self.steps % len(kept)] = array
 
     def check(self, modules: Sequence[Any]) -> None:
         """Raise ValueError for modules whose messages would not be true."""
+        name = type(self).__name__
         if len(modules) != self.n_modules:
-            raise ValueError(f"LateTargets was made for {self.n_modules} modules, one less than "
-                             f"its widths; got {len(modules)}.")
+            raise ValueError(f"{name} was made for {self.n_modules} modules, one less than its "
+                             f"widths; got {len(modules)}.")
         for module in modules[:-1]:
             if module.loss is not None or module.gives_context:
-                raise ValueError("LateTargets: below the top, a module must have no loss and give "
+                raise ValueError(f"{name}: below the top, a module must have no loss and give "
                                  f"no context; got {module!r}.")
             if any(isinstance(thing, np.random.Generator) for _, thing in module.block.arrays()):
-                raise ValueError("LateTargets runs a block twice, and one that draws random "
-                                 f"numbers would be another the second time; got {module.block!r}.")
+                raise ValueError(f"{name} runs a block twice, and one that draws random numbers "
+                                 f"would be another the second time; got {module.block!r}.")
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
         yield "steps", (self, "steps")

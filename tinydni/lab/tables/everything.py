@@ -5,9 +5,9 @@ from pathlib import Path
 
 from tinydni.lab.cytometry import cytometry_table as cytometry
 from tinydni.lab.jobs.ranges import whole
-from tinydni.lab.tables import images, sequences
+from tinydni.lab.tables import field, images, sequences
 
-TABLES = (*images.TABLES, *sequences.TABLES, cytometry)
+TABLES = (*images.TABLES, *sequences.TABLES, field.FIELD, cytometry)
 
 name, meaning = "all", "every table, one after the other; what is finished is not made again"
 
