@@ -178,8 +178,11 @@ class Training:
         return self.error_on(self.x, self.y)
 
     def error_on(self, x: Array, y: Array) -> float:
-        """Return the error on some examples, in evaluation mode."""
-        prediction = self.network.predict(asarray(self.xp, x))
+        """Return the error on some examples, in evaluation mode.
+
+        Few images at a time, since layers make a lot of each: that takes less memory, and time.
+        """
+        prediction = self.network.predict(asarray(self.xp, x), 128 if x.ndim == 4 else 2000)
         return self.error(prediction, asarray(self.xp, y))
 
     def position(self) -> dict[str, Any]:

@@ -204,3 +204,23 @@ def test_validation_error_is_named_as_such():
     held_out = Training(training.network, data, 1, 8, 0, error=percent_bits_wrong,
                         context=data.context())
     assert "validation_error" in held_out.run() and "test_error" not in held_out.history
+
+
+class Counting(td.GlobalAvgPool):
+    """It notes how many examples come at a time."""
+
+    def forward(self, x):
+        self.batches = [*getattr(self, "batches", []), len(x)]
+        return super().forward(x) if x.ndim == 4 else x
+
+
+@pytest.mark.parametrize("shape, most", [((2, 2, 3), 128), ((3,), 2000)])
+def test_images_are_evaluated_few_at_a_time(shape, most):
+    x, y = np.zeros((2001, *shape), np.float32), np.zeros(2001, np.int64)
+    data = td.datasets.Dataset("zeros", x[:8], y[:8], x, y, n_classes=2)
+    rng = np.random.default_rng(0)
+    network = td.build([Counting(), td.Linear(3, 2, rng)], td.SoftmaxCrossEntropy(), 0.1,
+                       algorithm=td.backprop, input_shape=shape)
+    Training(network, data, 1, 8, 0).error_on(x, y)
+    batches = network.modules[0].block.batches
+    assert max(batches) == most and sum(batches) == 2001
