@@ -213,6 +213,9 @@ class Counting(td.GlobalAvgPool):
         self.batches = [*getattr(self, "batches", []), len(x)]
         return super().forward(x) if x.ndim == 4 else x
 
+    def output_shape(self, shape):
+        return shape[-1:]
+
 
 @pytest.mark.parametrize("shape, most", [((2, 2, 3), 128), ((3,), 2000)])
 def test_images_are_evaluated_few_at_a_time(shape, most):
