@@ -12,6 +12,7 @@ from tinydni.variants.full_unlock import FullUnlock, full_unlock
 from tinydni.variants.guess import Guess, GuessSynthesizer
 from tinydni.variants.heads import Ensemble, Heads, with_heads
 from tinydni.variants.input_synthesizers import conv_input_synthesizer, input_synthesizer
+from tinydni.variants.lambda_returns import LambdaReturns
 from tinydni.variants.late_gradients import LateGradients
 from tinydni.variants.late_targets import LateTargets
 from tinydni.variants.looks_linear import looks_linear
@@ -26,8 +27,8 @@ from tinydni.variants.virtual_network import VirtualNetwork
 __all__ = ["AuxiliarySynthesizer", "BPLambda", "CloseShortcut", "DifferenceTarget",
            "DirectFeedback", "Ensemble", "FeedbackAlignment", "Flattened", "ForwardForward",
            "Frozen", "FullUnlock", "Goodness", "Guess", "GuessSynthesizer", "Heads",
-           "LateGradients", "LateTargets", "LocalHead", "MMD", "OpenShortcut", "Scaled", "Sender",
-           "Stochastic", "TargetProjection", "TwoClocks", "TwoClocksWindow", "VirtualMLP",
-           "VirtualNetwork", "conv_input_synthesizer", "conv_synthesizer", "forward_forward",
-           "full_unlock", "input_synthesizer", "kernel_width", "looks_linear", "mmd_squared",
-           "with_heads"]
+           "LambdaReturns", "LateGradients", "LateTargets", "LocalHead", "MMD", "OpenShortcut",
+           "Scaled", "Sender", "Stochastic", "TargetProjection", "TwoClocks", "TwoClocksWindow",
+           "VirtualMLP", "VirtualNetwork", "conv_input_synthesizer", "conv_synthesizer",
+           "forward_forward", "full_unlock", "input_synthesizer", "kernel_width", "looks_linear",
+           "mmd_squared", "with_heads"]

@@ -215,6 +215,9 @@ OPTIONS = {
         O(ROWS, "scale", RATE, "synthetic gradients are multiplied by this before they enter a "
           "block (default: the method's)", GUESSES),
         O(TIME, "scale", SHARE, "factor of the synthetic gradient", IN_TIME, {}, 0.1),
+        O("recall copy repeat-copy", "lambda", SHARE, "BP(λ): the boundary learns from so "
+          "much of what comes after the next window; 0 is a plain synthetic gradient", IN_TIME,
+          {"aux": "--lambda and --aux are different ways to look further ahead; choose one."}),
         O(TIME, "aux", FLAG, "a second head of the synthesizer foretells the next boundary's "
           "gradient", IN_TIME, {"synthesizer=linear": "--aux is a second head on a hidden layer: "
                                                       "it needs --synthesizer mlp."}),

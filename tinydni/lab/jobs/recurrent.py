@@ -1,9 +1,12 @@
 """The methods of the recurrent jobs: what a window is told about the time after it."""
 
+from functools import partial
+
 import numpy as np
 
 import tinydni as td
 from tinydni.variants.auxiliary import AuxiliarySynthesizer
+from tinydni.variants.lambda_returns import LambdaReturns
 
 METHODS = {
     "backprop": "full backpropagation through time: the window is the whole sequence",
@@ -40,9 +43,13 @@ def build(task, options):
     readout = td.Linear(H, task.n_out, rng, std=1 / np.sqrt(H))
     cores[0].skip_dx()
 
+    make = td.RecurrentModule
+    if options.get("lambda") is not None:
+        make = partial(LambdaReturns, options["lambda"])
+
     def module(block, *boundary, **parts):
-        return td.RecurrentModule(block, td.Adam(options["lr"], clip_norm=CLIP_NORM), *boundary,
-                                  each_window=each_window, **parts)
+        return make(block, td.Adam(options["lr"], clip_norm=CLIP_NORM), *boundary,
+                    each_window=each_window, **parts)
 
     if method not in DECOUPLED:
         return td.RecurrentNetwork([module(td.Recurrent(*cores, readout), loss=task.loss)])
