@@ -15,7 +15,7 @@ from tinydni.lab.cytometry import sample_tables as tables
 from tinydni.lab.cytometry.calibrator import Calibrator
 from tinydni.lab.cytometry.transform import Standardisation, Transform
 from tinydni.lab.files import CheckpointError
-from tinydni.lab.jobs.arguments import OptionError
+from tinydni.lab.jobs.ranges import OptionError
 
 EXPECTED = (OptionError, DataError, CheckpointError, FileNotFoundError)    # shown as a sentence
 NAMES = ["CD3", "CD4", "CD8", "CD19", "CD45", "CD56"]

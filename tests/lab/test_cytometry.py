@@ -32,7 +32,7 @@ from tinydni.lab.cytometry.resnet import (
     standardised_synthesizer,
     without_shortcut_gradient,
 )
-from tinydni.lab.jobs.arguments import OptionError
+from tinydni.lab.jobs.ranges import OptionError
 from tinydni.layer import Layer
 from tinydni.optimizers import SGD, RMSProp
 from tinydni.random import stream

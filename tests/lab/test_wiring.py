@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tinydni.datasets.dataset import Dataset
-from tinydni.lab.jobs.arguments import OptionError
 from tinydni.lab.jobs.digits import JOB as DIGITS
 from tinydni.lab.jobs.forms import SYNTHESIZERS
 from tinydni.lab.jobs.job import Job, Task
 from tinydni.lab.jobs.methods import CONTEXTS, METHODS
 from tinydni.lab.jobs.mnist import error_scores
+from tinydni.lab.jobs.ranges import OptionError
 from tinydni.losses import SoftmaxCrossEntropy
 from tinydni.models import cnn, mlp, resnet
 from tinydni.random import stream

@@ -19,7 +19,7 @@ from tinydni.lab.cytometry.populations import warnings
 from tinydni.lab.cytometry.train_cytometry import add_method_arguments, chosen_method, watched
 from tinydni.lab.cytometry.transform import Transform
 from tinydni.lab.files import check_folder, write_json, write_text
-from tinydni.lab.jobs.arguments import OptionError, whole
+from tinydni.lab.jobs.ranges import OptionError, whole
 from tinydni.random import stream
 
 name = "calibrate"

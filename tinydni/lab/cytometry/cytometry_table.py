@@ -17,7 +17,7 @@ from tinydni.lab.cytometry.pipeline import Pipeline
 from tinydni.lab.cytometry.resnet import CONTROLS, METHODS, build
 from tinydni.lab.cytometry.train_cytometry import FLOOR, Run
 from tinydni.lab.files import write_json, write_text
-from tinydni.lab.jobs.arguments import whole
+from tinydni.lab.jobs.ranges import whole
 from tinydni.variants.mmd import MMD
 
 name = "cytometry"

@@ -18,7 +18,7 @@ from tinydni.lab.cytometry.pipeline import REFERENCE, Pipeline, f1_scores
 from tinydni.lab.cytometry.populations import warnings
 from tinydni.lab.cytometry.resnet import HIDDEN, METHODS, Method
 from tinydni.lab.files import write_json
-from tinydni.lab.jobs.arguments import OptionError, whole
+from tinydni.lab.jobs.ranges import OptionError, whole
 from tinydni.lab.outputs import Outputs
 from tinydni.random import stream
 
