@@ -1,13 +1,13 @@
 # %% [markdown]
 # # 2. Check a gradient
 #
-# **What you'll do.** Measure gradients instead of deriving them, find out how well that can be
-# done, and build a checker of a dozen lines. Then break a layer in five ways, see which of them
-# still seem to learn, and let the checker catch all five.
+# **What you'll do.** Measure gradients instead of deriving them, and find out how exact that is.
+# Build a gradient checker of a dozen lines. Then break a layer in five ways, see which of them
+# still seem to learn, and let the checker find all five.
 #
-# **What you'll learn.** Why central differences, why float64, why a random upstream gradient, and
-# why one random direction says as much as a thousand single weights; what a kink is, and what no
-# gradient check can find.
+# **What you'll learn.** Why a check uses central differences, float64, and a random gradient from
+# above. Why one random direction says as much as a thousand single weights. What a kink is, and
+# what no gradient check can find.
 #
 # **What you need.** Notebook 1. Less than a minute.
 
@@ -22,20 +22,19 @@ SHORT = course.begin()
 # %% [markdown]
 # ## A slope from two values
 #
-# The derivative is a limit, and a computer can at least come near it. There are two obvious ways
-# to do so:
+# The derivative is a limit. A computer can come near it, in two simple ways:
 #
 # $$\text{one-sided: } \frac{f(a + \varepsilon) - f(a)}{\varepsilon} \qquad\qquad
 # \text{central: } \frac{f(a + \varepsilon) - f(a - \varepsilon)}{2 \varepsilon}$$
 #
-# How far are they off? Put the series $f(a \pm \varepsilon) = f \pm \varepsilon f' +
+# How large is their error? Put the series $f(a \pm \varepsilon) = f \pm \varepsilon f' +
 # \frac{\varepsilon^2}{2} f'' \pm \frac{\varepsilon^3}{6} f''' + \dots$ into both. In the
-# one-sided form $\frac{\varepsilon}{2} f''$ is left over. In the central form the even terms
-# cancel, and what is left over is $\frac{\varepsilon^2}{6} f'''$: with ε = 0.001 that is
-# thousands of times less. Let's see, for f = tanh, whose derivative 1 - tanh² we know.
+# one-sided form the error is about $\frac{\varepsilon}{2} f''$. In the central form the even
+# terms cancel, and the error is about $\frac{\varepsilon^2}{6} f'''$. With ε = 0.001 that is
+# thousands of times less. We try it with f = tanh, because we know its derivative, 1 - tanh².
 #
 #
-# **Now you.** Write the central difference. The one-sided one stands beside it.
+# **Now you.** Write the central difference. The one-sided one is given.
 #
 # <details><summary>Hint</summary>
 #
@@ -44,7 +43,7 @@ SHORT = course.begin()
 #
 # <details><summary>A second hint</summary>
 #
-# The two points are `2 * step` apart. Mind the brackets around the divisor.
+# The two points are `2 * step` apart. The divisor needs brackets.
 # </details>
 
 # %%
@@ -73,8 +72,8 @@ for name, error, predicted in (
 
 # %% [markdown]
 # Then why not take ε = 10⁻¹²? Because f(a + ε) is rounded. A float64 keeps about 16 digits, so
-# the difference in the numerator is uncertain by about 10⁻¹⁶, and dividing by ε blows that up.
-# The smaller the step, the worse:
+# the difference in the numerator has an error of about 10⁻¹⁶. Dividing by ε makes this error
+# larger. The smaller the step, the larger the error:
 
 # %%
 k = np.arange(1, 13)
@@ -111,14 +110,14 @@ picture.alt += (
 picture
 
 # %% [markdown]
-# From left to right: first the leftover of the series shrinks (by one power of ten for each of ε,
-# or by two), then rounding takes over and all curves rise. The central difference in float64 is
-# best at ε = 10⁻⁵, with a dozen right digits. In float32 five or six digits are the most that can
-# be had, at the one best step; a little to either side there are four, three, none. A gradient
-# that is wrong by a thousandth could slip through. So:
+# Read the picture from left to right. First the error of the series gets smaller: by one power of
+# ten for each power of ε, or by two. Then the rounding error becomes larger than it, and all
+# curves rise. The central difference in float64 is best at ε = 10⁻⁵, with about twelve right
+# digits. In float32 you get five or six digits at the best step, and four, three or none at the
+# steps around it. A gradient that is wrong by a thousandth might not be noticed. So:
 #
 # > **Check in float64, with central differences, at a step of about 10⁻⁵ times the size of the
-# > numbers.** What works in float64 works in float32; train in that, later.
+# > numbers.** Code that is right in float64 is right in float32. Use float32 later, for training.
 
 # %% [markdown]
 # ## What is the slope of a layer?
@@ -129,7 +128,7 @@ picture
 #
 # <details><summary>Hint</summary>
 #
-# b is used once for every example. The chain rule adds up all the ways.
+# b is used once for every example. The chain rule adds up all these ways.
 # </details>
 #
 # <details><summary>A second hint</summary>
@@ -165,13 +164,13 @@ class Dense:
 course.check("2.2", Dense)
 
 # %% [markdown]
-# A slope belongs to a single number, but a layer returns an array and knows nothing of a loss. We
-# invent one: take an array `dy` in the shape of y, and let
+# Only a single number has a slope, but a layer returns an array and knows no loss. So we make up
+# a loss s. Take an array `dy` in the shape of y, and let
 #
 # $$s = \sum_{nm} dy_{nm}\, y_{nm}$$
 #
-# Then $\partial s / \partial y_{nm} = dy_{nm}$, whatever dy we chose. So `backward(dy)` has to
-# return the gradient of s, and s can be measured. Entry by entry, for W:
+# Then $\partial s / \partial y_{nm} = dy_{nm}$, for every dy that we choose. So `backward(dy)`
+# has to return the gradient of s, and s can be measured. Entry by entry, for W:
 
 # %%
 def measured_gradient(s, array, step=1e-5):
@@ -212,8 +211,8 @@ for name, array, gradient in (
 # %% [markdown]
 # ### Why dy has to be random
 #
-# It would be simpler to take dy = 1 everywhere, so that s is the sum of y. Here is a layer whose
-# author forgot about dy, and what both choices say:
+# It would be simpler to take dy = 1 everywhere; then s is the sum of y. Here is a layer whose
+# author forgot to multiply by dy. Look what both choices say:
 
 # %%
 class ForgetsDy(Dense):
@@ -232,22 +231,24 @@ for name, dy in (
     print(f"{name:9s}  largest difference {np.abs(claimed - measured).max():.0e}")
 
 # %% [markdown]
-# With dy = 1 the layer passes, and it would never have learnt anything useful. This holds for all
-# tests: a special value hides mistakes. A bias of zero and a scale of one are such values, too.
+# With dy = 1 the layer passes the check, but it could never learn anything useful. All tests have
+# this problem: special values hide mistakes. A bias of zero and a scale of one are such values,
+# too.
 
 # %% [markdown]
 # ## One direction instead of every entry
 #
 # For a layer of 784 by 256 weights the loop above runs 401,408 forward passes. But if the
-# gradient is right, it predicts the change of s in *every* direction v, and one random direction
-# involves all entries at once:
+# gradient is right, it predicts the change of s in *every* direction v. One random direction uses
+# all entries at once:
 #
 # $$\langle dW, v \rangle = \sum_{jk} dW_{jk} v_{jk} \approx
 # \frac{s(W + \varepsilon v) - s(W - \varepsilon v)}{2\varepsilon}$$
 #
-# Two passes, whatever the size. Can a wrong gradient pass? Only if its error is perpendicular to
-# v, which hardly happens when v is drawn from a normal distribution; three draws in a row make
-# sure. Let a gradient be wrong in a single one of 200,704 entries:
+# That takes two passes, for an array of any size. Can a wrong gradient pass the check? Only if
+# its error is perpendicular to v. This almost never happens when v is drawn from a normal
+# distribution, and with three draws it is practically impossible. In the next cell one of 200,704
+# entries is wrong:
 
 # %%
 rng = np.random.default_rng(1)
@@ -280,7 +281,7 @@ for direction in range(3):
 
 # %% [markdown]
 # The right gradient agrees with the measurement in eight digits, the wrong one in three.
-# Gradients come in all sizes, so we compare *relative* errors: the difference, divided by the
+# Gradients can be large or small, so we compare *relative* errors: the difference, divided by the
 # larger of the two sizes.
 #
 # **Now you.** Write the relative error of two numbers.
@@ -304,7 +305,7 @@ def relative_error(got, measured):
 course.check("2.3", relative_error)
 
 # %% [markdown]
-# And this is our checker:
+# This is our checker:
 
 # %%
 def relative_errors(layer, x, rng, step=1e-5):
@@ -336,9 +337,9 @@ for name, error in relative_errors(layer, x, np.random.default_rng(2)).items():
     assert error < 1e-6
 
 # %% [markdown]
-# The library's `td.gradcheck.check_layer` does just that, along three directions. Only where they
-# disagree does it go through the entries one by one, to tell you what is wrong. It takes any
-# class that has `forward`, `backward` and `parameters`, so also ours:
+# The library's `td.gradcheck.check_layer` does the same, along three directions. If they
+# disagree, it checks the entries one by one, to tell you what is wrong. It takes any class that
+# has `forward`, `backward` and `parameters`, so also ours:
 
 # %%
 report = td.gradcheck.check_layer(
@@ -350,7 +351,7 @@ assert report.ok
 # %% [markdown]
 # ## Break it in five ways
 #
-# Each of these is a slip that people make. All of them run without an error.
+# People really make each of these mistakes. All of them run without an error message.
 
 # %%
 class FlippedSign(Dense):
@@ -434,11 +435,11 @@ with np.errstate(over="ignore"):  # exp(-z) may overflow in a layer that runs aw
         print(f"{kind.__name__:14s} {share_of_right_bits(kind):5.1f} % of the bits")
 
 # %% [markdown]
-# (Half of the bits is what a coin would get.) Two fail openly. Two learn, but slowly, and you
-# would start to change the learning rate. And `NoSlope` learns *faster* than the right
-# gradient! The slopes of a sigmoid are never negative, and at most ¼. One would think: leaving
-# them out keeps all signs, and only makes the steps larger. Is that so? Think about `dh = dz @
-# W.T`, a *sum* over the outputs, before you run this:
+# (By chance, half of the bits are right.) Two of them clearly do not learn. Two learn, but
+# slowly, and you would start to change the learning rate. And `NoSlope` learns *faster* than the
+# right gradient! The slopes of a sigmoid are never negative, and at most ¼. So you may think that
+# without them all signs stay the same, and only the steps get larger. Is that true? Think about
+# `dh = dz @ W.T`, a *sum* over the outputs, before you run this:
 
 # %%
 rng = np.random.default_rng(0)
@@ -467,11 +468,11 @@ for name, right, wrong in zip(("h2", "h1"), arrived[Dense][1:], arrived[NoSlope]
 assert (np.sign(arrived[Dense][2]) != np.sign(arrived[NoSlope][2])).any()
 
 # %% [markdown]
-# Most signs stay, not all. Within one layer, dz keeps its signs; but dh adds up terms of both
-# signs, each with another slope missing, and a sum may change its sign. On this task the larger
-# steps help more than the wrong ones harm. What `NoSlope` follows is not the gradient of the loss
-# any more, and nobody can say what it will do on the next task. No training curve tells a right
-# gradient from a wrong one. The checker does:
+# Most signs stay the same, but not all. Within one layer, dz keeps its signs. But dh adds up
+# positive and negative terms, and in each of them another slope is missing. So the sum can change
+# its sign. On this task the larger steps help more than the wrong signs harm. But `NoSlope` does
+# not follow the gradient of the loss any more, and nobody can say what it will do on the next
+# task. A training curve cannot show you whether a gradient is right. The checker can:
 
 # %%
 for kind in kinds[1:]:
@@ -480,15 +481,16 @@ for kind in kinds[1:]:
     assert not report.ok
 
 # %% [markdown]
-# Read one of the reports slowly. It says which gradient, at which index, what it got and what it
-# expected; and it tries to explain. For the last two it ran the class again and again, with less
-# and less history, until the mistake was gone.
+# Read one of the reports slowly. It says which gradient is wrong, at which index, what it got and
+# what it expected. Then it tries to explain the mistake. For the last two classes it ran the
+# class several times, with fewer and fewer earlier passes, until the mistake was gone.
 
 # %% [markdown]
 # ## Kinks
 #
-# ReLU, max(x, 0), has no derivative at 0. To its left the slope is 0, to its right 1, and a central
-# difference across the kink reports ½. Both are "wrong", and there is no mistake in the code:
+# ReLU, max(x, 0), has no derivative at 0. Left of 0 the slope is 0, right of it 1. Such a point
+# is a **kink**. A central difference across the kink gives ½. The two disagree, and still there
+# is no mistake in the code:
 
 # %%
 relu = td.ReLU()
@@ -500,18 +502,18 @@ print()
 print(td.gradcheck.check_layer(td.ReLU(), np.array([[0.5, -0.3, 0.0]])))
 
 # %% [markdown]
-# The checker recognises it, because the one-sided differences from the left and the right
-# disagree with each other. The cure is to check at another input. In training nothing bad
-# happens: to be exactly at 0 is a rare event.
+# The checker notices the kink, because the one-sided differences from the left and from the right
+# disagree. Then check at another input. For training a kink is no problem: an input is almost
+# never exactly 0.
 
 # %% [markdown]
 # ## What a check cannot find
 #
-# It compares `backward` with `forward`. If `forward` computes the wrong thing, and `backward` is
-# its right derivative, all is well as far as it can see. So losses and layers need a second kind
-# of test, against values that are worked out on paper.
+# A check compares `backward` with `forward`. If `forward` computes the wrong thing, and
+# `backward` is its right derivative, the check finds nothing. So losses and layers need a second
+# kind of test, against values that you have computed on paper.
 #
-# **Now you.** A layer of your own, from nothing: softplus, f(x) = log(1 + exp(x)). It has no
+# **Now you.** Write a whole layer yourself: softplus, f(x) = log(1 + exp(x)). It has no
 # parameters.
 #
 # <details><summary>Hint</summary>
@@ -545,8 +547,8 @@ course.check("2.4", Softplus)
 print(td.gradcheck.check_layer(Softplus(), (6, 5)))
 
 # %% [markdown]
-# Losses have a gradient too. By the contract of the library a loss is a mean over the batch,
-# which gets checked as well:
+# Losses have a gradient, too. In this library every loss is a mean over the batch, and the
+# checker tests that as well:
 
 # %%
 report = td.gradcheck.check_loss(
@@ -558,22 +560,23 @@ assert report.ok
 # %% [markdown]
 # ## On your own
 #
-# **1.** Your `Softplus` overflows for x = 1000. Write it so that it does not, and check that it
-# is still right.
+# **1.** Your `Softplus` overflows for x = 1000. Write a form that does not, and check that it is
+# still right.
 #
 # <details><summary>Hint</summary>
 #
-# log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)). The library's `td.Softplus` does so.
+# log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)). The library's `td.Softplus` uses this.
 # </details>
 #
 # **2.** Call `td.gradcheck.check_layer(Dense(5, 4, rng), (6, 5), step=1e-1)` and again with
-# `step=1e-13`. Explain both reports by the picture of errors above.
+# `step=1e-13`. Explain both reports with the picture of the errors above.
 #
 # <details><summary>Hint</summary>
 #
-# With the large step the leftover of the series is larger than the tolerance of 10⁻⁶, so a right
-# layer is called wrong. The tiny step meets rounding; the checker knows how much rounding to
-# expect and does not blame the layer for it. It would not notice a small mistake either.
+# With the large step the error of the series is larger than the tolerance of 10⁻⁶, so the checker
+# calls a right layer wrong. With the tiny step the rounding error is large. The checker knows how
+# much rounding to expect, and does not call the layer wrong for it. But it would not notice a
+# small mistake either.
 # </details>
 #
 # **3.** Why can `MeanOverBatch` learn at all? Find the learning rate with which it does as well
@@ -581,23 +584,23 @@ assert report.ok
 #
 # <details><summary>Hint</summary>
 #
-# In every layer dW and db are N = 9 times too small, while dx is right. So the step is that of a
-# learning rate nine times smaller, and lr = 9 makes up for it (up to rounding, which grows as you
-# saw in notebook 1). A wrong factor is the mistake that is hardest to see.
+# In every layer dW and db are N = 9 times too small, while dx is right. So the steps are those of
+# a learning rate that is nine times smaller. With lr = 9 they are the right ones again, up to
+# rounding, which grows as you saw in notebook 1. A wrong factor is the hardest mistake to see.
 # </details>
 #
-# **4.** Normalise each feature over the batch, `y = (x - x.mean(axis=0)) / x.std(axis=0)`, and
-# pretend in `backward` that mean and standard deviation are constants: `dx = dy / x.std(axis=0)`.
-# What does the checker say? Look up the full formula in `td.BatchNorm`, and check that.
+# **4.** Normalise each feature over the batch, `y = (x - x.mean(axis=0)) / x.std(axis=0)`. In
+# `backward` treat mean and standard deviation as constants: `dx = dy / x.std(axis=0)`. What does
+# the checker say? Look up the full formula in `td.BatchNorm`, and check that.
 #
 # <details><summary>Hint</summary>
 #
-# Each x moves the mean and the standard deviation too, and through them the outputs of all other
-# examples. The missing terms are of order 1/N: large for the six rows of a check, and easily
-# overlooked in training with large batches.
+# Each x also moves the mean and the standard deviation, and through them the outputs of all other
+# examples. The missing terms are of order 1/N. They are large for the six rows of a check, but in
+# training with large batches you easily miss them.
 # </details>
 #
-# **5.** Put `Dense` into a file `dense.py` and, beside it, into `test_dense.py`:
+# **5.** Put `Dense` into a file `dense.py`. In the same folder, write this into `test_dense.py`:
 #
 #     def test_dense(assert_gradients):
 #         assert_gradients(Dense(5, 4, np.random.default_rng(0)), (6, 5))
@@ -606,20 +609,20 @@ assert report.ok
 #
 # <details><summary>Hint</summary>
 #
-# Import `Dense` and NumPy at the top of the test file. The fixture `assert_gradients` comes with
-# the installed package, so there is nothing else to import.
+# Import `Dense` and NumPy at the top of the test file. pytest finds `assert_gradients` by itself
+# (a *fixture* of the installed package), so you need no other import.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - Check while you write: one operation, one check. Ten layers later you would have to search.
-# - Small shapes with *different* sizes, such as (6, 5) and 4 outputs, let a transposed product
-#   fail at once. With a square matrix it runs through and only the numbers are wrong.
-# - Layers with random numbers, such as dropout, have to repeat the same draw in every pass of a
-#   check, or the differences measure the random draws.
-# - Every layer, loss and synthesizer of tinydni goes through this check in its tests, on shapes
-#   that are drawn at random.
+# - Check while you write: one operation, one check. If you wait until there are ten layers, you
+#   have to search for the mistake.
+# - Take small shapes with *different* sizes, such as (6, 5) and 4 outputs: then a transposed
+#   product stops with an error. With a square matrix it runs, and only the numbers are wrong.
+# - Layers with random numbers, such as dropout, must draw the same numbers in every pass of a
+#   check. Otherwise the differences measure the random draws.
+# - The tests of tinydni check every layer, loss and synthesizer in this way, on random shapes.
 #
 # ## Further reading
 #

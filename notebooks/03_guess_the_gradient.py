@@ -2,13 +2,13 @@
 # # 3. Guess the gradient
 #
 # **What you'll do.** Train the adding network without sending the gradient through it: every
-# layer guesses its own. The first attempt, as it has been published, explodes. You will find out
-# why, one mistake after the other, until it learns as well as backpropagation; and the library's
-# modules will give the same numbers as yours.
+# layer guesses its own gradient. The first attempt, as it was published, explodes. You will find
+# its mistakes, one after the other, until it learns as well as backpropagation. In the end the
+# library's modules give the same numbers as yours.
 #
-# **What you'll learn.** The locks of backpropagation; the synthetic gradient and the two messages
-# at an interface; when online least squares is stable; why a guess gets so much better when it
-# may look at the label.
+# **What you'll learn.** What the locks of backpropagation are. What a synthetic gradient is, and
+# which two messages pass between two blocks. Which learning rates are stable. Why a guess gets so
+# much better when it may look at the label.
 #
 # **What you need.** Notebooks 1 and 2. Less than two minutes.
 
@@ -30,8 +30,8 @@ print(data.notes[0])
 # %% [markdown]
 # ## The locks
 #
-# Here is the network of notebook 1 as the library draws it. Black arrows go forward; the red
-# dashes are the gradient on its way back.
+# Here is the network of notebook 1 as the library draws it. Black arrows go forward. The dashed
+# red line is the gradient on its way back.
 
 # %%
 sizes = ((10, 64), (64, 32), (32, 6))
@@ -52,67 +52,70 @@ locked = td.build(initial_blocks(), td.MeanSquaredError(), lr, algorithm=td.back
 td.plots.draw_network(locked)
 
 # %% [markdown]
-# Suppose that each block lives on a machine of its own. How long is the lowest machine idle? It
-# computes its h and then has to wait until the forward pass has reached the top *and* the
-# gradient has come all the way back. One speaks of three locks:
+# Suppose that each block runs on its own computer. How long does the lowest computer wait? It
+# computes its h. Then it waits until the forward pass has reached the top *and* the gradient has
+# come all the way back. A reason to wait is called a **lock**. There are three:
 #
 # - **Forward lock.** A block cannot run before the block below has given it its input.
 # - **Update lock.** A block cannot update before all blocks above have run forward.
 # - **Backward lock.** A block cannot update before all blocks above have run backward.
 #
-# Backpropagation has all three. In this notebook the last two fall.
+# Backpropagation has all three. This notebook removes the last two.
 
 # %% [markdown]
 # ## One step, in time
 #
-# The film shows three blocks that get one batch after the other. At the left, backpropagation:
-# each block waits for the gradient. At the right, what this notebook builds: each block learns at
-# once, and messages go one block down. It is drawn from two recorded runs (`python
-# notebooks/make_film.py`): an act begins when the arrays that it needs are there. Every act takes
-# one tick, though in truth a guess costs a little more.
+# The film shows three blocks that get one batch after the other. On the left you see
+# backpropagation: each block waits for the gradient. On the right you see what this notebook
+# builds: each block learns at once, and messages go one block down. The film is drawn from two
+# recorded runs (`python notebooks/make_film.py`). Each action starts when the arrays that it
+# needs are there. In the film every action takes the same time. In reality a guess costs a little
+# extra.
 #
 # ![Three blocks, twice. At the left the output of block 1 goes up to block 2 and to block 3, then the true gradient comes down block by block, and each block learns only then; meanwhile the others wait. At the right each block runs, guesses and learns as soon as an output reaches it, and sends a message to the block below; soon all three are busy all the time.](one_step.gif)
 #
 # ## The idea
 #
-# The block needs the gradient *now*. So it guesses. Beside each block stands a small model M, a
-# **synthesizer**, that looks at the output h and says what the gradient there will probably be:
+# The block needs the gradient *now*. So it guesses. Each block gets a small model M, a
+# **synthesizer**. It looks at the output h and says what the gradient there will probably be:
 #
 # $$\hat\delta = M(h) \approx \delta$$
 #
-# where δ is the true gradient of each example's *own* loss. The block updates on the guess at
-# once, as if it were true. And where does M learn from? From the block above. It gets h, does the
-# same, and so it can say what *it* thinks the gradient at its input is. That is a message of the
-# shape of h:
+# Here δ is the true gradient of each example's *own* loss. The guess δ̂ is called a **synthetic
+# gradient**. The block updates with the guess at once, as if it were true. From what does M
+# learn? From the block above. That block gets h, makes a guess at its own output, and computes
+# from it the gradient at its input. It sends this down, a **message** of the shape of h:
 #
 #     dx = dz @ W.T
 #
-# M compares it with what it had said, and improves by gradient descent on the squared difference.
-# Note that the message is itself made from a guess, the one of the block above. Only the top
-# block, which sees the loss, knows the truth. From there it moves down, one block per step.
+# M compares the message with its own guess, and improves by gradient descent on the squared
+# difference. Note that the message itself comes from a guess, that of the block above. Only the
+# top block sees the loss and knows the truth. From there the truth moves down, one block per
+# step. The place between two blocks is called an **interface**. The output h crosses it on the
+# way up, the message on the way down.
 #
-# What travels in which unit? This table holds for the whole course:
+# Which array has which unit? This table holds for the whole course:
 #
 # | letter | what it is | unit |
 # | --- | --- | --- |
 # | x, h, y | input, output of a hidden block, output of the network | one row for each of N examples |
-# | t, c | target, and context: what a synthesizer may see beside h | one row for each example |
+# | t, c | target, and context: what a synthesizer may see in addition to h | one row for each example |
 # | `dh`, `dx`, the **message** | gradient of the *mean* loss of the batch | has 1/N inside |
 # | δ, `delta` | gradient of each example's *own* loss | δ = N · dh |
 # | δ̂, `delta_hat` | the guess of a synthesizer | the same as δ |
 # | update of a block | `dh = delta_hat / N`, then as in notebook 1 | |
 # | target of a synthesizer | `delta = N * message` | |
 #
-# Messages have the unit of backpropagation, so that blocks need not know who sends them.
-# Synthesizers guess δ, so that their weights do not depend on the size of the batch.
+# Messages have the unit of backpropagation, so a block does not need to know who sends them.
+# Synthesizers guess δ. So their weights do not depend on the size of the batch.
 
 # %% [markdown]
 # ## First attempt
 #
-# This is what A. Trask's tutorial of 2017 prints for it, in our letters: M is one matrix
-# S, so that the guess is `h @ S`. We start from random weights of our own, and average over a
-# batch of 9 with learning rate 1, where the tutorial sums with 0.1. Three class attributes mark
-# the places that will have to change.
+# This is the code of A. Trask's tutorial of 2017, in our letters. M is one matrix S, and the
+# guess is `h @ S`. We start from our own random weights. We average over a batch of 9 with
+# learning rate 1; the tutorial takes sums, with 0.1. Three class attributes mark the places that
+# we will have to change.
 
 # %%
 def sigmoid(z):
@@ -145,8 +148,8 @@ class FirstAttempt:
         self.S = self.S + self.sign_S * self.lr_S * self.h.T @ error / len(error)
 
 # %% [markdown]
-# Two such blocks, and on top an ordinary layer with the true gradient of the loss. One step goes
-# once from bottom to top:
+# We take two such blocks, and on top an ordinary layer with the true gradient of the loss. One
+# step goes once from bottom to top:
 
 # %%
 def run(kind, lr_S=1.0, n_steps=300):
@@ -197,26 +200,25 @@ td.plots.learning_curve(
 )
 
 # %% [markdown]
-# A straight line on a logarithmic axis is an exponential. A smaller learning rate makes the
-# explosion slower and does not stop it. That is a strong hint: a step that is too *large* is not
-# the only thing wrong.
+# A straight line on a logarithmic axis means exponential growth. A smaller learning rate makes
+# the explosion slower, but does not stop it. So the size of the step cannot be the only mistake.
 
 # %% [markdown]
 # ## Mistake one: S climbs
 #
 # S should go *down* the error $E = \frac{1}{2N} \lVert h S - \delta \rVert^2$, whose gradient is
-# $\frac1N h^T (h S - \delta)$. With the plus sign, it climbs. Look at what one step does to the
-# error on the same batch. Let $e = hS - \delta$ before the step and a be the learning rate:
+# $\frac1N h^T (h S - \delta)$. With the plus sign, it climbs. What does one step do to the error
+# on the same batch? Let $e = hS - \delta$ be the error before the step, and a the learning rate:
 #
 # $$e' = h \left(S \pm \tfrac{a}{N} h^T e\right) - \delta = \left(1 \pm \tfrac{a}{N} h h^T\right) e$$
 #
 # The matrix $\frac1N h h^T$ has eigenvalues λ ≥ 0, the same as those of $\frac1N h^T h$ (and
 # zeros). Along each eigenvector the error is multiplied by 1 ± aλ in every step. With plus it
-# grows, **for every a > 0**. Measure it: freeze one batch of outputs, pick some δ, and take 50
-# steps uphill.
+# grows, **for every a > 0**. We measure that: keep one batch of outputs fixed, choose some δ, and
+# take 50 steps uphill.
 #
-# **Now you.** Write one step of S the *right* way: down the error E, on the batch h, δ, with
-# learning rate a. Return the new S.
+# **Now you.** Write one step of S in the *right* direction: down the error E, on the batch h, δ,
+# with learning rate a. Return the new S.
 #
 # <details><summary>Hint</summary>
 #
@@ -261,8 +263,8 @@ np.testing.assert_allclose(growth_per_step(+1, a), 1 + a * lambda_max, rtol=1e-3
 # %% [markdown]
 # ## Mistake two: W climbs, too
 #
-# δ is the gradient of the loss, with `y - t` at the top, so W has to go against it. Put a perfect
-# guesser in place of M for a moment and take one step with each sign:
+# δ is the gradient of the loss, with `y - t` at the top, so W has to go against it. The next cell
+# replaces M by a perfect guesser, and takes one step with each sign:
 
 # %%
 rng = np.random.default_rng(0)
@@ -287,7 +289,7 @@ assert loss_with(W - lr * dW) < loss_with(W) < loss_with(W + lr * dW)
 # ## Mistake three: the message comes too late
 #
 # The message `dz @ W.T` is made after the update, with a W that did not make h. In exercise 4 of
-# notebook 1 that ruined the learning. So the message comes first.
+# notebook 1 the network could not learn because of that. So the message has to come first.
 #
 # Now all three are repaired. Does it work?
 
@@ -304,39 +306,33 @@ for lr_S in (1, 0.1, 0.01):
     )
 
 # %% [markdown]
-# With the learning rate of 1 it still explodes! But now a smaller one helps.
+# With a learning rate of 1 it still explodes! But now a smaller one helps.
 
 # %% [markdown]
-# ## The speed limit
+# ## The largest learning rate
 #
-# With the minus sign the error along an eigenvector is multiplied by 1 - aλ. It shrinks if that
-# lies between -1 and 1, which means
+# With the minus sign each step multiplies the error along an eigenvector by 1 - aλ. The error
+# shrinks if this factor lies between -1 and 1. That means
 #
 # $$a < \frac{2}{\lambda_{\max}}$$
 #
-# Beyond it, each step overshoots by more than it corrects. (Halfway, at a = 1/λ, the error along
-# that eigenvector is gone in one step. What is left after 50 steps below the limit lies along
-# eigenvectors with a small λ, where learning is slow: that is why the factors below are then just
-# under 1.)
+# With a larger a, each step goes too far, and ends with a larger error on the other side. At half
+# of the limit, a = 1/λ, the error along that eigenvector is gone in one step.
 #
-# The next picture moves a over one axis. Each line is the factor |1 - aλ| for one eigenvalue of a
-# batch. It has to stay below 1 for *all* of them, so the largest λ sets the limit.
+# The next cell makes pictures with a slider: it changes the learning rate a. On the left are
+# eight steps along the eigenvector with the largest λ of a batch. On the right is the size of the
+# factor, |1 - aλ|, for the two largest eigenvalues. It has to stay below 1 for *all* eigenvalues,
+# so the largest λ sets the limit. Answer before you move the slider: where does the error change
+# its sign in every step, and where does it grow? (If you see a picture but no slider, run the
+# cell.)
 
 # %%
 h, delta = sigmoid(rng.standard_normal((batch, 64))), rng.standard_normal((batch, 64))
 eigenvalues = np.linalg.eigvalsh(h.T @ h / batch)[::-1]
-rates = np.linspace(0, 3 / eigenvalues[0], 200)
-td.plots.learning_curve(
-    {f"λ = {lam:.2f}": (rates, np.abs(1 - rates * lam)) for lam in eigenvalues[:3]},
-    title="Too large is worse than too small",
-    xlabel="learning rate a",
-    ylabel="factor of the error in one step",
-    reference={"limit": 1},
-)
+course.learning_rates(eigenvalues[:2])
 
 # %% [markdown]
-# **Now you.** Write the speed limit: the largest learning rate below which the error shrinks, for
-# a batch h.
+# **Now you.** Write this limit, 2/λmax, for a batch h. Below it the error shrinks.
 #
 # <details><summary>Hint</summary>
 #
@@ -349,13 +345,13 @@ td.plots.learning_curve(
 # </details>
 
 # %%
-def speed_limit(h):
+def largest_rate(h):
     ### BEGIN SOLUTION
     return 2 / np.linalg.eigvalsh(h.T @ h / len(h))[-1]
     ### END SOLUTION
 
-course.check("3.2", speed_limit)
-limit = speed_limit(h)
+course.check("3.2", largest_rate)
+limit = largest_rate(h)
 lambda_max = 2 / limit
 print(f"λmax = {lambda_max:.2f}, limit 2/λmax = {limit:.4f}")
 for share in (0.5, 0.9, 1.1, 2.0):
@@ -366,11 +362,13 @@ for share in (0.5, 0.9, 1.1, 2.0):
     assert (factor > 1) == (share > 1)
 
 # %% [markdown]
-# Where does the large eigenvalue come from? The outputs of a sigmoid lie around ½, so all rows of
-# h share one big common part. For 64 of them λ is about 64 · ½² = 16: nearly the whole of it is
-# the mean of h, and tells nothing about the differences between examples. That also says what
-# helps: outputs with mean zero, such as those of tanh. And it is why the learning rate of S has
-# to shrink as the layer gets wider.
+# (Below the limit, the factors are just under 1. The error that is left after 50 steps lies along
+# eigenvectors with a small λ, and there learning is slow.)
+#
+# Why is one eigenvalue so large? The outputs of a sigmoid lie around ½, so all rows of h have a
+# large part in common. With 64 outputs λ is about 64 · ½² = 16. Nearly all of it comes from the
+# mean of h, which says nothing about the differences between examples. So outputs with mean zero
+# help, such as those of tanh. And in a wider layer the learning rate of S has to be smaller.
 
 # %%
 print(
@@ -380,23 +378,23 @@ print(
 )
 
 # %% [markdown]
-# While the network learns, its sigmoids saturate and λmax grows. It can't exceed the sum of all
-# eigenvalues, which is 64 times the mean of h²: if half of the outputs sit at 1 and half at 0,
-# that is 32. We take a learning rate of 0.05 and stay below 2/32.
+# While the network learns, many outputs move close to 0 or 1, and λmax grows. It is never larger
+# than the sum of all eigenvalues, which is 64 times the mean of h². If half of the outputs are 1
+# and half are 0, this sum is 32. So we take a learning rate of 0.05, which is below 2/32.
 
 # %% [markdown]
 # ## What may a guess be made from?
 #
-# Two things change in the class that we keep. S starts at zero, so that the first guess is "no
-# gradient", and a block stays where it is until its synthesizer knows something. And the guess
-# may look at a **context** c beside h:
+# Our final class is different in two points. First, all weights of the synthesizer start at zero.
+# So the first guess is "no gradient", and a block does not move until its synthesizer has learnt
+# something. Second, the guess may look at a **context** c in addition to h:
 #
 # $$\hat\delta = h A + c\, C + b$$
 #
 # The gradient at an output depends on how wrong the network is, and that depends on the *target*.
-# So the natural context, in training, is the target itself, and the tutorial ends with this idea,
-# too. (When the network is used later there is no gradient, so nobody needs a synthesizer, and no
-# label either.)
+# So the natural context is the target itself, also called the label. The tutorial ends with this
+# idea, too. (The target is needed in training only. When you use the trained network there is no
+# gradient, so you need no synthesizer and no label.)
 #
 # **Now you.** Write the last method: A, C and b learn from the message `true_gradient`, which is
 # `dh`. Look up the units in the table above.
@@ -454,8 +452,8 @@ class Decoupled:
 course.check("3.3", Decoupled)
 
 # %% [markdown]
-# The experiment: the same network, with M reading h, the label, or both, and
-# backpropagation beside them.
+# Now the experiment. We train the same network four times: M reads h, or the label, or both, and
+# the fourth network uses backpropagation.
 
 # %%
 def train(seed=0, **reads):
@@ -527,12 +525,12 @@ td.plots.learning_curve(
 )
 
 # %% [markdown]
-# - From **h alone** the network learns next to nothing. Why? We come to that in the next section.
+# - From **h alone** the network learns almost nothing. The next section asks why.
 # - From the **label alone** it learns something: "outputs like yours should be higher when the
 #   answer has this bit".
-# - From **both** it gets all or nearly all right, and needs no more epochs than
-#   backpropagation, though no gradient ever travels through more than one block. For this form
-#   the papers say **cDNI**, c for conditional.
+# - From **both** it gets all or nearly all bits right, and needs no more epochs than
+#   backpropagation. And no gradient ever passes through more than one block. The papers call this
+#   **cDNI**: conditional decoupled neural interfaces.
 #
 # One run proves little. Here are two more:
 
@@ -545,12 +543,13 @@ for seed in (1, 2):
 # %% [markdown]
 # ## Why h alone fails here
 #
-# A tempting answer: "h does not show what the answer should be." Can that be true? There are
-# 1,024 pairs of numbers. If their 1,024 outputs h are all different, then h says which pair it
-# is, and so it says the answer: the best guess from h is δ itself. Count them. Then see how much
-# of δ three guessers explain, on sums that they were not fitted to: a linear function of h, a
-# smooth function of the *same* h (a mean over similar h, by a kernel), and a linear function of h
-# and the label. The network is one that learns by backpropagation.
+# You may want to answer: "h does not show what the answer should be." Can that be true? There are
+# 1,024 pairs of numbers. If their 1,024 outputs h are all different, then h shows which pair it
+# is, and so it shows the answer. Then the best guess from h is δ itself. The next cell counts the
+# different h. After that it fits three guessers and measures how much of δ they explain, on sums
+# that were not used in the fit. The first is a linear function of h. The second is a smooth
+# function of the *same* h: a mean over similar h, by a kernel. The third is a linear function of
+# h and the label. The network is one that learns by backpropagation.
 
 # %%
 every_x, every_t = (
@@ -609,20 +608,18 @@ assert (
 )
 
 # %% [markdown]
-# So the tempting answer is false on this task. h does show the answer, and most of δ can be read
-# from it, but not by a *linear* function. The limit is the form of the guesser. With the label
-# beside h a linear function is enough, as the gradient is nearly linear in what is said minus
-# what is wanted.
+# So this answer is false on this task. h does show the answer, and a guesser can read most of δ
+# from it, but not with a *linear* function. The form of the guesser is the limit. With h and the
+# label together a linear function is enough, because the gradient is nearly linear in y - t.
 #
-# (In notebook 5, on handwritten digits, it is the other way round: there h alone really says next
-# to nothing about δ, in whatever form one reads it. A reason that holds on one task need not hold
-# on the next.)
+# (Notebook 5, on handwritten digits, finds the opposite: there h alone really says almost nothing
+# about δ, for any form of guesser that we try. A reason that is true on one task can be false on
+# the next.)
 #
 # ## The same, with the library
 #
-# This is what we have built. Compare it with the picture above: the red arrow reaches only the
-# topmost synthesizer, and the green dots go down by one block at most. Every block updates at
-# once.
+# This is what we have built. Compare it with the first picture: the red line reaches only the top
+# synthesizer, and the dotted green lines go down by one block. Every block updates at once.
 
 # %%
 free = td.build(
@@ -635,9 +632,10 @@ free = td.build(
 td.plots.draw_network(free)
 
 # %% [markdown]
-# `td.DNI` is the class `Decoupled`, for any block and any synthesizer, with the same two methods.
-# `module.forward_and_synthetic_update(h, context, target)` returns the message dx and the output h;
-# `module.update_synthetic_weights(dx)` lets its synthesizer learn.
+# `td.DNI` (a *decoupled neural interface*, in short a **module**) is our class `Decoupled`, for
+# any block and any synthesizer. It has the same two methods.
+# `module.forward_and_synthetic_update(h, context, target)` returns the message dx and the output
+# h; `module.update_synthetic_weights(dx)` lets its synthesizer learn.
 #
 # **Now you.** Write one step of the network: a loop over the modules, bottom to top.
 #
@@ -650,7 +648,7 @@ td.plots.draw_network(free)
 # <details><summary>A second hint</summary>
 #
 # Start with `h, below = x, None`. At the end of each round, `below = module`. The lowest module
-# has nobody below.
+# has no module below it, and its dx is None.
 # </details>
 
 # %%
@@ -667,9 +665,9 @@ def one_step(modules, x, target, context):
 course.check("3.4", one_step)
 
 # %% [markdown]
-# That is all that `free.step` does. It starts from the same weights as ours, so it has to give
-# the same numbers (to rounding, and as we know from notebook 1, for the first thousands of steps;
-# we compare one thousand).
+# `free.step` does just that. It starts from the same weights as ours, so it has to give the same
+# numbers, up to rounding. As in notebook 1, rounding errors grow after thousands of steps, so we
+# compare the first thousand.
 
 # %%
 free = td.build(
@@ -702,20 +700,21 @@ assert SHORT or right.mean() > 0.99
 # %% [markdown]
 # ## How good are the guesses?
 #
-# `gradient_quality` runs an ordinary backward pass on a copy and compares. It takes all guesses
-# of a batch as one long vector g, all true gradients as t, and reports among others the cosine of
-# the angle between them: 1 is a perfect direction, 0 is no idea.
+# `gradient_quality` runs an ordinary backward pass on a copy of the network. It takes all guesses
+# of a batch as one long vector, and all true gradients as a second one. Then it reports, among
+# other things, the **cosine** of the angle between the two. A cosine of 1 is the right direction;
+# 0 means that the guess says nothing about the direction.
 
 # %%
 one, two = np.array(cosines).T
 td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1), one),
                 "interface 2, below the top": (np.arange(1, epochs + 1), two)},
-               title="Guess beside truth", xlabel="epoch", ylabel="cosine")
+               title="Guess and truth", xlabel="epoch", ylabel="cosine")
 
 # %% [markdown]
-# Far from perfect, and good enough. A step helps as long as it points downhill on average; the
-# angle may be wide. This is the most surprising fact about synthetic gradients, and notebook 5
-# comes back to it.
+# The guesses are far from perfect, and still good enough. A step helps if it points downhill on
+# average, even if the angle is large. This is the most surprising fact about synthetic gradients.
+# Notebook 5 comes back to it.
 
 # %% [markdown]
 # ## On your own
@@ -725,38 +724,40 @@ td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1)
 #
 # <details><summary>Hint</summary>
 #
-# Make subclasses, as `AllRepaired` is one. S explodes for every rate if it climbs: that is the
-# factor 1 + aλ. With only W climbing, the synthesizer learns properly at 0.01 and guesses ever
-# better how to make things worse: S stays small, and the loss rises above what ignorance costs.
+# Make subclasses, such as `AllRepaired`. If S climbs, it explodes for every learning rate: that
+# is the factor 1 + aλ. If only W climbs, the synthesizer learns well at 0.01, and W follows its
+# good guesses in the wrong direction. S stays small, and the loss rises above that of a network
+# that knows nothing.
 # </details>
 #
-# **2.** Find the largest learning rate of S with which `train()` still works, by doubling it
-# from 0.05. Compare it with 2/λmax, where λmax belongs to what M sees, `[h, c, 1]` side by side.
+# **2.** Find the largest learning rate of S with which `train()` still works, by doubling it from
+# 0.05. Compare it with 2/λmax, where λmax is that of all inputs of M, `[h, c, 1]` side by side.
 #
 # <details><summary>Hint</summary>
 #
 # Measure λmax on the whole training set, with the h of the first block at the start. The columns
-# of c and the column of ones have a mean as well, so it is larger than 16. In training λ changes,
-# and a single batch can be worse than the average: expect trouble somewhat below the limit.
+# of c and the column of ones have a mean, too, so λmax is larger than 16. In training λ changes,
+# and one batch can have a larger λ than the average. So learning may already fail a little below
+# the limit.
 # </details>
 #
 # **3.** Does it matter in `Decoupled` when the message comes? Move the line below the update.
 #
 # <details><summary>Hint</summary>
 #
-# Hardly, here: it is a little slower. The extra term is proportional to the squared size of the
-# guesses, and these start at zero and stay small. In notebook 1 the same slip in the *top* layer,
-# where the gradient is large, ruined everything. A mistake that depends on circumstances is still
-# a mistake.
+# Here it hardly matters: learning is a little slower. The extra term grows with the square of the
+# guesses, and these start at zero and stay small. In notebook 1 the same mistake was in the *top*
+# layer, where the gradient is large, and the network could not learn. A mistake that is harmless
+# in one place is still a mistake.
 # </details>
 #
 # **4.** Start A and C at random, with standard deviation 0.2, instead of at zero. Is it worse?
 #
 # <details><summary>Hint</summary>
 #
-# Not on this task; it even learns a little faster, since the blocks move from the start. In
-# deeper networks the noise adds up from block to block, and there the start decides. Try it again
-# with MNIST, after notebook 5.
+# Not on this task. It even learns a little faster, since the blocks move from the start. In
+# deeper networks the random errors add up from block to block, and there the start is important.
+# Try it again with MNIST, after notebook 5.
 # </details>
 #
 # **5.** The weights of block 1 stay exactly where they are in the first two steps. Why two?
@@ -764,7 +765,7 @@ td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1)
 # <details><summary>Hint</summary>
 #
 # In step 1 both synthesizers say zero, so neither block moves. The top sends a true message, so M
-# of block 2 learns; but the message from block 2 to block 1 was made from a zero guess, and is
+# of block 2 learns. But the message from block 2 to block 1 was made from a zero guess, so it is
 # zero. In step 2 block 2 guesses, moves, and sends something; then M of block 1 learns, for the
 # first time. In step 3 block 1 moves.
 # </details>
@@ -773,21 +774,21 @@ td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1)
 # ## In practice
 #
 # - Published code for this method often trains every synthesizer on the full true gradient, from
-#   a complete backward pass. That works, but nothing is decoupled. The message from the next
-#   block is the point.
-# - Adam in place of plain gradient descent removes the hunt for a learning rate below 2/λmax,
-#   since its steps have a size of their own. The next notebook builds it.
-# - We predict gradients of each example's own loss. Predicting the gradient of the mean would
-#   make the target N times smaller, and the synthesizer's weights and learning rate would depend
-#   on the batch size.
+#   a complete backward pass. That works, but then every block still waits. The idea of the method
+#   is to learn from the message of the next block alone.
+# - With Adam in place of plain gradient descent you need not search for a learning rate below
+#   2/λmax, because the size of its steps does not depend on λ. The next notebook builds Adam.
+# - We predict gradients of each example's own loss. If we predicted the gradient of the mean, the
+#   target would be N times smaller. Then the synthesizer's weights and its learning rate would
+#   depend on the batch size.
 #
 # ## Further reading
 #
 # - M. Jaderberg and others, *Decoupled Neural Interfaces using Synthetic Gradients*, 2016: the
-#   paper; section 2 is what you have just built.
+#   paper. You have just built its section 2.
 # - A. Trask, *Deep Learning without Backpropagation*, 2017: the tutorial. Compare its class with
 #   yours.
 # - T. Lillicrap and others, *Random synaptic feedback weights support error backpropagation for
-#   deep learning*, 2016: even a fixed random guess of the way back can train a network.
+#   deep learning*, 2016: even a fixed random matrix in place of `W.T` can train a network.
 #
 # Next: **4. Build the layers.**

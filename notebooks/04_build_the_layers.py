@@ -1,13 +1,13 @@
 # %% [markdown]
 # # 4. Build the layers
 #
-# **What you'll do.** Write the five parts of which every later network is made: `Linear`, `ReLU`,
-# `BatchNorm`, softmax with cross-entropy, and `Adam`. Each is derived, written and checked. Then
-# build a decoupled network from nothing but your own parts, and compare it with the library,
-# number by number.
+# **What you'll do.** Write the five parts of every later network: `Linear`, `ReLU`, `BatchNorm`,
+# softmax with cross-entropy, and `Adam`. Derive each part, write it and check it. Then build a
+# network from your own parts alone, compare it with the library, number by number, and decouple
+# it.
 #
-# **What you'll learn.** Where the gradient of `BatchNorm` comes from; why a classifier ends in
-# logits; what Adam divides by, and why; that nothing in the library is out of your reach.
+# **What you'll learn.** Where the gradient of `BatchNorm` comes from. Why a classifier ends in
+# logits. What Adam divides by, and why. That you can write every part of the library yourself.
 #
 # **What you need.** Notebooks 1 to 3. Less than a minute. Nothing is downloaded.
 
@@ -22,8 +22,8 @@ SHORT = course.begin()
 # %% [markdown]
 # ## Linear, and where its weights start
 #
-# In notebook 1 a layer was a product and a sigmoid. From now on they are two layers. You have
-# written the product with its bias in notebook 2; here it stands alone, y = x W + b:
+# In notebook 1 a layer was a product and a sigmoid. From now on these are two layers. In notebook
+# 2 you have written the product with its bias. Here it is a layer of its own, y = x W + b:
 
 # %%
 class Linear:
@@ -46,9 +46,9 @@ print(td.gradcheck.check_layer(Linear(5, 4, np.random.default_rng(0)), (6, 5)))
 
 # %% [markdown]
 # Why √(2 / n_in)? Let the inputs have mean square 1. Each output is a sum of n_in products, so
-# its mean square is n_in · std². With std = √(1 / n_in) that is 1. But a ReLU behind it sets half
-# of the outputs to zero, and half of the mean square is lost. The factor 2 makes up for it (He
-# and others, 2015). Look at ten layers:
+# its mean square is n_in · std². With std = √(1 / n_in) that is 1. But a ReLU after it (see
+# below) sets half of the outputs to zero, and half of the mean square is lost. The factor 2
+# corrects this (He and others, 2015). Look at ten layers:
 
 # %%
 rng = np.random.default_rng(0)
@@ -61,8 +61,8 @@ for name, factor in (("√(1 / n_in)", 1), ("√(2 / n_in)", 2), ("√(4 / n_in)
 # %% [markdown]
 # ## ReLU
 #
-# The **rectifier** is y = max(x, 0). The sigmoid has a slope of ¼ at most; a ReLU has the slope 1
-# wherever x is positive, so gradients do not shrink on their way down.
+# The **rectifier** is y = max(x, 0). The sigmoid has a slope of ¼ at most. A ReLU has the slope 1
+# where x is positive, so gradients do not get smaller on their way down.
 #
 # **Now you.** Write `forward` and `backward`.
 #
@@ -96,16 +96,16 @@ course.check("4.1", ReLU)
 # %% [markdown]
 # ## BatchNorm
 #
-# While a network learns, the outputs of each layer drift: their mean and their size change, and
-# the layer above has to follow. **Batch normalisation** (Ioffe and Szegedy, 2015) brings every
-# feature to mean 0 and variance 1 over the batch, and then gives it a scale gamma and a shift
-# beta that are learned:
+# While a network learns, the mean and the size of each layer's outputs change, and the layer
+# above has to follow. **Batch normalisation** (Ioffe and Szegedy, 2015) brings every feature to
+# mean 0 and variance 1 over the batch. Then it multiplies by a scale gamma and adds a shift beta,
+# which are learned:
 #
 # $$\hat x = \frac{x - \operatorname{mean}(x)}{\sqrt{\operatorname{var}(x) + \varepsilon}}, \qquad
 # y = \gamma\, \hat x + \beta$$
 #
-# Mean and variance are taken over the N examples, for every feature by itself. ε is a small
-# number that keeps a constant feature from dividing by zero.
+# Mean and variance are taken over the N examples, for every feature separately. The small number
+# ε prevents a division by zero if a feature is constant.
 #
 # **Now you.** Write x̂ for an x of shape (N, M).
 #
@@ -116,7 +116,7 @@ course.check("4.1", ReLU)
 #
 # <details><summary>A second hint</summary>
 #
-# ε stands under the root: `np.sqrt(x.var(axis=0) + eps)`.
+# ε is under the root: `np.sqrt(x.var(axis=0) + eps)`.
 # </details>
 
 # %%
@@ -128,9 +128,9 @@ def normalised(x, eps):
 course.check("4.2", normalised)
 
 # %% [markdown]
-# The way back has three parts, since x acts on x̂ in three ways: directly, through the mean, and
-# through the variance. Write $s = 1/\sqrt{\operatorname{var} + \varepsilon}$. The gradient at x̂
-# is $g = \gamma\, dy$.
+# The backward pass has three parts, since x acts on x̂ in three ways: directly, through the mean,
+# and through the variance. Write $s = 1/\sqrt{\operatorname{var} + \varepsilon}$. The gradient at
+# x̂ is $g = \gamma\, dy$.
 #
 # - *Directly:* $s\, g_n$.
 # - *Through the mean.* Every example has a share of 1/N in the mean, and the mean is subtracted
@@ -140,8 +140,9 @@ course.check("4.2", normalised)
 #   \operatorname{mean})\, s^3$. Multiply, sum over k, and put x̂ for s (x - mean): $-s\, \hat x_n
 #   \cdot \frac1N \sum_k g_k \hat x_k$.
 #
-# What does that mean? If all of dy pushes a feature up by the same amount, `BatchNorm` takes it
-# out again: that part of the gradient is removed. The same for a push that stretches the feature.
+# What does that mean? Moving a feature of all examples by the same amount does not change x̂. So
+# that part of the gradient is removed. The same is true for multiplying the feature of all
+# examples by one number.
 #
 # **Now you.** Put the three parts together: dx from dy, x̂, s and gamma.
 #
@@ -164,9 +165,9 @@ def batchnorm_dx(dy, x_hat, s, gamma):
 course.check("4.3", batchnorm_dx)
 
 # %% [markdown]
-# One thing is left. In use a network reads one image, and there is no batch. So the layer keeps a
-# running mean and variance while it learns, and uses them afterwards: `new = 0.9 * old + 0.1 *
-# batch`. The whole layer:
+# One thing is left. A trained network may get one image alone, and then there is no batch. So
+# while the layer learns, it keeps a running mean and a running variance: `new = 0.9 * old + 0.1 *
+# batch`. Afterwards it uses these. Here is the whole layer:
 
 # %%
 class BatchNorm:
@@ -200,8 +201,8 @@ assert report.ok
 # %% [markdown]
 # ## Softmax and cross-entropy
 #
-# Which of ten digits is it? The network gives ten numbers of any size, the **logits**
-# z. **Softmax** makes probabilities of them: all positive, with sum 1,
+# Which of ten digits is in an image? The network returns ten numbers of any size, the **logits**
+# z. **Softmax** turns them into probabilities: all positive, with sum 1,
 #
 # $$p_k = \frac{e^{z_k}}{\sum_l e^{z_l}}$$
 #
@@ -230,14 +231,14 @@ def softmax(z):
 course.check("4.4", softmax)
 
 # %% [markdown]
-# The loss is the **cross-entropy**: how surprised the network is by the right answer t,
+# The loss is the **cross-entropy**. It is large if the network gives the right answer t a small
+# probability:
 #
 # $$L = -\frac1N \sum_n \log p_{n, t_n}$$
 #
 # A network that knows nothing has p = 1/10 and a loss of log 10 = 2.30. For the gradient at the
 # logits, write $\log p_t = z_t - \log \sum_l e^{z_l}$. The derivative of the first term by $z_k$
-# is 1 if k = t, else 0. That of the second is $e^{z_k} / \sum_l e^{z_l} = p_k$. So all
-# exponentials cancel.
+# is 1 if k = t, else 0. The derivative of the logarithm is $e^{z_k} / \sum_l e^{z_l} = p_k$.
 #
 # **Now you.** Write dz from p (N, K) and the labels (N,), whole numbers.
 #
@@ -274,19 +275,19 @@ assert report.ok
 # %% [markdown]
 # ## Adam, one line at a time
 #
-# So far every weight took the step `p -= lr * dp`, plain gradient descent (SGD). Four changes
-# lead to Adam.
+# So far every weight p took the step `p -= lr * dp`. That is plain gradient descent, or SGD. The
+# table shows other rules, and how Adam combines two of them.
 #
 # | name | rule | what for |
 # | --- | --- | --- |
 # | **Momentum** | `m = b1 * m + dp`, &nbsp; `p -= lr * m` | steps that point the same way add up, steps that change sign cancel |
 # | **RMSProp** | `v = b2 * v + (1 - b2) * dp**2`, &nbsp; `p -= lr * dp / (sqrt(v) + eps)` | every weight has steps of about the same size, however small its gradient |
-# | **Adam** | both, each divided by what it lacks at the start | see below |
-# | **Weight decay** | `dp += decay * p` first | weights that nothing holds shrink slowly |
+# | **Adam** | both, with a correction for the first steps | see below |
+# | **Weight decay** | `dp += decay * p` first | weights that the loss does not need get smaller slowly |
 #
-# In Adam m and v are *means*, with the weights 1 - b1 and 1 - b2 for the newest value. They start
-# at zero. After t steps the weights of all gradients so far add up to 1 - b1ᵗ only, so divide by
-# that:
+# In Adam m and v are *means*, in which the newest value counts with 1 - b1 and 1 - b2. They start
+# at zero, so in the first steps they are too small. After t steps all gradients together count
+# with 1 - b1ᵗ only, so Adam divides by that:
 #
 # $$m \leftarrow b_1 m + (1 - b_1)\, dp, \quad v \leftarrow b_2 v + (1 - b_2)\, dp^2, \quad
 # p \leftarrow p - lr\, \frac{m / (1 - b_1^t)}{\sqrt{v / (1 - b_2^t)} + \varepsilon}$$
@@ -324,14 +325,13 @@ for dp in (1e-6, 1.0, 1e3):
     print(f"gradient {dp:7g}: the first step is {p:.4f}")
 
 # %% [markdown]
-# It is the learning rate, whatever the gradient. That makes one learning rate do for many layers.
-# It also means that a gradient that is *nothing but noise* moves a weight as far as a good one:
-# remember this when gradients are guessed.
+# It is the learning rate, for every gradient. So one learning rate is good enough for many
+# layers. It also means that a *random* gradient moves a weight as far as a good one. Remember
+# this when gradients are guessed.
 #
 # ## A network of your own parts
 #
-# All that is missing is a stack of layers, with the two loops of notebook 1, and Adam for every
-# parameter.
+# We still need a stack of layers, with the two loops of notebook 1, and Adam for every parameter.
 
 # %%
 class Stack:
@@ -405,9 +405,9 @@ np.testing.assert_allclose(losses, theirs, rtol=1e-6)
 # %% [markdown]
 # ## And decoupled
 #
-# Now put notebook 3 and this one together. A module is a stack with a linear synthesizer of h and
-# the label, which starts at zero. It updates on its guess; its synthesizer learns from the
-# message of the module above. The synthesizer uses Adam, too.
+# Now combine notebook 3 with this one. A module is a stack with a linear synthesizer that sees h
+# and the label, and starts at zero. The stack updates with the guess. The synthesizer learns from
+# the message of the module above. It uses Adam, too.
 
 # %%
 class Module:
@@ -473,9 +473,9 @@ print(
 assert SHORT or wrong < 6
 
 # %% [markdown]
-# No gradient has travelled through more than one block, and all of it is yours. From here on the
-# library stands for these parts. Its code says the same things; what it adds are float32, speed,
-# checks, and a GPU.
+# No gradient has passed through more than one block, and you wrote every part. From here on we
+# use the library's parts. They compute the same, and add float32, speed, checks, and the use of a
+# GPU.
 
 # %% [markdown]
 # ## On your own
@@ -485,47 +485,47 @@ assert SHORT or wrong < 6
 #
 # <details><summary>Hint</summary>
 #
-# Change `data`, WIDTH and the number of epochs, and let the learning rates fall to zero over the
-# run: `lr * (1 - step / n_steps)` (a **schedule**). Take batches of 64. It takes a minute or two,
-# and ends below 2 %.
+# Change `data`, WIDTH and the number of epochs. Let the learning rates fall to zero over the run:
+# `lr * (1 - step / n_steps)`. Such a rule is called a **schedule**. Take batches of 64. It takes
+# a minute or two, and ends below 2 %.
 # </details>
 #
-# **2.** In `batchnorm_dx`, leave out the part through the variance, and run the gradient check.
-# Then train with it. Does it learn?
+# **2.** In `batchnorm_dx`, leave out the part through the variance. Run the gradient check. Then
+# train with it. Does it learn?
 #
 # <details><summary>Hint</summary>
 #
-# The check fails at once. The training hardly shows it: about 1 % in the end, where it was half a
-# percent, on 360 images. Mistakes that a training curve does not show are the reason for gradient
-# checks.
+# The check fails at once. In training you hardly see it: the error in the end is about 1 %
+# instead of half a percent, on 360 images. This is why we check gradients: a training curve does
+# not show such a mistake.
 # </details>
 #
-# **3.** Where does the bias of a `Linear` go that stands before a `BatchNorm`? Look at its
-# gradient.
+# **3.** What does the bias of a `Linear` do if a `BatchNorm` follows? Look at its gradient.
 #
 # <details><summary>Hint</summary>
 #
-# The bias moves the mean, and the mean is subtracted. Its gradient is zero, to rounding. That is
-# why convolutions before a `BatchNorm` have `bias=False` from notebook 8 on.
+# The bias moves the mean, and the mean is subtracted. So it changes nothing, and its gradient is
+# zero, up to rounding. That is why convolutions before a `BatchNorm` have `bias=False` from
+# notebook 8 on.
 # </details>
 #
-# **4.** Make one synthesizer start at random, with standard deviation 0.1, in place of zero. What
-# happens?
+# **4.** Let one synthesizer start with random numbers of standard deviation 0.1, instead of
+# zeros. What happens?
 #
 # <details><summary>Hint</summary>
 #
-# Adam takes full steps on gradients that mean nothing, until the synthesizer has learned. With
-# both of them at random about 5 % of the images are misread after 20 epochs, where it was 1 %.
-# After 60 epochs it has recovered.
+# Adam takes full steps on gradients that mean nothing, until the synthesizer has learnt. If both
+# synthesizers start at random, about 5 % of the images are misread after 20 epochs instead of 1
+# %. After 60 epochs there is no difference any more.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - Softmax and cross-entropy are one loss in every framework, on logits. Two layers would divide
-#   by probabilities that may be zero.
-# - `BatchNorm` behaves differently while it learns and in use. To forget `eval()` is the most
-#   frequent mistake with it.
+# - In every framework softmax and cross-entropy together are one loss, on logits. As two layers
+#   they would divide by probabilities that may be zero.
+# - `BatchNorm` computes something else while it learns than afterwards. The most frequent mistake
+#   is to forget `eval()`, which switches from the batch to the running mean and variance.
 # - **Assignments A1 and A3**, and A2.1 to A2.3, can be solved after this notebook: `tinydni
 #   assignment release A3 --out FOLDER`.
 #

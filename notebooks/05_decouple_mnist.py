@@ -2,12 +2,12 @@
 # # 5. Decouple MNIST
 #
 # **What you'll do.** Train networks of 3 to 6 layers to read handwritten digits, with a
-# synthesizer after every hidden layer; put them beside backpropagation, beside two controls, and
-# beside the table of the paper; then look into the synthesizers and see what they know.
+# synthesizer after every hidden layer. Compare them with backpropagation, with two simple
+# methods, and with the table of the paper. Then find out what the synthesizers know.
 #
-# **What you'll learn.** What it costs to guess, and how that grows with depth; what cosine and
-# length of a guess say; why a guess from h alone fades just when the network becomes good;
-# whether it is cheating to show the label.
+# **What you'll learn.** How much worse a network gets by guessing, and how that grows with depth.
+# What the cosine and the length of a guess say. Why a guess from h alone gets worse just when the
+# network becomes good. Whether it is cheating to show the label.
 #
 # **What you need.** Notebooks 1 to 4. Four to six minutes. MNIST is downloaded once, about 11 MB.
 
@@ -27,11 +27,10 @@ epochs = 1 if SHORT else 3 if MNIST else 40
 # %% [markdown]
 # ## Blocks
 #
-# A hidden block is `Linear`, `BatchNorm`, `ReLU`: a matrix of weights, outputs brought to mean 0
-# and variance 1 over the batch, and max(·, 0). The last block is a `Linear` alone, whose ten
-# outputs the loss turns into probabilities. "Six layers" means six matrices of weights and so
-# five interfaces, as in the papers. `td.mlp` makes the list of blocks, and `summary` shows what
-# we get from `td.build`:
+# A hidden block is `Linear`, `BatchNorm`, `ReLU`, as in notebook 4. The last block is a `Linear`
+# alone. Its ten outputs are the logits, and the loss turns them into probabilities. "Six layers"
+# means six matrices of weights and so five interfaces, as in the papers. `td.mlp` makes the list
+# of blocks. `td.build` makes the network, and `summary` describes it:
 
 # %%
 def blocks(layers, seed=0):
@@ -49,9 +48,9 @@ print(td.plots.summary(net, (data.n_in,)))
 # %% [markdown]
 # ## Recipes
 #
-# First two small things that every network here needs. The **context** of cDNI is the label, as a
-# row of zeros with a single one. And the **test error** is the share of test images that are
-# misread, in percent.
+# Every network here needs two small functions. The **context** of cDNI is the label as a row of
+# zeros with a single one, a **one-hot** row. The **test error** is the share of test images that
+# the network misreads, in percent.
 #
 # **Now you.** Write the one-hot rows, shape (N, K), for labels 0 ... K-1.
 #
@@ -75,7 +74,7 @@ course.check("5.1", one_hot)
 np.testing.assert_array_equal(one_hot(data.y[:100], 10), data.context()[:100])
 
 # %% [markdown]
-# **Now you.** And the error in percent, from logits z (N, K) and labels (N,).
+# **Now you.** Write the error in percent, from logits z (N, K) and labels (N,).
 #
 # <details><summary>Hint</summary>
 #
@@ -96,8 +95,9 @@ def percent_wrong(z, labels):
 course.check("5.2", percent_wrong)
 
 # %% [markdown]
-# Five ways to get a gradient. Note how little differs: a synthesizer, or an algorithm that needs
-# none.
+# We compare five ways to get a gradient. Only little is different between them: the synthesizer,
+# or an algorithm that needs none. The last two are **controls**: simple methods without the new
+# idea. They show how good a network gets without the new idea.
 #
 # | | what a hidden block learns from |
 # | --- | --- |
@@ -107,11 +107,11 @@ course.check("5.2", percent_wrong)
 # | `label-only` | control: a guess from the label alone |
 # | `none` | control: nothing. The hidden blocks keep their random weights, and only the last one learns |
 #
-# If you compare methods, give each its best learning rate. These were chosen with the last
-# 10,000 training images as validation data, before the test images were looked at. A guess is
-# least certain where it is small, and Adam would blow it up to a full step: its `eps` limits
-# that. And where the lower blocks learn from guesses, the top block, whose gradient is exact,
-# does better with smaller steps.
+# If you compare methods, give each its best learning rate. We chose these rates on the last
+# 10,000 training images, held out as validation data, before we looked at the test images. A
+# small guess is an uncertain guess, but Adam would make a full step of it. A larger `eps`
+# prevents that. The top block has the exact gradient. If the lower blocks learn from guesses, the
+# top block does better with smaller steps.
 
 # %%
 def adam(lr, eps=1e-8):
@@ -163,10 +163,10 @@ def train(method, layers, epochs=epochs, seed=0):
 # %% [markdown]
 # ## Four methods on a plane
 #
-# Before the digits, something that can be seen. Two classes of points lie in the plane, each a
-# half moon. Four networks of three layers learn to tell them apart: by the true gradient, by a
-# guess from h and the label, by a guess from h alone, and with hidden blocks that never learn.
-# What will the borders between the two classes look like?
+# Before the digits, here is a task that you can see. There are two classes of points in the
+# plane, and each has the shape of a half moon. Four networks of three layers learn to separate
+# them. They use the true gradient, a guess from h and the label, a guess from h alone, and hidden
+# blocks that never learn. What will the borders between the two classes look like?
 
 # %%
 def moons(n, rng):
@@ -273,14 +273,15 @@ assert not MNIST or final_error("cdni", 3) < 2.5 < final_error("dni", 3) < final
 )
 
 # %% [markdown]
-# Look at the control first. Random hidden layers with a trained output already misread only one
-# image in ten or so: *that* is where "learning" begins. With the label the guesses bring the
-# error to about the level of backpropagation. From h alone it is halfway.
+# Look at the control `none` first. With random hidden layers and a trained output the network
+# misreads only about one image in ten. A method has to be better than that before you can say
+# that the hidden layers learn. With the label, the error is about that of backpropagation. From h
+# alone it is halfway between the two.
 #
 # ## Six layers
 #
-# Now five synthesizers, each of which learns from the messages of a block that itself relies on a
-# guess. How far does the truth come down?
+# Now there are five synthesizers. Each learns from the messages of a block above, and all but the
+# top block use a guess themselves. How far down does the truth come?
 
 # %%
 for method in METHODS:
@@ -325,66 +326,70 @@ td.plots.results_table(
 )
 
 # %% [markdown]
-# The paper trained 500,000 steps, more than two thousand epochs; ours are three. Its figures are
-# a direction, not a target. The largest gap is at `dni` with three layers: about 5 % here, 1.9 %
-# in the paper. Three things differ. The paper takes nearly 200 times as many steps. Its
-# synthesizers are larger, two hidden layers of 1,024 where ours have one of 256. And its rates
-# are much smaller (3e-5), so that the network moves slowly and the guessers can follow. We have
-# not run that; on a laptop it would take days. What ours does over 100 epochs, and why longer is
-# not simply better, stands in docs/from-h-alone.md.
+# The paper trained for 500,000 steps, more than two thousand epochs; we train for three. So we
+# cannot expect its numbers, only the same order of the methods. The largest difference is at
+# `dni` with three layers: about 5 % here, 1.9 % in the paper. There are three reasons. The paper
+# takes nearly 200 times as many steps. Its synthesizers are larger: two hidden layers of 1,024,
+# while ours have one of 256. And its learning rates are much smaller (3e-5), so the network
+# changes slowly and the guessers can follow. We have not run that; on a laptop it would take
+# days. docs/from-h-alone.md shows what our network does over 100 epochs, and why longer training
+# is not always better.
 #
-# Each of our numbers is of a **single run**, with seed 0. How much that means, the same table
-# with five epochs and three seeds tells (docs/results/mnist-fcn.md, made by `tinydni reproduce
-# mnist-fcn`): the standard deviation over the seeds is 0.02 to 0.1 for `backprop` and `cdni`,
-# and 0.1 to 0.5 for the others. Smaller differences say nothing here. What can be seen:
+# Each of our numbers comes from a **single run**, with seed 0. How exact is it?
+# docs/results/mnist-fcn.md has the same table with five epochs and three seeds (made by `tinydni
+# reproduce mnist-fcn`). There the standard deviation over the seeds is 0.02 to 0.1 for `backprop`
+# and `cdni`, and 0.1 to 0.5 for the others. Smaller differences say nothing here. You can see
+# this:
 #
-# - **Backpropagation and cDNI lose little with depth.** cDNI starts slower, since the chain of
-#   synthesizers has to fill from the top, and then catches up.
-# - **DNI from h alone** gets worse with every layer, from 5 to nearly 9 %, and it does so in the
-#   paper, from 1.9 to 4.3 %.
-# - **The label alone is no better than nothing** with three layers. So the success of cDNI does
-#   not come from the label alone: h and label are needed *together*.
+# - **Backpropagation and cDNI lose little with depth.** cDNI starts slower, because the
+#   synthesizers learn one after the other, from the top down. Later it is nearly as good.
+# - **DNI from h alone** gets worse with every layer, from 5 to nearly 9 %. In the paper it does,
+#   too, from 1.9 to 4.3 %.
+# - **The label alone is no better than nothing** with three layers. So cDNI does not succeed
+#   because of the label alone. It needs h and the label *together*.
 
 # %% [markdown]
 # ## What do the synthesizers know?
 #
 # After every epoch we have compared the guesses with the true gradients, on one batch. The upper
-# row shows the cosine of the angle between them, the lower row how long the guess is in
-# comparison.
+# row shows the cosine of the angle between them. The lower row shows the length of the guess,
+# divided by that of the truth.
 
 # %%
 td.plots.gradient_quality(
     {method: histories[method, 6] for method in ("cdni", "dni", "label-only")},
-    title=f"{data.name}, 6 layers: guess beside truth",
+    title=f"{data.name}, 6 layers: guess and truth",
 )
 
 # %% [markdown]
-# Right below the loss (interface 5) a linear guess from h and label is nearly the truth. Every
-# interface further down loses something. But the lowest block, with a cosine of less than a half,
-# still learns to see. From h alone the direction is all but lost, and note the *length*: the
-# guess does not only point elsewhere, it vanishes, down to a few hundredths of the truth. That
-# calls for an explanation. (A warning: guesses from the label alone have the better
-# direction than those from h alone, and make the worse network. The cosine is an instrument, not
-# a result.)
+# At the top (interface 5) a linear guess from h and label is nearly the truth. At every interface
+# further down it is a little worse. But the lowest block still learns to read digits, with a
+# cosine of less than a half. From h alone the direction is almost lost. Note the *length*, too:
+# the guess becomes very short, down to a few hundredths of the truth. The next section explains
+# why. (A warning: guesses from the label alone have a better direction than those from h alone,
+# and still make a worse network. A good cosine does not prove a good result.)
 
 # %% [markdown]
-# ## Why a guess from h alone fades
+# ## Why a guess from h alone gets worse
 #
 # Take the interface below the top block. For softmax and cross-entropy the true gradient there
 # is, for each example,
 #
 # $$\delta = (p(h) - y)\, W^T$$
 #
-# with the probabilities p that the top block makes of h, the one-hot label y, and the weights W
-# of the top block. The best guess from h, in the sense of least squares, is the average of δ over
-# everything that h leaves open. It is written $E[\delta \mid h]$, "the expected δ, given h".
+# Here p are the probabilities that the top block computes from h, y is the one-hot label, and W
+# are the weights of the top block. In this section y is the label and not an output, as in the
+# papers. What is the best guess from h, the one with the smallest squared error? It is the
+# average of δ over all examples with this h. It is written $E[\delta \mid h]$, "the expected δ,
+# given h".
 #
-# **Now you.** Write it for N examples: from p (N, K), the true probabilities P of the labels
-# given h (N, K), and W (H, K).
+# **Now you.** Write it for N examples, from p (N, K), P (N, K) and W (H, K). P are the true
+# probabilities of the labels, given h.
 #
 # <details><summary>Hint</summary>
 #
-# p depends on h alone, and so does W. Only y is left open. What is the average of a one-hot y?
+# p is known if h is known, and W is fixed. Only y is not known. What is the average of a one-hot
+# y?
 # </details>
 #
 # <details><summary>A second hint</summary>
@@ -403,15 +408,17 @@ course.check("5.3", expected_delta)
 # %% [markdown]
 # $$E[\delta \mid h] = \bigl(p(h) - P(y \mid h)\bigr)\, W^T$$
 #
-# This is zero where **p(h) = P(y | h)**: where, for every h, the network gives the labels the
-# probabilities that they have among all images with that h. (If the columns of W are linearly
-# independent, it is zero *only* there.) The top block learns just that, and does so quickly. From
-# then on h holds no information about δ: which of the sevens is none, only the label tells.
+# This is zero where **p(h) = P(y | h)**: the network gives each label the probability that it has
+# among all images with this h. (If the columns of W are linearly independent, it is zero *only*
+# there.) The top block learns just that, and learns it quickly. From then on h says nothing about
+# the mean of δ. Suppose that an image looks like a seven, but is none: only the label can show
+# that.
 #
-# This can be measured: how much of δ a guess from h explains, on images that it was not fitted to.
+# We can measure this: how much of δ does a guess from h explain, on images that were not used in
+# its fit?
 #
-# **Now you.** Write the share of δ that a guess explains, R²: one minus the squared error of the
-# guess over the sum of the squares of δ.
+# **Now you.** Write the share of δ that a guess explains, R². It is one minus a quotient: the
+# squared error of the guess, divided by the sum of the squares of δ.
 #
 # <details><summary>Hint</summary>
 #
@@ -432,8 +439,8 @@ def r_squared(guess, delta):
 course.check("5.4", r_squared)
 
 # %% [markdown]
-# First the formula, and how much a *linear* function of h explains, before and after training by
-# backpropagation:
+# The next cell checks the formula for δ. Then it measures how much a *linear* function of h
+# explains, before and after training by backpropagation:
 
 # %%
 def top_interface(net, n=20_000):
@@ -488,14 +495,14 @@ assert (
 assert not MNIST or explained["after 1 epoch"][2] > explained["after 1 epoch"][0] + 0.1
 
 # %% [markdown]
-# In the untrained network most of δ can be read off h: its confidence is nonsense, and p alone
-# tells by how much. After a single epoch next to nothing is left (a negative share means: on new
-# images the fit is worse than saying zero). With the label there is something left, and it gets
-# less too: the few images that still have a gradient are the odd ones, and no linear function
-# describes them.
+# In the untrained network a guess from h explains most of δ: the probabilities p are wrong, and p
+# follows from h. After a single epoch almost nothing is left. (A negative share means that, on
+# new images, the fit is worse than a guess of zero.) With h and the label something is left, but
+# it also gets less. The few images that still have a large gradient are unusual ones, and no
+# linear function describes them.
 #
-# In notebook 3 the *form* of the guesser was to blame. Is it here, too? Give a guesser 2,000
-# random ReLUs of h, with which it can follow nearly any curve:
+# In notebook 3 the *form* of the guesser was the reason. Is it the reason here, too? The next
+# guesser gets 2,000 random ReLUs of h, with which it can follow nearly any curve:
 
 # %%
 h, delta, p, y = top_interface(nets["backprop", 3], 20_000 if MNIST else 1_400)
@@ -515,16 +522,16 @@ print(
 assert not MNIST or curved < 0.15
 
 # %% [markdown]
-# No. Neither form finds anything on new images. The best form that we know of finds about a tenth
-# (docs/from-h-alone.md). Here the reason is the formula.
+# No. Neither form explains anything on new images. The best form that we know explains about a
+# tenth (docs/from-h-alone.md). Here the formula is the reason.
 #
-# ## A weaker statement, which sounds the same
+# ## A weaker statement that sounds the same
 #
-# Networks are often called **calibrated** if their confidence is right: of all images with "80 %
-# a seven", 80 % are sevens. In symbols $P(y \mid p) = p$. Is that p(h) = P(y | h)? Answer first.
-# Then look at a network that says the same for every image, the share of each digit in the data.
-# It *is* calibrated: of all images, those shares are each digit. How much of its δ can be guessed
-# from h?
+# A network is called **calibrated** if its confidence is right: of all images that it calls "80 %
+# a seven", 80 % are sevens. In symbols, $P(y \mid p) = p$. Is that the same as p(h) = P(y | h)?
+# Answer first. Then look at a network that gives the same p for every image: the share of each
+# digit in the data. It *is* calibrated, since among all images each digit has this share. How
+# much of its δ can a guess from h explain?
 
 # %%
 constant = y.mean(axis=0) + 0 * p
@@ -537,13 +544,13 @@ print(
 assert not MNIST or from_h > 0.4
 
 # %% [markdown]
-# A lot. h knows which digit it is, and the constant network does not use it. So calibrated is the
-# weaker statement: p may throw away what h knows. To be zero, $E[\delta \mid h]$ needs the
-# stronger one.
+# A lot. h shows which digit it is, and the constant network does not use it. So "calibrated" is
+# the weaker statement: a calibrated p may ignore what h shows. $E[\delta \mid h]$ is zero only if
+# the stronger statement is true.
 #
-# Confidence can be looked at in bins. We sort test images by the network's confidence in its
-# answer, and count how often the answer is right. Remember what such a table shows: the *weaker*
-# statement.
+# You can test the weaker statement with a table. Sort the test images by the network's confidence
+# in its answer, and count how often the answer is right. Remember that such a table shows the
+# *weaker* statement only.
 
 # %%
 net = nets["dni", 3]
@@ -568,27 +575,28 @@ print(
 assert not MNIST or abs(confidence.mean() - right.mean()) < 0.03
 
 # %% [markdown]
-# It misreads several images of a hundred, and it *knows* how often. The table agrees with the
-# measurement above, and does not replace it. What follows from E[δ | h] = 0 is hard: a
-# synthesizer that sees nothing but h can ask for nothing more. What a lower block has lost of the
-# label, nobody above will ask for. A guesser needs to know something that the network does not.
-# (The label is one such thing. A second one: a guess from the network's *input*. See exercise 4.)
+# The network misreads several images of a hundred, and its confidence says how often. The table
+# agrees with the measurement above, but does not replace it. E[δ | h] = 0 has a serious
+# consequence. A synthesizer that sees only h can then say nothing useful. If a lower block has
+# lost something about the label, no synthesizer will tell it. A guesser has to know something
+# that the network does not know. The label is one possibility. Another one is a guess from the
+# network's *input*: see exercise 4.
 
 # %% [markdown]
 # ## Is cDNI cheating?
 #
-# The label goes into every synthesizer. Is the comparison with backpropagation fair?
+# Every synthesizer of cDNI sees the label. Is the comparison with backpropagation fair?
 #
-# - *When the network is used, no label takes part.* `predict` has no argument for it, and no
-#   synthesizer is asked. All test errors here are made that way.
+# - *The trained network needs no label.* `predict` has no argument for it, and no synthesizer
+#   runs. All test errors here are measured in this way.
 # - *In training both know the labels.* Backpropagation gets them through the loss, cDNI also
 #   through the context.
-# - *But it is one more supervised signal, at every layer.* One might as well put a small
-#   classifier there, with a loss of its own. If you claim that synthetic gradients do something,
-#   compare with that, and with the label alone. The label alone failed here; the local classifier
-#   is the control of notebook 6.
+# - *But every layer gets the label directly.* Then you could also give every layer a small
+#   classifier with its own loss. If you claim that synthetic gradients do something, compare them
+#   with this **local classifier**, and with the label alone. The label alone failed here. The
+#   local classifier is a control in notebook 6.
 #
-# And what does cDNI misread in the end?
+# Here are some images that cDNI still misreads:
 
 # %%
 td.plots.misread_digits(
@@ -602,12 +610,12 @@ td.plots.misread_digits(
 # ## On your own
 #
 # **1.** Give `train("cdni", 3)` a context of random labels (shuffle the rows of
-# `data.context()`). Which of the five curves should it come close to? Check.
+# `data.context()`). Which of the five curves should it be close to? Check.
 #
 # <details><summary>Hint</summary>
 #
-# A context that has nothing to do with the image says nothing, and a linear guess from h is left.
-# So it should do about as well as a linear synthesizer without context,
+# A context that has nothing to do with the image says nothing, so only a linear guess from h is
+# left. It should be about as good as a linear synthesizer without context,
 # `td.LinearSynthesizer(n)`. Random permutations come from `td.stream(0,
 # "sample").permutation(len(data.x))`.
 # </details>
@@ -618,10 +626,10 @@ td.plots.misread_digits(
 #
 # <details><summary>Hint</summary>
 #
-# A guess of random direction and full length sends every block off into nowhere, for the hundreds
-# of steps that it takes to unlearn A. The higher the stack, the longer the lower synthesizers
-# learn from messages that are noise themselves: expect about 9 % instead of 2 with three layers,
-# and 16 % instead of 2 with six.
+# A guess of random direction and full length moves every block in a wrong direction. It takes
+# hundreds of steps to unlearn A. With more layers, the lower synthesizers learn for a longer time
+# from messages that are random, too. Expect about 9 % instead of 2 with three layers, and 16 %
+# instead of 2 with six.
 # </details>
 #
 # **3.** Train `cdni` with six layers for one epoch with batches of 256, then of 64. Why does the
@@ -629,24 +637,24 @@ td.plots.misread_digits(
 #
 # <details><summary>Hint</summary>
 #
-# About 30 % against 5 %, while `backprop` does not care. With batches of 256 there are four times
-# fewer steps, and the message needs many steps to fill the chain: the second synthesizer from the
-# top can only learn once the first has learnt. The number of synthesizer steps is the bottleneck,
-# not the number of images.
+# The error is about 30 % against 5 %, while that of `backprop` hardly changes. With batches of
+# 256 there are four times fewer steps. But the synthesizers need many steps, because they learn
+# one after the other: the second from the top can only learn after the first. So the number of
+# steps sets the limit, not the number of images.
 # </details>
 #
-# **4.** A guesser needs to know something that the network does not. Instead of the label, let it
-# be the image: one `guess = td.variants.Guess(data.n_in, 10, rng)` for all interfaces,
+# **4.** A guesser has to know something that the network does not know. Take the image instead of
+# the label: one `guess = td.variants.Guess(data.n_in, 10, rng)` for all interfaces,
 # `synthesizer=lambda n: td.variants.GuessSynthesizer(td.VirtualLinear(n, 10, rng), guess)`,
 # `context=data.x`, Adam with 3e-3 everywhere. No synthesizer sees a label. How far does it get
 # with six layers?
 #
 # <details><summary>Hint</summary>
 #
-# Below 3 %, where h alone has about 9. By the same formula as above, E[δ | x] vanishes only where
-# p is as good as any function of x can be. So the guess must be a better classifier than the
-# network, and here it becomes one, from gradients alone. Whether that is useful is another
-# question: a network that small, trained directly, gets there in seconds.
+# Below 3 %, while h alone has about 9. By the formula above, E[δ | x] is zero only where p is as
+# good as any function of x can be. So the guess has to be a better classifier than the network.
+# Here it becomes one, from gradients alone. But is that useful? A network as small as the guess,
+# trained directly, is as good after seconds.
 # </details>
 #
 # **5.** Show that for squared error with a linear top block, y = hW, it is
@@ -654,9 +662,9 @@ td.plots.misread_digits(
 #
 # <details><summary>Hint</summary>
 #
-# δ = (hW - t) Wᵀ, and h is fixed under the average. It vanishes where the prediction is the mean
-# of the targets given h, which is what least squares aims at: for every loss of this kind the
-# guess from h fades when the top block has done its work.
+# δ = (hW - t) Wᵀ, and h is fixed under the average. It is zero where the prediction is the mean
+# of the targets given h. Least squares moves the prediction towards just this mean. So for every
+# loss of this kind the guess from h gets smaller while the top block learns.
 # </details>
 
 # %% [markdown]
@@ -664,8 +672,8 @@ td.plots.misread_digits(
 #
 # - Choose recipes on validation data: `data.with_validation(10_000)` holds out the end of the
 #   training set and hides the test set.
-# - Report the controls. A decoupled network that beats frozen random layers has learnt something;
-#   one that does not has only an output layer.
+# - Report the controls. If a decoupled network is better than random layers that never learn, its
+#   hidden layers have learnt something. If not, only its output layer has.
 # - From the command line: `tinydni train mnist --method cdni --layers 6 --measure-gradients`.
 #
 # ## Further reading

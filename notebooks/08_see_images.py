@@ -2,11 +2,11 @@
 # # 8. See images: convolution by hand
 #
 # **What you'll do.** Write a convolution as four plain loops, with its backward pass in the same
-# loops. Make it hundreds of times faster in three steps, and check each step against the numbers
-# of the first. Then add pooling.
+# loops. Make it hundreds of times faster in three steps, and compare each step with the numbers
+# of the loops. Then add pooling.
 #
-# **What you'll learn.** That a convolution is a matrix product in disguise, and where its
-# gradients come from; why the order of loops decides the speed; how to rewrite code and keep its
+# **What you'll learn.** How to write a convolution as matrix products, and where its gradients
+# come from. Why the order of the loops decides the speed. How to rewrite code and keep its
 # numbers.
 #
 # **What you need.** Notebooks 1 and 2. One minute. MNIST is downloaded once, about 11 MB.
@@ -28,22 +28,22 @@ data, MNIST = course.mnist(SHORT, images=True)
 # %% [markdown]
 # ## One small window, everywhere
 #
-# The networks so far took an image as a row of 784 numbers. Shuffle the pixels, the same way in
-# all images, and they would learn just as well: they do not know that two pixels are neighbours.
-# And what they learn about a stroke at one place they have to learn again at every other.
+# The networks so far took an image as a row of 784 numbers. They do not know which pixels are
+# neighbours. If you shuffled the pixels, in the same way in all images, they would learn just as
+# well. They also have to learn the same thing again for every place in the image.
 #
-# A convolution repairs both. It takes a small window of weights, lays it on the image,
-# multiplies, adds up, and moves on by one pixel. The letters: images x have the shape (N, H, W,
-# C), the C channels of a pixel side by side (C = 1 for grey, 3 for colours, more inside a
-# network). The **kernel** W has the shape (k, k, C, M): M windows of k by k pixels. The result is
-# again an image, with M channels:
+# A convolution solves both problems. It takes a small window of weights, lays it on the image,
+# multiplies, adds up, and moves on by one pixel. Images x have the shape (N, H, W, C). Each pixel
+# has C channels: C = 1 for grey, 3 for colours, more inside a network. The **kernel** W has the
+# shape (k, k, C, M): M windows of k by k pixels. The result is an image again, with M channels,
+# which are also called **maps**:
 #
 # $$y_{npqm} = \sum_{i=0}^{k-1} \sum_{j=0}^{k-1} \sum_{c} x_{n,\,p+i,\,q+j,\,c}\; W_{ijcm}$$
 #
-# As a program this is four loops, over all entries of y. What stands in the innermost one?
+# As a program this is four loops, over all entries of y. What is inside the innermost loop?
 #
-# **Now you.** Write y[n, p, q], for all maps m at once or one after the other: from the `window`
-# of the image, shape (k, k, C), and the kernels W (k, k, C, M). It returns M numbers.
+# **Now you.** Write y[n, p, q] for all maps m. Given are the `window` of the image, shape (k, k,
+# C), and the kernels W (k, k, C, M). Return M numbers.
 #
 # <details><summary>Hint</summary>
 #
@@ -74,9 +74,9 @@ def forward_loops(x, W):
     return y
 
 # %% [markdown]
-# (In mathematics a convolution turns the kernel round first. What all of this field uses, and we
-# as well, is called a correlation there.) Before we teach it anything, three kernels made by
-# hand:
+# (In mathematics a convolution first rotates the kernel by half a turn. What everybody uses in
+# deep learning is called a *correlation* there.) Before the kernels learn anything, here are
+# three that we made by hand:
 
 # %%
 kernels = {
@@ -117,8 +117,8 @@ show(
 )
 
 # %% [markdown]
-# Edges, found by nine numbers, wherever they are. And wherever they are *moved*: if the image is
-# shifted, the result is shifted. That is the point of it all, so it deserves a test.
+# Nine numbers find edges, at every place of the image. If the image is *shifted*, the result is
+# shifted, too. This is the main reason to use convolutions, so we test it.
 
 # %%
 rng = np.random.default_rng(0)
@@ -138,9 +138,9 @@ print(
 # ## Backward, in the same loops
 #
 # Look at the innermost line. The number y[n, p, q, m] is a sum of products of one window and one
-# kernel. So the rule for a product is all that we need: whatever the gradient at that number is,
-# the kernel gets it times the window, and the window gets it times the kernel. Every kernel is
-# used at many places, and every pixel lies in many windows; the chain rule adds up all the ways.
+# kernel. So the rule for a product is enough. The kernel gets the gradient at that number times
+# the window. The window gets that gradient times the kernel. Every kernel is used at many places,
+# and every pixel is in many windows: the chain rule adds up all these ways.
 #
 # **Now you.** Write the two lines in the loops.
 #
@@ -190,9 +190,9 @@ print(report)
 assert report.ok
 
 # %% [markdown]
-# It is right, so its numbers are the measure of all that follows. Take images of the size that
-# stands in the middle of our network below, save y, dx and dW, and look at the clock. (We count
-# the processor's time, not the wall's: other programs do not disturb it much.)
+# The loops are right, so we compare everything that follows with their numbers. We take images of
+# a size that occurs inside the network of notebook 9, save y, dx and dW, and measure the time.
+# (We measure processor time, because other programs change it only a little.)
 
 # %%
 k, C, M = 5, 8, 16
@@ -237,13 +237,12 @@ def same_numbers(name, forward, backward):
     )
 
 # %% [markdown]
-# ## Two loops fewer: a matrix product
+# ## Without two of the loops: a matrix product
 #
-# The loop over m multiplies the same window with every kernel, and the loop over n does the same
-# to every image. Lay a window out as a row of k · k · C numbers: then N windows are a matrix, M
-# kernels are a matrix, and both loops are one product. Its gradients are those of notebook 1,
-# `dW = h.T @ dz` and `dh = dz @ W.T`, with the windows as h. Two loops are left, over the
-# places:
+# The loop over m multiplies the same window with every kernel. The loop over n does the same for
+# every image. Write a window as a row of k · k · C numbers. Then N windows are a matrix, M
+# kernels are a matrix, and both loops are one product. Its gradients are those of notebook 1, `dW
+# = h.T @ dz` and `dh = dz @ W.T`, with the windows as h. Two loops are left, over the places:
 
 # %%
 def forward_places(x, W):
@@ -267,16 +266,15 @@ def backward_places(x, W, dy):
 same_numbers("two loops over places", forward_places, backward_places)
 
 # %% [markdown]
-# About a hundred times faster; most of what can be gained is gained. Python now does something
-# 196 times instead of 50,176 times, and does more each time.
+# This is about a hundred times faster, and the next steps will add less. Python now does
+# something 196 times instead of 50,176 times, and does more each time.
 #
 # ## No loop: all windows in one matrix
 #
-# Copy the windows of *all* places below each other, and one single product is left. This is what
-# most courses teach; it goes by the name of im2col. The way back must undo the copying. A copy
-# has the gradient rule "add up what comes back from all copies", and each pixel was copied once
-# for every offset (i, j) at which a window has seen it. So there is a loop again in `backward`, a
-# short one:
+# Copy the windows of *all* places into one large matrix: then only one product is left. Most
+# courses teach this form; it is called *im2col*. What about the backward pass? If a number is
+# copied, its gradient is the sum of the gradients of all copies. Each pixel was copied once for
+# every offset (i, j), its place in a window. So `backward` has a loop again, a short one:
 
 # %%
 def columns_of(x, k):
@@ -305,24 +303,24 @@ same_numbers("all windows in one matrix", forward_columns, backward_columns)
 print(f"x has {x.size:,} numbers, the matrix of its windows {columns_of(x, k).size:,}")
 
 # %% [markdown]
-# Not much of a gain, or none! The product itself is fast. But the matrix is nearly k² times as
-# large as the image, and writing it down and reading it again costs as much as multiplying it. A
+# This is only a little faster, or not at all! The product itself is fast. But the matrix is
+# nearly k² times as large as the image. Writing and reading it takes as long as multiplying it. A
 # computer moves numbers more slowly than it multiplies them.
 #
 # ## The other two loops: offsets
 #
-# That little loop in `backward` had the right idea. Look at the formula again, with the sums over
-# i and j *outside*:
+# The short loop in `backward`, over the offsets, is a good idea for `forward`, too. Look at the
+# formula again, with the sums over i and j *outside*:
 #
 # $$y = \sum_{i} \sum_{j} \; x^{(ij)}\, W_{ij}, \qquad x^{(ij)} = x[:, i:i+P, j:j+Q]$$
 #
-# For one offset (i, j), *every* place of y meets the same (C, M) matrix W[i, j], and the pixels
-# that it meets are the image itself, moved by (i, j): a view, no copy. So a convolution is k²
-# matrix products with shifted images. Its gradients are two lines, the rule of notebook 1 for
-# each of the products: `dW[i, j] = x_ij.T @ dy`, summed over images and places, and `dx_ij += dy
-# @ W[i, j].T`.
+# For one offset (i, j), *every* place of y uses the same (C, M) matrix W[i, j]. The pixels that
+# belong to it are the image itself, shifted by (i, j). In NumPy this is a *view* of the same
+# memory, not a copy. So a convolution is k² matrix products with shifted images. The rule of
+# notebook 1 gives two lines for the gradients: `dW[i, j] = x_ij.T @ dy`, summed over images and
+# places, and `dx_ij += dy @ W[i, j].T`.
 #
-# **Now you.** Write the line of `forward` that stands in the loop over the offsets.
+# **Now you.** Write the line inside the loop over the offsets.
 #
 # <details><summary>Hint</summary>
 #
@@ -357,15 +355,15 @@ def backward_offsets(x, W, dy):
 same_numbers("offsets", forward_offsets, backward_offsets)
 
 # %% [markdown]
-# Shorter than anything before, no arrays larger than x and y, and about as fast as the others.
-# This is the one to remember.
+# This form is shorter than all before, has no arrays larger than x and y, and is about as fast as
+# the others. Remember this one.
 #
-# ## The library's
+# ## The form in the library
 #
-# `td.Conv2D` goes two small steps further. It works on a few images at a time, so many as fit
-# into the processor's nearest memory; and it joins the k products of a kernel *row* into one, for
-# which it copies the windows of that row only. Here is the loop that remains. `row_blocks` yields
-# the images and, for each row i of the kernel, what it meets:
+# `td.Conv2D` has two small improvements. It works on a few images at a time, as many as fit into
+# the processor's fastest memory. And it makes one product from the k products of a kernel *row*;
+# for that it copies the windows of this row only. Here is the loop that is left. `row_blocks`
+# returns the images and, for each row i of the kernel, the pixels that belong to it:
 
 # %%
 print(inspect.getsource(convolution.correlate))
@@ -384,8 +382,9 @@ def backward_library(x, W, dy):
 same_numbers("library", forward_library, backward_library)
 
 # %% [markdown]
-# What is best depends on the sizes. So measure more than one case: ours; a batch of 64; and the
-# middle of a residual network, with small kernels on large images (float32, as in training).
+# Which form is best depends on the sizes. So we measure three cases: the one above; a batch of
+# 64; and small kernels on large images, as in a residual network (notebook 10). All are float32,
+# as in training.
 
 # %%
 def narrow(*shape):
@@ -424,16 +423,17 @@ for size, arrays in sizes.items():
     )
 
 # %% [markdown]
-# Expect 1 to 5 here, and some hundreds for the four loops. What is in second place depends on the
-# sizes and on the machine. With many images the two loops over places are hard to beat, since
-# each of their products is large. The matrix of all windows falls behind as it grows.
+# Expect 1 to 5 here, and some hundreds for the four loops. Which form is second best depends on
+# the sizes and on the computer. With many images the two loops over places are fast, since each
+# of their products is large. The matrix of all windows gets slower as it grows.
 
 # %% [markdown]
-# ## Two things that one likes to know
+# ## Two useful facts
 #
-# **dx is a convolution, too.** Each dy was spread over a window by the kernel; seen from a pixel,
-# that collects the dy around it, with the kernel turned by half a turn and its two channel axes
-# swapped. At the edge there is no dy, so zeros are put around:
+# **dx is a convolution, too.** Each dy adds to all pixels of its window, times the kernel. So
+# each pixel collects the dy around it. That is a convolution of dy, with the kernel rotated by
+# half a turn and its two channel axes swapped. Outside of the edges there is no dy, so we put
+# zeros around it:
 
 # %%
 around = ((0, 0), (k - 1, k - 1), (k - 1, k - 1), (0, 0))
@@ -443,9 +443,9 @@ np.testing.assert_allclose(
 )
 
 # %% [markdown]
-# **Zeros around the image** keep it from shrinking: with (k - 1) / 2 of them on every side y is
-# as large as x (`padding="same"`, the library's default). A frame of constants has no gradient,
-# so `backward` cuts it off:
+# **Zeros around the image** keep its size: with (k - 1) / 2 of them on every side y is as large
+# as x (`padding="same"`, the library's default). This is called **padding**. The zeros are
+# constants, so nobody needs their gradient, and `backward` cuts it off:
 
 # %%
 same, edge = td.Conv2D(C, M, rng, kernel=k, bias=False, dtype=np.float64), (k - 1) // 2
@@ -465,22 +465,23 @@ print("with a frame of zeros: the same y, dx and dW as td.Conv2D")
 # %% [markdown]
 # ## Pooling
 #
-# Often it is enough to know roughly where an edge is. *Pooling* looks at the outputs in small
-# windows, here 3 by 3, and keeps one number of each: the largest, or the mean. Moving on by s = 2
-# pixels instead of one (the *stride*) halves the image.
+# Often it is enough to know roughly where an edge is. **Pooling** looks at the outputs in small
+# windows, here 3 by 3, and keeps one number of each: the largest, or the mean. The windows move
+# on by s = 2 pixels instead of one, so the image gets half as large. The number s is called the
+# **stride**.
 #
 # **Now you.** How many windows of size k fit side by side, with stride s, on an image of this
 # size with a frame of `padding` zeros on every side?
 #
 # <details><summary>Hint</summary>
 #
-# The framed image has `size + 2 * padding` pixels. The first window starts at 0; the last one
-# must still fit.
+# With its frame the image has `size + 2 * padding` pixels. The first window starts at 0; the last
+# one must still fit.
 # </details>
 #
 # <details><summary>A second hint</summary>
 #
-# Count the moves of s pixels, `(... - k) // s`, and the first window.
+# Count how often the window moves by s pixels, `(... - k) // s`, and add the first window.
 # </details>
 
 # %%
@@ -492,9 +493,9 @@ def n_windows(size, k, s, padding):
 course.check("8.4", n_windows)
 
 # %% [markdown]
-# The trick with the offsets works again: the pixels that offset (i, j) meets are `x[:, i:i + s *
-# P:s, j:j + s * Q:s]`. For the mean every pixel has its share, forward and backward: `y += x_ij /
-# k**2` and `dx_ij += dy / k**2`.
+# The loop over the offsets works again. The pixels that belong to offset (i, j) are `x[:,
+# i:i+s*P:s, j:j+s*Q:s]`. For the mean every pixel has the same share, forward and backward: `y +=
+# x_ij / k**2` and `dx_ij += dy / k**2`.
 #
 # **Now you.** And for the maximum? Write the line that adds to dx_ij.
 #
@@ -550,9 +551,10 @@ dpooled = rng.standard_normal(ours.y.shape)
 np.testing.assert_allclose(ours.backward(dpooled), theirs.backward(dpooled), rtol=1e-12)
 
 # %% [markdown]
-# Two equal pixels in one window would both get the whole of dy here. After a ReLU there are many
-# equal zeros, so the library's `MaxPool` gives it to the first of them alone. (The windows
-# overlap, and a pixel that is the largest of two windows gets both dy: that is the `+=`.)
+# If two pixels of a window are equally large, both get the whole dy here. After a ReLU many
+# pixels are equal, namely zero. So the library's `MaxPool` gives dy to the first of them alone.
+# (The windows overlap. A pixel that is the largest in two windows gets both dy, therefore the
+# `+=`.)
 
 # %% [markdown]
 # ## On your own
@@ -563,13 +565,13 @@ np.testing.assert_allclose(ours.backward(dpooled), theirs.backward(dpooled), rto
 #
 # <details><summary>Hint</summary>
 #
-# A window begins at every second pixel of the framed image of 30: (28 + 2 · 1 - 3) // 2 + 1 = 14
-# windows each way, with 16 channels. 3 · 3 · 8 · 16 = 1,152 weights and 16 biases.
-# `layer.output_shape((28, 28, 8))`, `layer.n_parameters()`.
+# With its frame the image has 30 by 30 pixels, and a window starts at every second one. That
+# makes (28 + 2 · 1 - 3) // 2 + 1 = 14 windows in each direction, with 16 channels. The layer has
+# 3 · 3 · 8 · 16 = 1,152 weights and 16 biases. `layer.output_shape((28, 28, 8))`,
+# `layer.n_parameters()`.
 # </details>
 #
-# **2.** Write the class `Mean` beside `Largest`, from the two lines for the mean above, and check
-# it.
+# **2.** Write a class `Mean` like `Largest`, from the two lines for the mean above, and check it.
 #
 # <details><summary>Hint</summary>
 #
@@ -583,17 +585,17 @@ np.testing.assert_allclose(ours.backward(dpooled), theirs.backward(dpooled), rto
 # <details><summary>Hint</summary>
 #
 # P = (height - k) // s + 1, and the pixels of offset (i, j) are `x[:, i:i + s * P:s, j:j + s *
-# Q:s]`, in all three places. Nothing else changes. Pixels that no window meets get dx = 0.
+# Q:s]`, in all three places. Nothing else changes. Pixels that are in no window get dx = 0.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - Images are (N, H, W, C) in tinydni: the C numbers of a pixel side by side make the shifted
-#   views good operands for a matrix product. PyTorch's default is (N, C, H, W); `x.transpose(0,
-#   2, 3, 1)` turns one into the other.
-# - On a graphics card memory is fast and calls are slow, so there the one large matrix is right
-#   again: notebook 15, and `row_blocks` in the library.
+# - Images are (N, H, W, C) in tinydni. The C numbers of a pixel are side by side in memory, so
+#   matrix products with shifted views are fast. PyTorch's default is (N, C, H, W);
+#   `x.transpose(0, 2, 3, 1)` changes it to ours.
+# - On a GPU memory is fast and calls are slow. There the one large matrix is better again: see
+#   notebook 15, and `row_blocks` in the library.
 # - A convolution before a `BatchNorm` needs no bias (`bias=False`): the mean is subtracted
 #   anyway.
 # - **Assignment A2**, tasks 4 and 5, can be solved now: `tinydni assignment release A2 --out

@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 10. Go deeper: residual networks
 #
-# **What you'll do.** Stack 24 layers and watch the gradient die on its way down. Save it with one
-# plus sign. Take the network apart into 16 million paths. Then lose the shortcut's gradient on
-# purpose, and measure what it costs.
+# **What you'll do.** Stack 24 layers and see how the gradient gets smaller and smaller on its way
+# down. Repair that with one plus sign. Split the network into 16 million paths. Then leave out a
+# part of the gradient on purpose, and measure how much worse the network gets.
 #
-# **What you'll learn.** Why y = x + f(x) can be deep; by which paths a gradient reaches the
-# bottom; how a wrong gradient can hide behind a falling loss.
+# **What you'll learn.** Why networks of blocks y = x + f(x) can be deep. By which paths a
+# gradient reaches the bottom. How a loss can get smaller although the gradient is wrong.
 #
 # **What you need.** Notebooks 1 to 5. One minute. MNIST is downloaded once, 11 MB.
 
@@ -46,16 +46,16 @@ print(
 # %% [markdown]
 # ## One plus sign
 #
-# A block of an ordinary network makes something new from what it gets, y = f(x). A residual
-# block *adds* to what it gets. The first path, x itself, is called the shortcut; f is the
-# branch:
+# A block of an ordinary network computes something new from its input, y = f(x). A **residual
+# block** *adds* something to its input. The path of x itself is called the **shortcut**; f is the
+# **branch**:
 #
 # | | forward |
 # | --- | --- |
 # | plain | `y = f(x)` |
 # | residual | `y = x + f(x)` |
 #
-# x is used twice, so the chain rule adds up two ways; and the way over the shortcut has the
+# x is used twice, so the chain rule adds up two ways. The way over the shortcut has the
 # derivative 1.
 #
 # **Now you.** Write the class: `forward` and `backward`. `branch` is a layer with the same two
@@ -63,12 +63,12 @@ print(
 #
 # <details><summary>Hint</summary>
 #
-# `self.branch.backward(dy)` is the gradient by the way of the branch.
+# `self.branch.backward(dy)` is the gradient through the branch.
 # </details>
 #
 # <details><summary>A second hint</summary>
 #
-# By the way of the shortcut it is dy itself. The two are added.
+# Through the shortcut it is dy itself. Add the two.
 # </details>
 
 # %%
@@ -110,14 +110,14 @@ np.testing.assert_array_equal(Residual(f).backward(dy), theirs.backward(dy))
 print(inspect.getsource(td.Residual.backward))
 
 # %% [markdown]
-# (The checker has found the layer inside the branch by itself. The library's `Residual` can also
-# have a layer in the shortcut, for blocks that change the shape: more about that below.)
+# (The checker has found the layers inside the branch. The library's `Residual` can also have a
+# layer in the shortcut, for blocks that change the shape. Notebook 11 uses one.)
 #
 # ## What arrives at the bottom
 #
-# Take a first layer, 24 blocks of width 32, and a last layer. How long is the gradient below each
-# block? Once with weights of standard deviation 1 / √32, which is about right for tanh, and once
-# with half of that:
+# We take a first layer, 24 blocks of width 32, and a last layer. How long is the gradient below
+# each block? We try weights of standard deviation 1 / √32, which is about right for tanh, and
+# half of that:
 
 # %%
 WIDTH, DEPTH = 32, 24
@@ -176,32 +176,32 @@ td.plots.learning_curve(
 )
 
 # %% [markdown]
-# In the plain network every block multiplies: with a factor of about ½ per block, what is left
-# below 24 blocks is less than 10⁻⁷ of it. With weights of just the right size it is bearable; but
-# they do not stay so in training. In the residual network the gradient arrives either way, and
-# has even grown.
+# In the plain network every block multiplies the gradient by a factor. If this is about ½, less
+# than 10⁻⁷ of the gradient is left below 24 blocks. With weights of just the right size the
+# gradient stays large enough, but training changes the weights. In the residual network the
+# gradient arrives with both sizes, and has even grown.
 #
 # ## Sixteen million paths
 #
-# Why? Write $A_l$ for what the backward pass of branch l does to a gradient. For given x it is a
-# linear map. A plain stack sends the gradient through all of them, one after the other. A
-# residual stack does this:
+# Why? Write $A_l$ for the backward pass of branch l. It maps the gradient above the branch to the
+# gradient below it. For a given x this is a linear map. A plain network sends the gradient
+# through all of them, one after the other. A residual network does this:
 #
 # $$dh_0 = (1 + A_1)(1 + A_2) \cdots (1 + A_{24})\; dh_{24}$$
 #
-# Multiply out. At every block a path chooses: over the shortcut, or through the branch. That
+# Multiply out. At every block a path goes either over the shortcut or through the branch. That
 # makes 2²⁴ paths, and the gradient at the bottom is the sum over all of them:
 #
 # $$dh_0 = dh_{24} + \sum_l A_l\, dh_{24} + \sum_{l < m} A_l A_m\, dh_{24} + \dots$$
 #
-# The first term is the gradient at the top, as it is, past everything. We can sort the 16,777,216
-# paths by the number k of branches that they go through, without walking each of them: when a
-# block is passed, every sum splits into what goes past the branch (k stays) and what goes through
-# it (k + 1).
+# The first term is the unchanged gradient at the top: it goes past all branches. We sort the
+# 16,777,216 paths by the number k of branches that they go through. For that we need not compute
+# each path. We keep one sum for each k. At a block every sum has two parts: what goes past the
+# branch (same k), and what goes through it (k + 1).
 #
-# **Now you.** `past[k]` is the sum over the paths of k branches above this block, `through[k]` is
-# the same after the branch of this block. Write the list of the new sums, for k = 0, 1, ... (the
-# last k of `through` is left out).
+# **Now you.** `past[k]` is the sum over the paths of k branches above this block. `through[k]` is
+# the same sum after it went through the branch of this block. Write the list of the new sums, for
+# k = 0, 1, ... (leave out the last k of `through`).
 #
 # <details><summary>Hint</summary>
 #
@@ -227,7 +227,7 @@ course.check("10.2", sums_below)
 #
 # <details><summary>Hint</summary>
 #
-# Which k of the blocks are gone through? The order does not matter.
+# A path is a choice of k branches. The order does not matter.
 # </details>
 #
 # <details><summary>A second hint</summary>
@@ -279,14 +279,14 @@ td.plots.learning_curve(
 )
 
 # %% [markdown]
-# What arrives has come by short paths, through one to six branches out of 24. Long paths are far
-# more, but each branch on the way makes the gradient shorter. A residual network behaves like
-# very many shallow networks at once, and is trained like them.
+# Nearly all of the gradient comes by short paths, through one to six branches out of 24. There
+# are many more long paths, but each branch on the way makes the gradient shorter. A residual
+# network behaves like very many shallow networks together, and it learns like them.
 #
 # ## Training it; and a mistake
 #
-# Now let us lose the shortcut's gradient. It takes nothing but forgetting `dy +`. Forward, it is
-# the residual network; backward, it is the plain one:
+# Now we lose the shortcut's gradient: we just forget `dy +`. The forward pass is that of the
+# residual network, the backward pass that of the plain one:
 
 # %%
 class Forgetful(td.Residual):
@@ -346,10 +346,10 @@ td.plots.learning_curve(
 )
 
 # %% [markdown]
-# One forgotten term, and a network of 26 layers is far worse than a single `Linear`, though
-# nothing crashes and the loss goes down. The forgetful one still *has* its shortcuts, so its top
-# blocks see the image, through a first layer that never learns, and make something of it. The
-# plain one sees nothing at all.
+# With one forgotten term a network of 26 layers is much worse than a single `Linear`. And there
+# is no error message, and the loss goes down. The forgetful network still *has* its shortcuts. So
+# its top blocks see the image, through a first layer that never learns, and they learn something
+# from it. The plain network learns nothing at all.
 
 # %% [markdown]
 # ## On your own
@@ -359,9 +359,9 @@ td.plots.learning_curve(
 #
 # <details><summary>Hint</summary>
 #
-# About 10 %, where it was 9 with all blocks; without the lowest block it is 13. Every block only
-# adds something to what passes by, so those above still know what to do with the rest. A block of
-# a plain network cannot be missed like that: all that the next one gets comes from it.
+# About 10 %; it was 9 with all blocks. Without the lowest block it is 13. Every block only adds
+# something, so the blocks above can still use the rest. In a plain network you cannot remove a
+# block: the next one gets its whole input from it.
 # </details>
 #
 # **2.** The opposite mistake: `backward` calls `self.branch.backward(dy)`, so that the branch
@@ -369,10 +369,10 @@ td.plots.learning_curve(
 #
 # <details><summary>Hint</summary>
 #
-# Hardly as bad: about 10 % instead of 9. The gradient at the top now reaches every block
-# unchanged, and each branch learns as if all above it were the identity. With branches as small
-# as these that is nearly true. It is still not the gradient of the loss, and `check_layer` says
-# so.
+# It is not as bad: about 10 % instead of 9. The gradient at the top now reaches every block
+# unchanged. So each branch learns as if all blocks above it were the identity. With branches as
+# small as these that is nearly true. It is still not the gradient of the loss, and `check_layer`
+# says so.
 # </details>
 #
 # **3.** Put a `td.BatchNorm(width)` between `Linear` and `Tanh` of each branch. Can the plain
@@ -380,13 +380,14 @@ td.plots.learning_curve(
 #
 # <details><summary>Hint</summary>
 #
-# Yes: about 13 %, where it was stuck before. `BatchNorm` brings the size of everything back to 1
-# in every block, on the way up and so on the way down. The residual network with `BatchNorm` has
-# about 9 %: that the gradient arrives is not all that the shortcut is good for.
+# Yes: its error is about 13 %, while before it learnt nothing. `BatchNorm` brings the size of the
+# outputs back to 1 in every block, and so the gradient keeps its size, too. The residual network
+# with `BatchNorm` has about 9 %. So the shortcut is good for something else than the gradient,
+# too.
 # </details>
 #
-# **4.** How many of the 2²⁴ paths go through at most six branches, and how much of the gradient
-# do the others make?
+# **4.** How many of the 2²⁴ paths go through at most six branches? How large a part of the
+# gradient do the others make?
 #
 # <details><summary>Hint</summary>
 #
@@ -397,11 +398,12 @@ td.plots.learning_curve(
 # %% [markdown]
 # ## In practice
 #
-# - The ReLU *behind* the sum stands on the shortcut, too: where it is closed, the identity path
-#   is closed. He and others moved it into the branch in a second paper, and trained 1,001 layers.
-# - Let each branch begin small (the last `BatchNorm` with gamma = 0, or small weights): then the
-#   network starts as the identity, whatever its depth. Notebook 13 uses that, and there nearly
-#   all of the gradient comes by the shortcut.
+# - In the first paper of He and others a ReLU follows the sum, so it also acts on the shortcut.
+#   Where its slope is 0, no gradient passes. In a second paper they moved it into the branch, and
+#   trained 1,001 layers.
+# - Let each branch start small: the last `BatchNorm` with gamma = 0, or small weights. Then the
+#   network starts as the identity, for any depth. Notebook 13 uses that, and there nearly all of
+#   the gradient comes over the shortcut.
 #
 # ## Further reading
 #

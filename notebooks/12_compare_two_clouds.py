@@ -1,11 +1,11 @@
 # %% [markdown]
 # # 12. Compare two clouds
 #
-# **What you'll do.** Measure how far two clouds of points are apart, from the definition.
-# Differentiate it by hand, check the gradient, and let it pull points to where they belong.
+# **What you'll do.** Measure how different two clouds of points are. Differentiate this measure
+# by hand, check the gradient, and let it pull the points of one cloud to the other.
 #
-# **What you'll learn.** Maximum mean discrepancy and its gradient; how a loss can say nothing
-# about single points, and still move them.
+# **What you'll learn.** What the maximum mean discrepancy is, and its gradient. How a loss can
+# compare whole clouds only, and still move every single point.
 #
 # **What you need.** Notebooks 1 and 2. Less than a minute. Nothing is downloaded.
 
@@ -20,12 +20,14 @@ SHORT = course.begin()
 # %% [markdown]
 # ## How far are two clouds apart?
 #
-# Let k(a, b) say how near two points are: 1 if they coincide, next to 0 if they are far from each
-# other. With d² = ‖a - b‖²,
+# Let k(a, b) say how near two points are: large if they are the same, nearly 0 if they are far
+# from each other. Such a function is called a **kernel** (it is not the kernel of a convolution).
+# With d² = ‖a - b‖²,
 #
 # $$k(a, b) = \sum_s e^{-d^2 / s}, \qquad s \in \{m/2,\; m,\; 2m\}$$
 #
-# (Three widths, so that near *and* somewhat farther points are felt; the largest value is 3.)
+# (There are three widths, so that near points *and* points a little further away count. The
+# largest value is 3.)
 #
 # **Now you.** Write k for all pairs of x (N, D) and y (M, D): an array (N, M). The squared
 # distances are given.
@@ -52,14 +54,14 @@ def kernel(x, y, m):
 course.check("12.1", kernel)
 
 # %% [markdown]
-# Now look at the mean nearness of pairs of points: both from x, both from y, or one from each. If
-# x and y come from the same cloud, all three are alike. If not, a point of x is nearer to its own
-# than to the others:
+# Now look at the mean of k over pairs of points: both from x, both from y, or one from each. If x
+# and y come from the same cloud, the three means are nearly the same. If not, a point of x is
+# nearer to other points of x than to points of y:
 #
 # $$L^2 = \operatorname{mean} k(x_i, x_j) + \operatorname{mean} k(y_i, y_j) - 2 \operatorname{mean} k(x_i, y_j)$$
 #
-# L is called the **maximum mean discrepancy**, MMD. First as it stands, with loops, on a few
-# points in the plane:
+# L is called the **maximum mean discrepancy**, MMD. Here it is with loops, on a few points in the
+# plane:
 
 # %%
 def nearness(a, b, m):
@@ -80,7 +82,7 @@ saved = mmd_by_loops(x, y, m)
 print(f"MMD of x and y {saved:.4f}, of x and x {mmd_by_loops(x, x, m):.4f}")
 
 # %% [markdown]
-# The same with whole arrays.
+# Now the same with whole arrays.
 #
 # **Now you.** Write L from the three kernels: k_xx of all pairs within x, k_yy within y, k_xy
 # between them.
@@ -92,7 +94,7 @@ print(f"MMD of x and y {saved:.4f}, of x and x {mmd_by_loops(x, x, m):.4f}")
 #
 # <details><summary>A second hint</summary>
 #
-# Do not forget the root, and the factor 2.
+# Do not forget the root and the factor 2.
 # </details>
 
 # %%
@@ -111,8 +113,8 @@ np.testing.assert_allclose(mmd(x, y, m), saved, rtol=1e-12)
 # %% [markdown]
 # ## Its gradient
 #
-# We want to know where each $x_i$ should go: dx, the gradient of L. Write $g = \sum_s \frac1s
-# e^{-d^2/s}$. One operation per line, and beside it its derivative:
+# Where should each $x_i$ move? We need dx, the gradient of L. Write $g = \sum_s \frac1s
+# e^{-d^2/s}$. The table has one operation per line, with its derivative:
 #
 # | forward | backward |
 # | --- | --- |
@@ -121,14 +123,14 @@ np.testing.assert_allclose(mmd(x, y, m), saved, rtol=1e-12)
 # | `L2 = k_xx.mean() + k_yy.mean() - 2 * k_xy.mean()` | `dk_xx = dL2 / N²`, &nbsp; `dk_xy = -2 * dL2 / (N M)` |
 # | `L = sqrt(L2)` | `dL2 = 1 / (2 * L)` |
 #
-# A point occurs twice among the pairs of x with x, as the first and as the second, which doubles
-# that part. Put together:
+# In the pairs of x with x each point occurs twice, as the first and as the second. This doubles
+# that part. Together:
 #
 # $$dx_i = \frac{2}{L} \Bigl[\; \underbrace{\frac{1}{NM} \sum_j g(x_i, y_j)\,(x_i - y_j)}_{\text{towards the others}}
 # \;-\; \underbrace{\frac{1}{N^2} \sum_j g(x_i, x_j)\,(x_i - x_j)}_{\text{away from one's own}} \;\Bigr]$$
 #
-# Going *against* dx, a point is drawn to the points of y and pushed away by those of x. Where
-# both are equally dense, the forces cancel.
+# A step *against* dx moves a point towards the points of y and away from those of x. Where both
+# are equally dense, the two parts cancel.
 #
 # **Now you.** `pull(x, y, m)` is the sum in the bracket, divided by the number of pairs. Write dx
 # with it.
@@ -176,12 +178,13 @@ np.testing.assert_allclose(
 )
 
 # %% [markdown]
-# The library's class gives the same numbers. It never makes the array (N, M, D), works in tiles
-# that fit in the cache, and takes one `exp` per pair instead of three, since the narrower kernels
-# are powers of the widest. From here on we use it.
+# The library's class gives the same numbers. It is faster, because it works on small parts that
+# fit into the processor's fastest memory. It also needs one `exp` per pair instead of three: the
+# narrower kernels are powers of the widest. From here on we use it.
 #
-# What does such a gradient do? Forget networks and let the points themselves go downhill: two
-# heaps of different size as target, and one heap beside them.
+# What does such a gradient do? We need no network to see that: the points themselves move
+# downhill. The target is two groups of points, of different size. The points to be moved start as
+# one group next to them.
 
 # %%
 heaps = np.vstack(
@@ -205,8 +208,8 @@ td.plots.cell_scatter(
 )
 
 # %% [markdown]
-# The heap divides itself, two thirds to the one and one third to the other, though nobody has
-# told a single point where to go.
+# The group divides itself: two thirds go to the one target and one third to the other. But
+# nothing in the loss says where a single point should go.
 #
 # ## The floor
 #
@@ -217,15 +220,16 @@ one, two = rng.standard_normal((2, 500, 2))
 print(f"two draws from one cloud: MMD {mmd(one, two, 0.7):.3f}")
 
 # %% [markdown]
-# Not quite: a point is nearest to itself, k(x, x) = 3, and these pairs stand in the means within
-# x and within y, but not in the mean between them. That is the **floor**, below which nothing can
-# be read. For a fair mean they have to be left out.
+# No, not exactly. A point is nearest to itself, k(x, x) = 3. Such pairs are in the means within x
+# and within y, but not in the mean between them. So even two equal clouds have a small MMD, the
+# **floor**. A distance near the floor says nothing. For a fair mean we have to leave these pairs
+# out.
 #
 # **Now you.** Write the mean of a square kernel k (N, N) without the pairs of a point with itself.
 #
 # <details><summary>Hint</summary>
 #
-# Those pairs stand on the diagonal: `np.trace(k)` is their sum.
+# Those pairs are on the diagonal: `np.trace(k)` is their sum.
 # </details>
 #
 # <details><summary>A second hint</summary>
@@ -255,8 +259,8 @@ print(
 )
 
 # %% [markdown]
-# Zero on average, to the error of 40 draws. It is often below zero, so that no root can be taken:
-# as a loss the first form is more convenient.
+# It is zero on average, as exactly as 40 draws can show. But it is often below zero, and then
+# there is no root. So as a loss the first form is more practical.
 
 # %% [markdown]
 # ## On your own
@@ -266,36 +270,37 @@ print(
 #
 # <details><summary>Hint</summary>
 #
-# The pairs of a point with itself have a share of 1/N in the means. So L² falls like 1/N, and L
-# like 1/√N.
+# The pairs of a point with itself have a share of 1/N in the means. So L² gets smaller like 1/N,
+# and L like 1/√N.
 # </details>
 #
-# **2.** On the heaps in the plane, take kernels a thousand times narrower,
-# `td.variants.MMD(0.004)`, then a thousand times wider, `td.variants.MMD(4000)` with steps
-# of 100. Where do the points go?
+# **2.** Take the groups in the plane, and kernels that are a thousand times narrower,
+# `td.variants.MMD(0.004)`. Then take kernels that are a thousand times wider,
+# `td.variants.MMD(4000)`, with steps of 100. Where do the points go?
 #
 # <details><summary>Hint</summary>
 #
-# Narrow: to each point only the nearest of its own heap are near at all. They push each other
-# away a little, and the heap stays where it is. Wide: k is nearly `3 - c d²`, whose means depend
-# on the mean points alone. The heap moves as a whole and rests, undivided, when its mean is
-# right, halfway between the targets. That is why m is measured: `td.variants.kernel_width` takes
-# the distance to the nearest neighbours.
+# Narrow kernels: for each point only the nearest points of its own group count. They push each
+# other away a little, and the group stays where it is. Wide kernels: k is nearly `3 - c d²`, and
+# its means depend only on the means of the clouds. The group moves as a whole and does not
+# divide. It stops between the two targets, where its mean is right. So m has to fit the data:
+# `td.variants.kernel_width` takes it from the distance to the nearest neighbours.
 # </details>
 #
 # **3.** Is the gradient of L zero where L is at its floor? Look at `mmd_gradient(one, two, 0.7)`.
 #
 # <details><summary>Hint</summary>
 #
-# No. Every point is still pulled to where the other draw happens to be denser. A training on a
-# small batch follows that noise, and so each update draws a new thousand of cells in notebook 13.
+# No. Every point is still pulled to places where the other draw is denser by chance. If we
+# trained on one small batch, the network would follow this noise. So in notebook 13 every update
+# draws a thousand new cells.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - All pairs of a thousand with a thousand are a million: the MMD costs more than the network in
-#   notebook 13.
+# - A thousand points and a thousand points make a million pairs. In notebook 13 the MMD takes
+#   more time than the network.
 # - **Assignment A4**, task 5, can be solved now: `tinydni assignment release A4 --out FOLDER`.
 #
 # ## Further reading

@@ -1,13 +1,13 @@
 # %% [markdown]
 # # 13. Calibrate blood samples
 #
-# **What you'll do.** Train a residual network that moves the cells of one instrument onto those
-# of another, by backpropagation and with synthetic gradients. Then find out what the loss does
-# not see.
+# **What you'll do.** Train a residual network that makes the measurements of one instrument look
+# like those of another, by backpropagation and with synthetic gradients. Then find out what the
+# loss does not see.
 #
-# **What you'll learn.** Why a residual block that is cut inside sends two things over the cut;
-# why a small loss is no proof; how a whole type of cells gets lost while the loss looks fine, and
-# how to find out which part of a recipe is to blame.
+# **What you'll learn.** Why two arrays cross a cut inside a residual block. Why a small loss is
+# no proof. How a whole type of cells gets lost while the loss looks good. How to find out which
+# part of a recipe causes that.
 #
 # **What you need.** Notebooks 1 to 5 and 12. Two to four minutes. The samples are downloaded
 # once, 46 MB.
@@ -20,25 +20,27 @@ import tinydni as td
 from tinydni.lab.cytometry import discrepancy, fit, populations, resnet, transform
 from tinydni.lab.cytometry import pipeline as pipelines
 
-SHORT = course.begin()
+SHORT, SKLEARN = course.begin(), course.scikit_learn()
 
 updates = 30 if SHORT else 500
 
 # %% [markdown]
 # ## Two instruments, one kind of cell
 #
-# A cytometer looks at blood cells one by one and counts, for each, how much of some proteins it
-# carries, its *markers*. An expert then draws borders between the types of cells: he *gates*
-# them. Two instruments never count in the same way, so the borders drawn for the one are wrong on
-# the other. The data are the 16 samples of DeepCyTOF: 8 markers, four types of cells, tens of
-# thousands of cells each. Sample 2 is the reference, and we look at the samples 15 and 11.
+# A **cytometer** measures blood cells, one after the other. For each cell it counts how much of
+# certain proteins it carries, its **markers**. An expert then decides which type each cell has,
+# by borders in the space of the markers: this is called **gating**. Two instruments never count
+# in the same way, so borders for one instrument are wrong for the other. The data are the 16
+# samples of DeepCyTOF. They have 8 markers, four types of cells, and tens of thousands of cells
+# each. Sample 2 is the reference. We look at samples 15 and 11.
 #
-# What is done before the network comes, we take from the library: the logarithm of the counts; a
-# small network that fills in markers which the instrument has missed; mean 0 and deviation 1, as
-# in the reference; and a classifier, 8-12-6-3-4, trained on the gated cells of the reference.
+# The library prepares the data in four steps. It takes the logarithm of the counts. A small
+# network fills in markers that the instrument has missed. Every marker gets mean 0 and standard
+# deviation 1, measured on the reference. And a classifier, 8-12-6-3-4, is trained on the gated
+# cells of the reference.
 #
-# **Now you.** "Mean 0 and deviation 1, as in the reference": write it for cells x (N, D), with
-# the cells of the reference (M, D). Whose mean is it?
+# **Now you.** Write the third step for cells x (N, D), with the cells of the reference (M, D).
+# Think about whose mean it is.
 #
 # <details><summary>Hint</summary>
 #
@@ -47,8 +49,8 @@ updates = 30 if SHORT else 500
 #
 # <details><summary>A second hint</summary>
 #
-# The reference's, for x too. Else the difference of the two instruments would be gone before it
-# is measured.
+# The mean of the reference, also for x. With its own mean, we would remove a part of the
+# difference before we measure it.
 # </details>
 
 # %%
@@ -95,7 +97,7 @@ except td.datasets.DataError:
         None,
         scale,
         x,
-        td.variants.kernel_width(x, td.stream(0, "sample", 2)),
+        td.variants.kernel_width(x, td.stream(0, "sample", 2)) if SKLEARN else 0.85,
         pipelines.train_classifier(x, samples[2].labels[gated], 0),
     )
 
@@ -112,14 +114,13 @@ for number, cells in samples.items():
     )
 
 # %% [markdown]
-# How well are the cells of another instrument gated by the classifier of the reference? For each
-# type, count the cells that are gated rightly, $n_{right}$, all that *are* of the type, and all
-# that *were gated* as it. The F1 of the type is
+# How well does the classifier of the reference gate the cells of another instrument? For each
+# type, count three things: the cells that are gated rightly, $n_{right}$; all cells that *are* of
+# this type; and all cells that *were gated* as this type. The **F1** of the type is
 #
 # $$F_1 = \frac{2\, n_{right}}{n_{are} + n_{gated}}$$
 #
-# It is 1 if both counts consist of the right cells only. Cells that the expert has left out do
-# not take part.
+# It is 1 if all three counts are the same. Cells that the expert has left out do not count.
 #
 #
 # **Now you.** Write F1 of the type k. `are` and `gated` hold a type for each cell.
@@ -152,28 +153,37 @@ def f1_by_hand(x, labels):
     )
     return [f1_of(are, gated_as, k) for k in (1, 2, 3, 4)]
 
+def weighted_f1(x, labels):
+    """The mean over the types, weighted by their numbers of cells."""
+    numbers = np.bincount(labels, minlength=5)[1:]
+    return np.average(f1_by_hand(x, labels), weights=numbers)
+
 for number in (15, 11):
     labels = samples[number].labels
-    scores = pipelines.f1_scores(pipeline.classifier, before[number], labels)
-    np.testing.assert_allclose(f1_by_hand(before[number], labels), scores["types"])
+    types = f1_by_hand(before[number], labels)
+    mean = weighted_f1(before[number], labels)
+    if SKLEARN:  # the library asks scikit-learn
+        scores = pipelines.f1_scores(pipeline.classifier, before[number], labels)
+        np.testing.assert_allclose(types, scores["types"])
+        np.testing.assert_allclose(mean, scores["weighted"])
     print(
         f"sample {number} as it comes: F1 "
-        + " ".join(f"{score:.3f}" for score in scores["types"])
-        + f", mean weighted by the number of cells {scores['weighted']:.3f}"
+        + " ".join(f"{score:.3f}" for score in types)
+        + f", mean weighted by the number of cells {mean:.3f}"
     )
 
 # %% [markdown]
-# Several cells of a hundred are gated wrongly on the other instrument. We have no pairs, no cell
-# was measured twice; and a new sample has no labels. All that can be
-# asked for is that the *clouds* look alike. So we need a number for how unlike they are.
+# On the other instrument several cells of a hundred are gated wrongly. We cannot learn from
+# pairs, since no cell was measured twice. And a new sample has no labels. We can only ask that
+# the two *clouds* of cells look alike. So we need a number that says how different they are.
 
 # %% [markdown]
 # ## How far are two clouds apart?
 #
-# That number is the maximum mean discrepancy, MMD, of notebook 12: the nearness of pairs within
-# one cloud against that of pairs from both. We take it between a thousand cells and a thousand.
-# Two draws from *one* cloud do not give 0, because a point is nearest to itself: that is the
-# floor below which nothing can be read.
+# This number is the maximum mean discrepancy, MMD, of notebook 12. It compares how near pairs
+# within one cloud are with how near pairs from both clouds are. We take a thousand cells of each.
+# Two draws from *one* cloud do not have the MMD 0, because a point is nearest to itself. Their
+# MMD is the floor: a distance near it says nothing.
 
 # %%
 def distance(cells):
@@ -194,30 +204,31 @@ assert SHORT or floor < 0.1 < 0.25 < min(distance(before[15]), distance(before[1
 # %% [markdown]
 # ## A network that starts by doing nothing
 #
-# A calibration is a function: any cell of the instrument goes in, the corrected cell comes out.
-# It should be *near the identity*, since instruments are not that different. A residual network
-# is made for that: each block adds something to what it got,
+# A **calibration** is a function: a cell of the instrument goes in, the corrected cell comes out.
+# It should be *near the identity*, since the instruments are not very different. This fits a
+# residual network, in which each block adds something to its input,
 #
 # $$y = x + f(x)$$
 #
-# with f so small at first that every cell stays where it is. Here f is `BatchNorm, ReLU, Linear 8
-# → 25`, the lower half, then the same from 25 to 8, the upper half. Three such blocks, and
-# nothing else.
+# with f so small at the start that every cell stays where it is. Here the lower half of f is
+# `BatchNorm, ReLU, Linear 8 → 25`. The upper half is the same from 25 to 8. The network has three
+# such blocks, and nothing else.
 #
-# We want an interface after *each* of the six halves. But what crosses a cut inside a block? The
-# hidden activation u, and the x that skips it and is still to be added. Put both side by side and
-# it is one array, [u, x], as at every interface. And one message comes back, the gradient with
-# respect to that array:
+# We want an interface after *each* of the six halves but the last. What crosses a cut inside a
+# block? It is the output u of the lower half, and the x of the shortcut, which is added later. We
+# put both side by side: one array, [u, x], as at every interface. One message comes back, the
+# gradient with respect to that array:
 #
 #     u = lower(x)
 #     y = x + upper(u)
 #
-# **Now you.** `du = upper.backward(dy)` is given. Write the message, and dx. `lower` is a
-# function here: from du to the gradient that the lower half passes down.
+# **Now you.** `du = upper.backward(dy)` is given. Write the message and dx. Here `lower` is the
+# backward pass of the lower half: a function of du.
 #
 # <details><summary>Hint</summary>
 #
-# x is used twice: by the lower half, and by the shortcut, which hands dy on as it is.
+# x is used twice: by the lower half, and by the shortcut. The gradient through the shortcut is
+# dy.
 # </details>
 #
 # <details><summary>A second hint</summary>
@@ -234,8 +245,8 @@ def way_back(dy, du, lower):
 course.check("13.3", way_back)
 
 # %% [markdown]
-# The library has the two halves as layers, `OpenShortcut` and `CloseShortcut`. The cut must not
-# change anything:
+# In the library the two halves are the layers `OpenShortcut` and `CloseShortcut`. The cut must
+# not change anything:
 
 # %%
 rng = np.random.default_rng(0)
@@ -265,11 +276,12 @@ np.testing.assert_allclose(opened.backward(message), dx)
 print(f"what crosses the cut: {opened.forward(x).shape}, and back: {message.shape}")
 
 # %% [markdown]
-# ## Train it, the true way
+# ## Train it by backpropagation
 #
-# One update: draw a thousand cells of the sample and a thousand of the reference, take the MMD
-# between what the network makes of the first and the second, and go downhill. In the end the
-# statistics of all BatchNorms are measured once more, on the whole sample.
+# For one update, draw a thousand cells of the sample and a thousand of the reference. The network
+# corrects the cells of the sample. The loss is the MMD between the corrected cells and those of
+# the reference. At the end we measure mean and variance of every `BatchNorm` once more, on the
+# whole sample.
 
 # %%
 def rmsprop(lr):
@@ -355,35 +367,35 @@ def calibrate(number, method, seed=0):
     )
 
 def report(name, x, labels):
-    scores = pipelines.f1_scores(pipeline.classifier, x, labels)
     print(
-        f"{name:44s} MMD {distance(x):.3f}   F1 {scores['weighted']:.3f}   of the "
+        f"{name:44s} MMD {distance(x):.3f}   F1 {weighted_f1(x, labels):.3f}   of the "
         f"types "
-        + " ".join(f"{score:.3f}" for score in scores["types"])
+        + " ".join(f"{score:.3f}" for score in f1_by_hand(x, labels))
     )
 
 report("sample 15, as it comes", before[15], samples[15].labels)
 calibrate(15, "backprop")
 
 # %% [markdown]
-# The MMD falls from about 0.5 to about 0.14, not far above the floor, and more cells are gated
-# rightly than before, though the network has never seen a label.
+# The MMD falls from about 0.5 to about 0.14, not far above the floor. More cells are gated
+# rightly than before, although the network has never seen a label.
 
 # %% [markdown]
 # ## Train it without waiting
 #
-# Five interfaces, five synthesizers. There is no label to look at here: a guess must come from
-# h = [u, x] alone. In notebook 5 that faded, because the label was what h could not tell. Here
-# it should do better: the true gradient of a cell depends on *where the cell is*, and x says
-# so.
+# There are five interfaces and five synthesizers. There is no label here, so a guess must come
+# from h = [u, x] alone. In notebook 5 such guesses became bad, because the gradient depended on
+# the label. Here they should be better: the true gradient of a cell depends on *where the cell
+# is*, and x says that.
 #
-# Each synthesizer first brings its h to mean 0 and deviation 1 over the batch (u starts a
-# thousand times smaller than x), then has one hidden layer of 32. Two more things are different
-# from backpropagation. The blocks below take smaller steps than the top, which has the true
-# gradient. And all rates fall twice, to 0.3 and to 0.09, because RMSProp makes steps of one size
-# however small the gradient is, and would turn the noise of the guesses into a random walk.
+# Each synthesizer first brings its h to mean 0 and standard deviation 1 over the batch, because u
+# starts a thousand times smaller than x. Then it has one hidden layer of 32. Two more things are
+# different from backpropagation. The blocks that use guesses take smaller steps than the top,
+# which has the true gradient. And all learning rates get smaller twice, to 0.3 and to 0.09 of
+# their first value. RMSProp makes steps of the same size for small and for large gradients. So
+# with constant rates the random errors of the guesses would move the weights all the time.
 #
-# `none`, in which only the topmost half learns, is the control.
+# The control is `none`: only the top half of the last block learns.
 
 # %%
 calibrate(15, "dni")
@@ -417,24 +429,24 @@ td.plots.cell_scatter(
 )
 
 # %% [markdown]
-# Grey is the reference. Before, the heaps of the sample lie beside those of the reference; after,
-# on them. (The picture of the sample has all its cells, those too which the expert left out and
-# which the reference lacks.)
+# The reference is grey. Before, the groups of the sample are next to those of the reference;
+# after, they are on top of them. (The picture shows all cells of the sample. Some of them were
+# left out by the expert, and the reference has no such cells.)
 #
-# With synthetic gradients it takes more updates to come down, and ends a little higher. Each
-# update is also more work, by about a fifth: five guessers have to guess and to learn. In one
-# process decoupling makes nothing faster. What it buys is that no block waits (notebook 7).
+# With synthetic gradients the MMD needs more updates to fall, and ends a little higher. Each
+# update is also about a fifth more work: five guessers have to guess and to learn. In one process
+# decoupling makes nothing faster. Its use is that no block waits (notebook 7).
 
 # %% [markdown]
 # ## Look at the control once more
 #
-# The control deserves a second look. With `none` the MMD *fell* by almost a half, and yet more
-# cells are gated *wrongly* than if nothing had been done. A small MMD says that the clouds look
-# alike. It does not say that each cell is where cells of its type are.
+# With `none` the MMD *fell* by almost a half. But more cells are gated *wrongly* than without any
+# calibration. A small MMD says that the clouds look alike. It does not say that each cell is
+# where cells of its type are.
 #
-# Now sample 11, by two recipes, with three seeds each: `dni` as before, and the recipe of the
-# paper of this experiment, in which a synthesizer is one dense layer and all blocks have one
-# learning rate.
+# Now we take sample 11, two recipes, and three seeds for each. The first recipe is `dni` as
+# before. The second is that of the paper on this experiment (Haninčík): a synthesizer is one
+# dense layer, and all blocks have one learning rate.
 
 # %%
 PAPER = "one dense layer, one rate"
@@ -479,12 +491,13 @@ for name in ("dni", PAPER):
         )
 
 # %% [markdown]
-# The MMDs of the two recipes differ in the second decimal. And the cells of one type are *gone*:
-# at the worst seed nearly all of type 1 are gated as type 4. The network has laid one heap upon
-# another.
+# The MMDs of the two recipes differ in the second decimal. But with the worst seed one type of
+# cells is *lost*: nearly all of type 1 are gated as type 4. The network has moved one group of
+# cells onto another.
 #
-# Why does the MMD not show it? Type 1 is a small type. See what it costs to lose it altogether:
-# take the reference itself, without the cells of that type, and compare it with the reference.
+# Why does the MMD not show it? Type 1 is a small type. How much does the MMD grow if it is lost
+# completely? Take the reference without the cells of one type, and compare it with the whole
+# reference.
 
 # %%
 labels = samples[2].labels[samples[2].gated]
@@ -497,20 +510,20 @@ print(f"the reference as it is: {floor:.3f}")
 assert not REAL or distance(target[labels != 1]) < 0.15
 
 # %% [markdown]
-# That much is all that the MMD can say about the smallest type. It is less than the rest of what
-# is not perfect yet. The loss does not know types, it only knows density.
+# Losing the smallest type changes the MMD only by that much. This is less than the MMD that is
+# left after the calibration. The loss does not know types, it only knows where cells are dense.
 #
-# ## Which part is to blame?
+# ## Which part of the recipe is the reason?
 #
-# A first answer: one dense layer is too simple a guesser. It says δ̂ = z A + b, so the
-# pull on a cell is a *linear* function of where it is. It can say "everything upwards" or
-# "stretch", but not "this heap to the left, and the one behind it to the right". Measure how much
-# of the true pull is linear. At the start the network is the identity, and the truth is the
-# gradient of the MMD at the cells themselves. We fit it on one half of 6,000 cells and look at
-# the other half, with a linear function and with one of 256 random ReLUs.
+# A first answer: one dense layer is too simple as a guesser. It says δ̂ = z A + b, with its input
+# z. So the gradient for a cell is a *linear* function of where the cell is. It can say "move
+# everything up" or "stretch". It cannot say "move this group to the left, and the next one to the
+# right". How much of the true gradient is linear? At the start the network is the identity, and
+# the true gradient is that of the MMD at the cells themselves. We fit it on one half of 6,000
+# cells and test on the other half, with a linear function and with one of 256 random ReLUs.
 #
-# **Now you.** Write the share explained: fit `delta[:half]` from `features[:half]` by least
-# squares, and return R² on the rest.
+# **Now you.** Write the share that is explained: fit `delta[:half]` from `features[:half]` by
+# least squares, and return R² on the rest.
 #
 # <details><summary>Hint</summary>
 #
@@ -519,7 +532,8 @@ assert not REAL or distance(target[labels != 1]) < 0.15
 #
 # <details><summary>A second hint</summary>
 #
-# R² is one minus the squared error over the sum of squares, both over the second half (notebook 5).
+# R² is one minus the squared error divided by the sum of squares, both on the second half
+# (notebook 5).
 # </details>
 
 # %%
@@ -562,9 +576,9 @@ for number in (15, 11):
     assert not REAL or linear < 0.5 < hidden
 
 # %% [markdown]
-# A convincing story. But the two recipes differ in *two* things, the form of the guesser and the
-# learning rates, and if two things change at once, one learns nothing about either. So change
-# one at a time:
+# This sounds convincing. But the two recipes differ in *two* things: the form of the guesser and
+# the learning rates. If two things change together, you do not know which one is the reason. So
+# change one at a time:
 
 # %%
 for method in ("one dense layer", "one rate"):
@@ -586,23 +600,23 @@ for form, careful, hasty in (
 assert not REAL or min(worst_types("one dense layer")) > 0.8
 
 # %% [markdown]
-# So the convincing story is wrong, or at best a small part of the truth. With careful rates one
-# dense layer keeps all types, though it explains only a fifth of the pull: a step helps as long
-# as it points downhill on average, as we saw in notebook 3. And with one rate for all, types get
-# lost with a hidden layer, too. What does the damage is long steps on rough guesses. (Three seeds
-# are few: enough to see that the dense layer alone is not the culprit, not enough to say how much
-# the hidden one helps.)
+# So the first answer is wrong, or only a small part of the truth. With small learning rates one
+# dense layer keeps all types, although it explains only a fifth of the gradient. As in notebook
+# 3, a step helps if it points downhill on average. And with one rate for all blocks, types get
+# lost even with a hidden layer. The reason is large steps with rough guesses. (Three seeds are
+# few. They show that the dense layer alone is not the reason. They do not show how much the
+# hidden layer helps.)
 #
 # ## Is there a warning without labels?
 #
-# When a calibration is used, there are no labels, and F1 cannot be computed. But one can look
-# whether *heaps stay heaps*. The library finds clusters before the calibration and asks two
-# questions: has the spread of a cluster grown or shrunk a lot? And are the cells with much of a
-# marker still those with much of it (an instrument stretches its scales, it does not turn low
-# into high)?
+# A new sample has no labels, so we cannot compute F1. But we can test whether *groups of cells
+# stay together*. The library finds groups (clusters) before the calibration and asks two
+# questions. Has the size of a group changed a lot? And do the cells with a high value of a marker
+# still have a high value of it? (Another instrument stretches the scale, but it does not turn low
+# values into high ones.)
 
 # %%
-for name in ("dni", PAPER):
+for name in ("dni", PAPER) if SKLEARN else ():
     found = populations.warnings(
         before[11], after[11, name, worst], td.stream(0, "sample", 5)
     )
@@ -621,52 +635,51 @@ td.plots.cell_scatter(
 )
 
 # %% [markdown]
-# It can be seen in the picture: two heaps of the reference, at the bottom and at the left, stay
-# grey. The cells that were there have been moved up and to the right.
+# You can see it in the picture: two groups of the reference, at the bottom and on the left, stay
+# grey. The cells that should be there were moved up and to the right.
 #
-# There is a lesson beyond all recipes. The reference has 6 % of type 1, and samples 15 and 11
-# have 17 %. If the clouds were made to match *perfectly*, many a cell of type 1 would have to
-# become something else! Calibration by distribution is right only as far as the samples are
-# alike, and it should stop early.
+# There is one more problem, and no recipe can solve it. The reference has 6 % of type 1, and
+# samples 15 and 11 have 17 %. To make the clouds *exactly* alike, the network would have to turn
+# many cells of type 1 into another type! So this kind of calibration is right only if the samples
+# really are alike, and it should stop early.
 
 # %% [markdown]
 # ## On your own
 #
-# **1.** Drop the shortcut's part of the message: put `resnet.without_shortcut_gradient` around
-# `resnet.mmd_resnet(...)`. Train `dni` on sample 15. Worse?
+# **1.** Leave out the shortcut's part of the message: put `resnet.without_shortcut_gradient`
+# around `resnet.mmd_resnet(...)`. Train `dni` on sample 15. Is it worse?
 #
 # <details><summary>Hint</summary>
 #
-# Hardly, with these learning rates: 0.151 against 0.150 on average over three seeds, in the table
-# of docs/results/cytometry.md. And yet the message is far from the truth: at the start f is tiny,
-# so that nearly the *whole* gradient takes the shortcut. That a mistake costs little in one
-# experiment does not make it right, and a deeper network is less patient.
+# Hardly, with these learning rates: 0.151 against 0.150, the mean of three seeds in
+# docs/results/cytometry.md. But the message is far from the truth. At the start f is very small,
+# so nearly the *whole* gradient goes over the shortcut. A mistake that does little harm in one
+# experiment is still a mistake, and in a deeper network it can do more.
 # </details>
 #
-# **2.** Leave out all cells of type 2 of sample 15, as if this donor had none of them, and
-# calibrate the rest with `dni`. What MMD does it reach? Are other cells gated as type 2 in the
-# end?
+# **2.** Leave out all cells of type 2 of sample 15, as if this person had none of them. Calibrate
+# the rest with `dni`. What MMD does it reach? Are other cells gated as type 2 in the end?
 #
 # <details><summary>Hint</summary>
 #
 # `keep = samples[15].labels != 2`, then `train(net, before[15][keep], decay)`, with `decay` as in
-# `calibrate`. The MMD stays at about 0.19, since a heap of the reference remains empty, and of
-# the gated cells less than one in a thousand is put there. That is luck and caution together:
-# small steps, a start at the identity, a stop after 500 updates. The *loss* would reward a
-# network that fills the heap with other cells.
+# `calibrate`. The MMD stays at about 0.19, since one group of the reference has no partner. Less
+# than one in a thousand of the gated cells moves there. The reasons are small steps, a start at
+# the identity, and a stop after 500 updates. The *loss* would be smaller if the network filled
+# this group with other cells.
 # </details>
 #
-# **3.** At the start all weights are of size 1e-4. What do the two parts of the message [du, dx]
-# look like then, at every cut inside a block?
+# **3.** At the start all weights have the size 1e-4. How large are the two parts of the message
+# [du, dx] then, at every cut inside a block?
 #
 # <details><summary>Hint</summary>
 #
-# The part for the shortcut is dy itself, as it comes from above. The one for the branch has
-# passed `dy @ W.T` with a tiny W, and a BatchNorm, which divides by the tiny deviation of u:
-# about a hundredth of dy is left. And what that becomes on its way through the lower half is
-# 1e-5. So a synthesizer should first of all learn the gradient of the MMD at the cells, for the
-# shortcut. Check it with the cell that cuts a block, with `std=1e-4` in both `Linear` and
-# `eps=1e-3` in both `BatchNorm`.
+# The part for the shortcut is dy itself. The part for the branch has passed `dy @ W.T` with a
+# very small W. Then it has passed a BatchNorm, which divides by the very small standard deviation
+# of u. About a hundredth of dy is left. After the lower half it is 1e-5. So a synthesizer should
+# first of all learn the part for the shortcut, the gradient of the MMD at the cells. Check it
+# with the cell that cuts a block, with `std=1e-4` in both `Linear` and `eps=1e-3` in both
+# `BatchNorm`.
 # </details>
 
 # %% [markdown]
@@ -674,10 +687,10 @@ td.plots.cell_scatter(
 #
 # - For your own files: `tinydni calibrate --reference REF.csv --sample SAMPLE.csv --out OUT.csv`.
 #   It draws the pictures, prints the warnings, and keeps the trained network.
-# - Most of the time of an update is the MMD itself: all pairs of a thousand with a thousand. A
-#   loss that is so expensive leaves little to gain by decoupling the rest.
-# - Report more than the loss that was trained. Here it was F1; elsewhere it is whatever the loss
-#   cannot see.
+# - The MMD itself takes most of the time of an update: all pairs of a thousand cells with a
+#   thousand. If the loss takes so long, decoupling the rest saves little.
+# - Report more than the loss that you trained: also something that this loss cannot see. Here it
+#   was F1.
 #
 # ## Further reading
 #
@@ -685,7 +698,7 @@ td.plots.cell_scatter(
 # - U. Shaham and others, *Removal of batch effects using distribution-matching residual
 #   networks*, 2017.
 # - H. Li and others, *Gating mass cytometry data by deep learning*, 2017, with the data.
-# - L. Haninčík, *Synthetic gradient in residual networks*, 2018: the paper of this notebook. Its
-#   own figures are discussed in docs/results/cytometry.md.
+# - L. Haninčík, *Synthetic gradient in residual networks*, 2018: the paper of this notebook.
+#   docs/results/cytometry.md compares our numbers with those in it.
 #
 # Next: **14. Remember longer.**

@@ -2,15 +2,15 @@
 # # 15. Run on a GPU
 #
 # **What you'll do.** Run the network of notebook 5 on CuPy, without changing a line of it. Build
-# a stand-in for a GPU that computes with NumPy and keeps account of everything a GPU would be
-# asked to do; and find out with it where the time goes, what it costs to look at a number, and
-# why a small network leaves a large GPU idle.
+# a stand-in for a GPU: it computes with NumPy and writes down everything that a GPU would have to
+# do. Use it to find out where the time goes, and how much time it takes to look at a number. Find
+# out why a large GPU mostly waits if the network is small.
 #
-# **What you'll learn.** What crosses the border between host and device; that a GPU works through
-# a queue, and what empties it; how to tell whether a program is bound by launches, by memory or
-# by arithmetic.
+# **What you'll learn.** What has to be copied between the computer (the **host**) and the GPU
+# (the **device**). How the queue of a GPU works, and what empties it. How to find out whether
+# launches, memory or arithmetic limit a program.
 #
-# **What you need.** Notebooks 1 to 5. One minute. No GPU: where none answers, the notebook says
+# **What you need.** Notebooks 1 to 5. One minute. You need no GPU: without one the notebook says
 # so, and goes on with the stand-in. With an NVIDIA GPU, install CuPy first: `pip install
 # ".[gpu13]"` (or `gpu12`, for CUDA 12).
 
@@ -31,22 +31,22 @@ print("backend cupy:", reason or "works.")
 print("So not one number below was measured on a GPU." if reason else "A GPU answers.")
 
 # %% [markdown]
-# (`tinydni doctor` says so, too.) Note that `import cupy` proves nothing: it works on
-# machines without a GPU, and fails at the first array. So the library asks the driver, then the
-# device, and then multiplies two small matrices.
+# (`tinydni doctor` says so, too.) Note that `import cupy` proves nothing: it also works without a
+# GPU, and then the first array fails. So the library asks the driver, then the device, and then
+# multiplies two small matrices.
 #
 # ## Ordinary NumPy, with `xp` in front
 #
 # CuPy has the functions of NumPy under the same names, for arrays in the memory of the GPU. So
-# every layer holds its array module as `self.xp`, and what it computes is written once. Here is
+# every layer keeps its array module as `self.xp`, and each formula is written only once. Here is
 # the tanh:
 
 # %%
 print(inspect.getsource(td.Tanh))
 
 # %% [markdown]
-# Operators need not even know: `h @ W` is computed where h and W live. Three words cross the
-# border, and no other:
+# Operators need no `xp`: `h @ W` is computed where h and W are stored. Only three functions copy
+# between host and device:
 #
 # | | |
 # | --- | --- |
@@ -56,11 +56,11 @@ print(inspect.getsource(td.Tanh))
 #
 # ## A stand-in
 #
-# What would a GPU be asked to do? We build a "device" that computes with NumPy and keeps a book.
-# It has two parts. A class of arrays: everything that is done to them goes through one function,
-# `perform`, which writes down how much arithmetic and how much memory it takes. And a module `xp`
-# with the functions of NumPy for these arrays. As on a real device, host arrays are refused, and
-# reading a value is a thing of its own:
+# What would a GPU have to do? We build a "device" that computes with NumPy and writes every
+# operation into a list, `book`. It has two parts. The first is a class of arrays. Every operation
+# on them goes through one function, `perform`, which writes down how much arithmetic and memory
+# it takes. The second is a module `xp` with the functions of NumPy for these arrays. As on a real
+# device, host arrays raise an error, and reading a value is a separate operation:
 
 # %%
 book = []  # one entry per operation: (name, arithmetic [flop], memory touched [bytes])
@@ -191,16 +191,16 @@ np.testing.assert_array_equal(
 )
 
 # %% [markdown]
-# Four operations; the transpose is only another way to look at the same memory. On a GPU each of
-# the four would be a **kernel**, a small program that the host *launches*. (The tests of the
-# library have a stricter device of this kind, `tests/fake_device.py`, which also knows what CuPy
-# lacks.)
+# The book has four operations; the transpose is only another view of the same memory. On a GPU
+# each of the four would be a **kernel**: a small program that the host *launches*. (The tests of
+# the library have a stricter stand-in, `tests/fake_device.py`, which also knows the functions
+# that CuPy does not have.)
 #
 # ## The same cells
 #
-# Now the network of notebook 5, as it is: cDNI, three layers, batch normalisation, Adam. Ten
-# steps on NumPy, and ten of its twin on the device, which is CuPy where a GPU answers, and else
-# the stand-in.
+# Now we take the network of notebook 5: cDNI, three layers, batch normalisation, Adam. It makes
+# ten steps on NumPy, and a copy of it makes ten steps on the device. This is CuPy if there is a
+# GPU, and otherwise the stand-in.
 
 # %%
 data = td.datasets.digits()
@@ -244,11 +244,11 @@ np.testing.assert_allclose(
 )
 
 # %% [markdown]
-# The same numbers, to rounding: a GPU adds up in another order, and Adam, which divides by the
-# size of the gradient, makes much of the last digit of gradients near zero.
+# The numbers are the same, up to rounding. A GPU adds up in another order. And Adam divides by
+# the size of the gradient, so rounding errors in gradients near zero become large.
 #
-# What the border refuses is as useful as what it lets pass. Each of these runs happily on NumPy,
-# and would on a GPU be slow, or fail in the middle of a night:
+# It is useful that the device refuses some things. Each of these runs on NumPy without an error.
+# On a GPU it would be slow, or stop with an error hours later:
 
 # %%
 x, h = td.backend.asarray(xp, np.ones((2, 3), np.float32)), np.ones((2, 3), np.float32)
@@ -265,13 +265,13 @@ for text, mistake in (("x + h, with h on the host", lambda: x + h),
 # %% [markdown]
 # ## A queue, and what empties it
 #
-# The host does not wait for a kernel. It puts the launch into a queue and goes on to the next
-# line; the device takes one after the other out of it. As long as the queue is not empty, the
-# device is busy.
+# The host does not wait for a kernel. It puts the launch into a **queue** and goes on to the next
+# line. The device takes one launch after the other out of the queue. While the queue is not
+# empty, the device is busy.
 #
 # But if the host wants to *know* a value, it must wait until everything in the queue is done.
-# That is a **synchronisation**. Afterwards the queue is empty, and the device waits for the host
-# in its turn. Printing does it, `float()`, and, less visibly, `if`:
+# That is a **synchronisation**. Afterwards the queue is empty, and now the device waits for the
+# host. Printing a value does this, and so do `float()` and `if`:
 
 # %%
 x = td.backend.asarray(xp, np.linspace(-1, 1, 12, dtype=np.float32))
@@ -285,9 +285,9 @@ for text, line in (("y = xp.maximum(x, 0)", lambda: xp.maximum(x, 0)),
     print(f"{text:24s} {'waits: ' + ', '.join(waits) if waits else 'does not wait'}")
 
 # %% [markdown]
-# Note the second: a sum over everything is an array without axes, still on the device. That is
-# why `step` returns its loss as such an array, and why nobody may write `if loss > 10` inside a
-# layer. How does the library do?
+# Look at the second line: a sum over everything is an array without axes, and it is still on the
+# device. Therefore `step` returns its loss as such an array, and a layer must not contain `if
+# loss > 10`. How often does the library wait?
 
 # %%
 def account(net, n=64):
@@ -310,10 +310,9 @@ for method in ("backprop", "cdni"):
         assert waited == ["float()"]
 
 # %% [markdown]
-# One wait per step, for the loss; and that one is ours, since we read it. There are hundreds of
-# launches, and with synthesizers almost half as many again. (CuPy makes two kernels of one
-# operation here and there, such as a large sum. The order of magnitude is what counts.) What they
-# are made of:
+# There is one wait per step, because we read the loss. There are hundreds of launches, and with
+# synthesizers almost half as many more. (CuPy sometimes needs two kernels for one operation, such
+# as a large sum. But the order of magnitude is right.) Which operations are they?
 
 # %%
 operations, _ = account(network("cdni"))
@@ -334,23 +333,24 @@ assert products > 0.8 * sum(amount for _, amount, _ in operations)
 #
 # ## Where does the time go?
 #
-# Three things can limit a step:
+# Three things can limit the speed of a step:
 #
-# - **launches**: the host needs some microseconds for each, however little it asks for;
-# - **memory**: every byte has to come and go;
+# - **launches**: the host needs some microseconds for each of them, even for very small arrays;
+# - **memory**: the device has to read and write every byte;
 # - **arithmetic**.
 #
-# A small model of it, with two clocks. The host's goes on by `launch` for each operation. The
-# device begins when it has finished what came before *and* has been told, and takes as long as
-# memory or arithmetic need, whichever is more:
+# Here is a small model with two clocks. Each operation moves the host's clock on by `launch`. The
+# device starts when it has finished the operation before *and* the launch is there. Then it takes
+# the time for memory or for arithmetic, the longer of the two:
 #
 # $$device \leftarrow \max(device, host) + \max\left(\frac{flop}{rate}, \frac{bytes}{bandwidth}\right)$$
 #
-# The figures below are **assumed**, round numbers of the kind that data sheets and forums give
-# for a middle-sized card under Python. They are not measured. Put in those of yours.
+# The numbers below are **assumed**: round numbers such as data sheets give for a middle-sized
+# GPU. They are not measured. Put in those of your GPU.
 #
-# **Now you.** How long does the device need for one operation of `flop` operations on `size`
-# bytes, if it computes `rate` operations and moves `bandwidth` bytes in a second?
+# **Now you.** An operation has `flop` single steps of arithmetic and touches `size` bytes. In a
+# second the device makes `rate` steps of arithmetic and moves `bandwidth` bytes. How long does it
+# take?
 #
 # <details><summary>Hint</summary>
 #
@@ -371,8 +371,7 @@ def duration_of(flop, size, rate, bandwidth):
 course.check("15.1", duration_of)
 
 # %% [markdown]
-# **Now you.** And the two clocks: from `host` and `device` to (host, device) after one more
-# operation.
+# **Now you.** Now the two clocks: return (host, device) after one more operation.
 #
 # <details><summary>Hint</summary>
 #
@@ -421,10 +420,10 @@ print(f"the device is busy {busy / total:.0%} of the time")
 assert max(busy, len(operations) * LAUNCH) <= total <= busy + len(operations) * LAUNCH
 
 # %% [markdown]
-# With these figures the card of ten teraflops would do nothing for most of the step. The network is
-# **launch-bound**: it would take the same time with half the width, or on a card of half the price.
+# With these numbers the GPU of ten teraflops would do nothing for most of the step. The network
+# is **launch-bound**: with half the width, or on a much smaller GPU, it would take the same time.
 #
-# How large must a product be to hide its launch?
+# How large must a product be, so that its arithmetic takes as long as its launch?
 #
 # **Now you.** A product of (n, w) with (w, w) takes 2 n w² operations. For which w does its
 # arithmetic take as long as one launch?
@@ -453,9 +452,9 @@ for n in (64, 1024):
     )
 
 # %% [markdown]
-# What else helps? Not the number of layers, since every layer brings its own launches. But batch
-# and width do: there are as many launches for 64 examples as for 4,096, and each does more. We
-# count once more, for larger batches and for two widths:
+# What else helps? More layers do not help, since every layer needs its own launches. A larger
+# batch or width does: there are as many launches for 4,096 examples as for 64, and each does more
+# work. We count again, for larger batches and for two widths:
 
 # %%
 batches = [64, 256, 1024] if SHORT else [64, 256, 1024, 4096]
@@ -480,15 +479,15 @@ td.plots.learning_curve(
 )
 
 # %% [markdown]
-# This is why GPUs want large batches, and why "the GPU is slower than my laptop" is an ordinary
-# experience with small networks. It also says where a decoupled network stands: synthesizers
-# are *more launches* of little work each, so in one queue they cost time even where their
-# arithmetic is next to nothing. Decoupling pays where the modules have queues of their own.
+# This is why GPUs need large batches, and why a small network is often slower on a GPU than on a
+# laptop. It also says something about decoupled networks. Synthesizers are *more launches* with
+# little work each. So in a single queue they take extra time, even if their arithmetic is very
+# small. Decoupling makes a network faster only if each module has its own queue.
 #
 # ## What a synchronisation costs
 #
-# Let the host wait after every operation, as if someone had put a `print` into each layer for
-# debugging, or after every tenth. In the model:
+# Suppose that the host waits after every operation, for example because somebody put a `print`
+# into each layer. Or suppose that it waits after every tenth. The model says:
 
 # %%
 for n in (64, batches[-1]):
@@ -507,18 +506,18 @@ for n in (64, batches[-1]):
     assert once <= tenth <= each * (1 + 1e-9)
 
 # %% [markdown]
-# With a wait after each operation launches and work are no longer at the same time but one after
-# the other: the times *add*. It hurts most where both are about equal, and can at most double the
-# step. (In the model. On a real machine waking up the host takes some time as well.)
+# With a wait after each operation, launch and work happen one after the other: their times *add
+# up*. The loss of time is largest if both are about equal, and then the step takes at most twice
+# as long. (In the model. On a real computer each wait takes some additional time.)
 #
-# A loss that is read once per step is harmless by comparison, and one that is read once per
-# hundred steps is free.
+# If you read the loss once per step, you lose little time. If you read it once in a hundred
+# steps, you lose almost none.
 #
-# ## On the real thing
+# ## On a real GPU
 #
-# Where a GPU answers, measure it. Two rules: warm up first, since the first calls compile
-# kernels; and before looking at the clock, synchronise, for otherwise you measure how fast
-# the *queue* takes orders.
+# If you have a GPU, measure it. There are two rules. Make some steps first that you do not
+# measure, since the first calls compile kernels. And synchronise before you look at the clock:
+# otherwise you measure only how fast the host fills the *queue*.
 
 # %%
 def seconds_per_step(xp, width, n, n_steps=20):
@@ -552,58 +551,58 @@ else:
 # %% [markdown]
 # ## On your own
 #
-# **1.** How many launches does one step of Adam make for one layer with weights and bias, and how
-# many does plain SGD? Use `book` around `layer.update(td.Adam(1e-3))`.
+# **1.** How many launches does one step of Adam make for one layer with weights and bias? And
+# plain SGD? Look at `book` before and after `layer.update(td.Adam(1e-3))`.
 #
 # <details><summary>Hint</summary>
 #
 # Make a `td.Linear(64, 256, rng).to(xp)`, run forward and backward, clear the book, update. Adam
-# makes 20 launches, SGD 4: each line of an optimizer is a launch for each of its arrays, W and b.
-# Frameworks write *fused* kernels that do all lines at once, or lay all arrays into one long
-# buffer.
+# makes 20 launches, SGD 4: each operation is one launch for W and one for b. Frameworks have
+# *fused* kernels that do all operations at once. Or they put all arrays into one long array.
 # </details>
 #
 # **2.** Which of these wait: `x[x > 0]`, `x[2:5]`, `len(x)`, `x.shape`, `print(x.sum())`,
-# `xp.where(x > 0, x, 0)`? Think first, then ask: on CuPy, and of our stand-in.
+# `xp.where(x > 0, x, 0)`? Think first, then try it on CuPy or on our stand-in.
 #
 # <details><summary>Hint</summary>
 #
-# Shapes, lengths and slices are known to the host without asking, and `where` with three
-# arguments makes an array of known shape. `print` has to read. And `x[x > 0]`: its *length*
-# depends on the values, so CuPy must wait to know how much memory to take. Our stand-in does not
-# know that; add it to `perform`.
+# The host knows shapes, lengths and slices, and `where` with three arguments makes an array of
+# known shape. `print` has to read the value. The *length* of `x[x > 0]` depends on the values, so
+# CuPy must wait to know how much memory it needs. Our stand-in does not know that; add it to
+# `perform`.
 # </details>
 #
 # **3.** For which w does the *memory* of that product take as long as one launch? For which
-# batches does it decide?
+# batches does memory take longer than arithmetic?
 #
 # <details><summary>Hint</summary>
 #
 # The 4 w² bytes of the matrix at 500 GB/s take 10 µs from w = √(5 · 10⁶ / 4) = 1,100 on. For a
-# batch of 64 the arithmetic needs 880. Both are near; for batches below 40 it is the memory that
-# decides.
+# batch of 64 the arithmetic needs 880. The two are close. For batches below 40 memory takes
+# longer.
 # </details>
 #
 # **4.** Make a mistake on purpose: put `np.float64(0.5) *` in front of an array of float32, and
-# `np.ones(3) *`. What comes out, on NumPy and on the stand-in? Why does it matter on a GPU?
+# then `np.ones(3) *`. What is the result, on NumPy and on the stand-in? Why is it important on a
+# GPU?
 #
 # <details><summary>Hint</summary>
 #
-# `(np.ones(3) * x).dtype` is float64 on NumPy, without a word; from then on everything is. The
-# device refuses the array of the host. The scalar of type np.float64 makes float64 as well, while
-# a plain 0.5 does not. Cards that are not made for science compute float64 many times more
-# slowly: look for the ratio in their data sheet.
+# `(np.ones(3) * x).dtype` is float64 on NumPy, without a warning, and so are all results after
+# it. The device refuses the array of the host. The scalar of type np.float64 makes float64 as
+# well, while a plain 0.5 does not. Many GPUs compute float64 many times more slowly: look for the
+# ratio in the data sheet.
 # </details>
 #
-# **5.** Put `td.Dropout(0.5, rng)` into a block of a network on the stand-in. Does anything else
-# wait now, or cross the border?
+# **5.** Put `td.Dropout(0.5, rng)` into a block of a network on the stand-in. Does the host wait
+# more often now? Is anything else copied to the device?
 #
 # <details><summary>Hint</summary>
 #
-# Nothing waits. But Dropout draws its mask on the host, so that the same seed gives the same mask
-# everywhere, and copies it to the device: one `asarray` per step. Let `StandIn.asarray` write
-# into a book of its own to see it. A copy to the device takes time, too, though the host need not
-# wait for the result.
+# The host does not wait more often. But Dropout draws its mask on the host, so that the same seed
+# gives the same mask everywhere. Then it copies the mask to the device: one `asarray` per step.
+# To see it, let `StandIn.asarray` write into another list. A copy to the device takes time, too,
+# but the host does not have to wait for it.
 # </details>
 
 # %% [markdown]
@@ -612,13 +611,13 @@ else:
 # - `tinydni train mnist --backend cupy` does all this; so do the other jobs. `tinydni doctor`
 #   says why if it does not.
 # - Copy the data once, before the training, not batch by batch. If they do not fit, copy the next
-#   batch while the present one is computed.
-# - Workers on several GPUs send their messages through the host in this library. That takes time,
-#   too.
+#   batch while the device works on this one.
+# - In this library, workers on several GPUs send their messages through the host. That takes
+#   time, too.
 #
 # ## Further reading
 #
 # - The user guide of CuPy, on the differences from NumPy and on performance.
 # - S. Williams, A. Waterman and D. Patterson, *Roofline: An Insightful Visual Performance Model
 #   for Multicore Architectures*, 2009: memory or arithmetic?
-# - `tests/fake_device.py`, for a stand-in that is as strict as CuPy and stricter.
+# - `tests/fake_device.py`: a stand-in that is stricter than CuPy.

@@ -47,6 +47,15 @@ def one_hot(*shape):
     return lambda rng: np.eye(shape[1])[rng.integers(0, shape[1], shape[0])]
 
 
+def for_each(cases, right, slips, otherwise):
+    """Return the exercise whose answer has to be right in several cases [(argument, ...)]."""
+    def of_all(function):
+        return lambda cases: [function(*case) for case in cases]
+    return Exercise(right=of_all(right), slips={said: of_all(slip) for said, slip in slips.items()},
+                    given=lambda rng: {"cases": cases}, otherwise=otherwise,
+                    run=lambda answer, given: of_all(answer)(**given))
+
+
 EXERCISES = {}
 
 # 1. Train a network by hand
@@ -173,7 +182,7 @@ EXERCISES["2.1"] = Exercise(
            lambda f, a, step: (f(a + step) - f(a)) / step,
            "the two points are 2 steps apart, so divide by 2 * step.":
            lambda f, a, step: (f(a + step) - f(a - step)) / step,
-           "mind the brackets: / 2 * step multiplies by the step. Write / (2 * step).":
+           "check the brackets: / 2 * step multiplies by the step. Write / (2 * step).":
            lambda f, a, step: (f(a + step) - f(a - step)) / 2 * step},
     given=of(f=np.exp, a=0.7, step=0.1),
     otherwise=lambda f, a, step: 0.5 * (f(a + step) / step - f(a - step) / step))
@@ -402,9 +411,9 @@ def step_one_late(modules, x, target, context):
 
 EXERCISES["3.4"] = Exercise(
     right=weights_after(right_step),
-    slips={"no synthesizer learns: hand each message dx to the module below.":
+    slips={"no synthesizer learns: give each message dx to the module below.":
            weights_after(step_without_learning),
-           "only one synthesizer learns: deliver the message of every module, inside the loop.":
+           "only one synthesizer learns: send the message of every module down, inside the loop.":
            weights_after(step_one_late),
            "the context does not reach the synthesizers.": weights_after(step_without_context)},
     given=lambda rng: {"modules": modules_for_step(), "x": normal(rng, 9, 6),
@@ -449,7 +458,7 @@ EXERCISES["4.2"] = Exercise(
            "divide by the square root of the variance.":
            lambda x, eps: (x - x.mean(axis=0)) / (x.var(axis=0) + eps),
            "the mean is not subtracted.": lambda x, eps: x / np.sqrt(x.var(axis=0) + eps),
-           "eps is added to the root. It belongs under it, beside the variance.":
+           "eps is added to the root. It belongs under the root: var + eps.":
            lambda x, eps: (x - x.mean(axis=0)) / (x.std(axis=0) + eps)},
     given=lambda rng: {"x": 3 + 2 * normal(rng, 8, 5), "eps": 0.1},
     otherwise=lambda x, eps: ((x - x.sum(0) / len(x))
@@ -462,7 +471,7 @@ def batchnorm_dx(dy, x_hat, s, gamma, first=1.0, second=1.0):
 
 EXERCISES["4.3"] = Exercise(
     right=batchnorm_dx,
-    slips={"the mean and the variance are taken for constants. They depend on x, too: two terms "
+    slips={"the mean and the variance are treated as constants. They depend on x, too: two terms "
            "are missing.": lambda **given: batchnorm_dx(**given, first=0, second=0),
            "the part through the mean is missing.": lambda **given: batchnorm_dx(**given, first=0),
            "the part through the variance is missing.":
@@ -653,7 +662,7 @@ EXERCISES["7.1"] = Exercise(
 
 EXERCISES["7.3"] = Exercise(
     right=lambda K, block, synthesizer: K * block / (block + synthesizer),
-    slips={"that is without the guessing: each worker also pays for its synthesizer.":
+    slips={"that is without the guessing: each worker also runs its synthesizer.":
            lambda K, block, synthesizer: K,
            "it is upside down: a speed-up is the old time over the new time.":
            lambda K, block, synthesizer: (block + synthesizer) / (K * block),
@@ -664,14 +673,16 @@ EXERCISES["7.3"] = Exercise(
     given=of(K=4, block=2.0, synthesizer=0.6),
     otherwise=lambda K, block, synthesizer: K / (1 + synthesizer / block))
 
-EXERCISES["7.4"] = Exercise(
+EXERCISES["7.4"] = for_each(
+    [(3, 0.5), (2, 0.5)],
     right=lambda times, ratio: ceil(times * (1 + ratio)),
     slips={"that many would be a little too slow: round up.":
            lambda times, ratio: int(times * (1 + ratio)),
            "the guessing is missing: 3 workers are not three times as fast.":
            lambda times, ratio: ceil(times),
-           "workers are whole: round up.": lambda times, ratio: times * (1 + ratio)},
-    given=of(times=3, ratio=0.5),
+           "workers are whole: round up.": lambda times, ratio: times * (1 + ratio),
+           "that is one too many if the number is whole already: round up with np.ceil.":
+           lambda times, ratio: int(times * (1 + ratio)) + 1},
     otherwise=lambda times, ratio: -int(-(times + times * ratio) // 1))
 
 EXERCISES["7.2"] = Exercise(
@@ -761,7 +772,8 @@ EXERCISES["8.3"] = Exercise(
     otherwise=lambda x, W: np.einsum("npqcij,ijcm->npqm", np.lib.stride_tricks.sliding_window_view(
         x, W.shape[:2], axis=(1, 2)), W))
 
-EXERCISES["8.4"] = Exercise(
+EXERCISES["8.4"] = for_each(
+    [(32, 9, 2, 4), (31, 9, 2, 4)],
     right=lambda size, k, s, padding: (size + 2 * padding - k) // s + 1,
     slips={"the last window is missing: one more than the number of moves.":
            lambda size, k, s, padding: (size + 2 * padding - k) // s,
@@ -770,7 +782,6 @@ EXERCISES["8.4"] = Exercise(
            "it is a whole number: the rest that no window meets is left out (//).":
            lambda size, k, s, padding: (size + 2 * padding - k) / s + 1,
            "the frame of zeros is missing.": lambda size, k, s, padding: (size - k) // s + 1},
-    given=of(size=32, k=9, s=2, padding=4),
     otherwise=lambda size, k, s, padding: len(range(-padding, size + padding - k + 1, s)))
 
 
@@ -817,7 +828,7 @@ EXERCISES["8.5"] = Exercise(
     right=pooled_dx,
     slips={"windows overlap: a pixel that is the largest of two gets both. Add (+=).":
            lambda **given: pooled_dx(**given, add=False),
-           "that is the mean's way back. The largest pixel gets all.":
+           "that is the gradient of the mean. The largest pixel gets all of dy.":
            lambda **given: pooled_dx(**given, share=True),
            "only the largest pixel of a window gets dy: multiply by (x_ij == y).":
            lambda **given: pooled_dx(**given, any_=True)},
@@ -830,7 +841,7 @@ EXERCISES["9.1"] = Exercise(
         [h, np.broadcast_to(labels[:, None, None], (*h.shape[:3], labels.shape[1]))], axis=-1),
     slips={"the maps come behind the channels of h.": lambda h, labels: np.concatenate(
         [np.broadcast_to(labels[:, None, None], (*h.shape[:3], labels.shape[1])), h], axis=-1),
-        "those are the maps alone. Put h beside them.": lambda h, labels: np.broadcast_to(
+        "those are the maps alone. Put h in front of them.": lambda h, labels: np.broadcast_to(
             labels[:, None, None], (*h.shape[:3], labels.shape[1])),
         "the label stands at one pixel only. A map is the same everywhere.":
         lambda h, labels: np.concatenate([h, np.zeros((*h.shape[:3], labels.shape[1]))
@@ -858,7 +869,7 @@ EXERCISES["9.2"] = Exercise(
     right=lambda k, n_h, n_classes: k * k * (n_h + n_classes) * n_h + n_h,
     slips={"the biases are missing: one for each channel that comes out.":
            lambda k, n_h, n_classes: k * k * (n_h + n_classes) * n_h,
-           "the label maps are missing: they go in beside h.":
+           "the label maps are missing: they go in together with h.":
            lambda k, n_h, n_classes: k * k * n_h * n_h + n_h,
            "a kernel has k * k pixels.":
            lambda k, n_h, n_classes: k * (n_h + n_classes) * n_h + n_h,
@@ -906,11 +917,11 @@ EXERCISES["10.1"] = Exercise(
 
 EXERCISES["10.2"] = Exercise(
     right=lambda past, through: [past[0]] + [past[k] + through[k - 1] for k in range(1, len(past))],
-    slips={"who goes through the branch has gone through one more: k becomes k + 1.":
+    slips={"a path through the branch has one branch more: k becomes k + 1.":
            lambda past, through: [a + b for a, b in zip(past, through)],
            "those are the paths through the branch only. Those past it stay.":
            lambda past, through: [0 * past[0]] + [through[k - 1] for k in range(1, len(past))],
-           "those are the paths past the branch only.": lambda past, through: list(past),
+           "those are the paths past the branch only. Add those through it.": lambda past, through: list(past),
            "the paths are shifted the wrong way: k counts up.":
            lambda past, through: [past[k] + through[k + 1] for k in range(len(past) - 1)]
            + [past[-1]]},
@@ -939,7 +950,7 @@ EXERCISES["11.1"] = Exercise(
     slips={"the shortcut's gradient is missing: s is added to y, so ds = dy.":
            lambda du, dy: np.hstack([du, np.zeros_like(dy)]),
            "the order is [du, ds], as it was in [u, s].": lambda du, dy: np.hstack([dy, du]),
-           "those are two arrays below each other. They cross side by side, one row an example.":
+           "those are two arrays below each other. Put them side by side, one row for each example.":
            lambda du, dy: np.vstack([du, np.zeros_like(du)]),
            "that is the branch's part alone.": lambda du, dy: du},
     given=of(du=(6, 7), dy=(6, 5)),
@@ -951,7 +962,7 @@ EXERCISES["11.2"] = Exercise(
            "that is for a count of wrong images. Divide by n for a share.":
            lambda p, n: np.sqrt(p * (1 - p) * n),
            "the factor 1 - p is missing.": lambda p, n: np.sqrt(p / n),
-           "that is the spread of a single image. The mean of n has 1/√n of it.":
+           "that is the standard deviation of one image. The mean of n images has 1/√n of it.":
            lambda p, n: np.sqrt(p * (1 - p))},
     given=of(p=0.3, n=50), otherwise=lambda p, n: ((p - p**2) / n)**0.5)
 
@@ -959,13 +970,13 @@ EXERCISES["11.3"] = Exercise(
     right=lambda wrong_a, wrong_b: (
         (wrong_a.mean() - wrong_b.mean())
         / (np.sqrt(np.sum(wrong_a != wrong_b)) / len(wrong_a))),
-    slips={"that takes the two nets for independent. They see the same images: count those on "
+    slips={"that treats the two nets as independent. They see the same images: count those on "
            "which they differ.":
            lambda wrong_a, wrong_b: (wrong_a.mean() - wrong_b.mean()) / np.sqrt(
                wrong_a.var() / len(wrong_a) + wrong_b.var() / len(wrong_b)),
-           "the spread of a count b + c is its root.": lambda wrong_a, wrong_b: (
+           "the standard deviation of b - c is the root of b + c.": lambda wrong_a, wrong_b: (
                (wrong_a.sum() - wrong_b.sum()) / np.sum(wrong_a != wrong_b)),
-           "that is only the difference of the counts. Divide by its spread.":
+           "that is only the difference of the counts. Divide by its standard deviation.":
            lambda wrong_a, wrong_b: wrong_a.sum() - wrong_b.sum(),
            "count the images on which one is right and the other wrong, not those both get wrong.":
            lambda wrong_a, wrong_b: (wrong_a.sum() - wrong_b.sum()) / np.sqrt(
@@ -989,7 +1000,7 @@ def kernel(x, y, m):
 
 EXERCISES["12.1"] = Exercise(
     right=kernel,
-    slips={"the minus is missing: far points must be next to 0.":
+    slips={"the minus is missing: k of far points must be nearly 0.":
            lambda x, y, m: sum(np.exp(squared_distances(x, y) / s) for s in (m / 2, m, 2 * m)),
            "one width only: add up the three, m / 2, m and 2 m.":
            lambda x, y, m: np.exp(-squared_distances(x, y) / m),
@@ -1039,11 +1050,11 @@ def mmd_numerically(x, y, m):
 
 EXERCISES["12.3"] = Exercise(
     right=lambda x, y, m: 2 / mmd(x, y, m) * (pull(x, y, m) - pull(x, x, m)),
-    slips={"the two forces are swapped: against dx a point moves *to* the others.":
+    slips={"the two parts are swapped: against dx a point moves *to* the points of y.":
            lambda x, y, m: 2 / mmd(x, y, m) * (pull(x, x, m) - pull(x, y, m)),
            "that is the gradient of L² / 2: divide by L.":
            lambda x, y, m: 2 * (pull(x, y, m) - pull(x, x, m)),
-           "the push away from one's own is missing: all would fall on one point.":
+           "the part of x with x is missing: all points would move to one place.":
            lambda x, y, m: 2 / mmd(x, y, m) * pull(x, y, m),
            "the factor 2 is missing: a point stands first and second in the pairs.":
            lambda x, y, m: 1 / mmd(x, y, m) * (pull(x, y, m) - pull(x, x, m))},
@@ -1071,7 +1082,7 @@ EXERCISES["13.2"] = Exercise(
            "the factor 2 is missing: with all right it must be 1.":
            lambda are, gated, k: (np.sum((are == k) & (gated == k))
                                   / (np.sum(are == k) + np.sum(gated == k))),
-           "that is the share of all cells gated rightly, whatever their type.":
+           "that is the share of all cells gated rightly, of all types together.":
            lambda are, gated, k: np.mean(are == gated)},
     given=lambda rng: {"are": rng.integers(1, 5, 60), "gated": rng.integers(1, 4, 60), "k": 2},
     otherwise=lambda are, gated, k: 1 / (0.5 * np.sum(are == k) / np.sum((are == k) & (gated == k))
@@ -1092,11 +1103,11 @@ EXERCISES["13.1"] = Exercise(
 
 EXERCISES["13.3"] = Exercise(
     right=lambda dy, du, lower: (np.hstack([du, dy]), dy + lower(du)),
-    slips={"the shortcut hands dy on: it is missing in dx.":
+    slips={"the gradient through the shortcut is dy: it is missing in dx.":
            lambda dy, du, lower: (np.hstack([du, dy]), lower(du)),
            "the message needs both parts side by side, [du, dy].":
            lambda dy, du, lower: (du, dy + lower(du)),
-           "dx is made from du, which has come through the upper half; dy only passes by.":
+           "the lower half gets du, which has passed the upper half, not dy.":
            lambda dy, du, lower: (np.hstack([du, dy]), dy),
            "the order of the message is [du, dy].":
            lambda dy, du, lower: (np.hstack([dy, du]), dy + lower(du))},
@@ -1141,7 +1152,7 @@ EXERCISES["14.1"] = Exercise(
            "the slope of tanh is missing: 1 - h².": lambda dy, dh, h: dy + dh,
            "h is already the output of tanh: its slope is 1 - h².":
            lambda dy, dh, h: (dy + dh) * (1 - np.tanh(h)**2),
-           "the slope belongs to both parts: mind the brackets.":
+           "the slope belongs to both parts: check the brackets.":
            lambda dy, dh, h: dy + dh * (1 - h**2)},
     given=of(dy=(4, 3), dh=(4, 3), h=uniform(4, 3)),
     otherwise=lambda dy, dh, h: dy - dy * h * h + dh - dh * h * h)
@@ -1178,20 +1189,22 @@ EXERCISES["14.4"] = Exercise(
            lambda guess, dstate, scale: (scale * guess, len(guess) * dstate),
            "M learns each example's own gradient: multiply dstate by N.":
            lambda guess, dstate, scale: (scale / len(guess) * guess, dstate),
-           "the scale only shortens what M says, not what it learns.":
+           "the scale is for dend only, not for the target of M.":
            lambda guess, dstate, scale: (scale / len(guess) * guess, scale * len(guess) * dstate),
            "the scale is missing in dend.":
            lambda guess, dstate, scale: (guess / len(guess), len(guess) * dstate)},
     given=of(guess=(5, 4), dstate=(5, 4), scale=0.3),
     otherwise=lambda guess, dstate, scale: (guess * scale / 5, np.multiply(dstate, 5)))
 
-EXERCISES["14.3"] = Exercise(
+EXERCISES["14.3"] = for_each(
+    [(13, 3), (12, 3)],
     right=lambda length, T: ceil(length / T) - 1,
     slips={"that is the number of windows. Between two windows lies one boundary.":
            lambda length, T: ceil(length / T),
            "the last window may be shorter. Round up.": lambda length, T: length // T - 1,
-           "a number of windows is whole.": lambda length, T: length / T - 1},
-    given=of(length=13, T=3), otherwise=lambda length, T: (length - 1) // T)
+           "a number of windows is whole.": lambda length, T: length / T - 1,
+           "that is one too many if T divides the length.": lambda length, T: length // T},
+    otherwise=lambda length, T: (length - 1) // T)
 
 # 15. Run on a GPU
 
@@ -1201,7 +1214,7 @@ EXERCISES["15.1"] = Exercise(
            lambda flop, size, rate, bandwidth: flop / rate + size / bandwidth,
            "the slower of the two decides: take the larger time.":
            lambda flop, size, rate, bandwidth: np.minimum(flop / rate, size / bandwidth),
-           "the memory is missing: every byte has to come and go.":
+           "the memory is missing: the device reads and writes every byte.":
            lambda flop, size, rate, bandwidth: flop / rate,
            "the arithmetic is missing.": lambda flop, size, rate, bandwidth: size / bandwidth},
     given=lambda rng: {"flop": np.array([6e9, 1e3]), "size": np.array([1e6, 1e6]), "rate": 1e13,
@@ -1218,7 +1231,7 @@ def clocks(host, device, launch, duration):
 
 EXERCISES["15.2"] = Exercise(
     right=clocks,
-    slips={"the device cannot begin before it has been told: max(device, host).":
+    slips={"the device cannot begin before the launch is there: max(device, host).":
            lambda host, device, launch, duration: (host + launch, device + duration),
            "the device cannot begin before its last work is done: max(device, host).":
            lambda host, device, launch, duration: (host + launch, host + launch + duration),

@@ -157,6 +157,15 @@ def test_every_picture_says_in_words_what_it_shows(source):
             assert len(alt) > 60 and alt.endswith(".")
 
 
+def test_the_slider_needs_nothing_from_elsewhere_and_each_of_its_pictures_has_words():
+    stored = [output.get("data", {}) for output in outputs(committed(SOURCES[2]))]
+    [page] = [data["text/html"] for data in stored if "text/html" in data]
+    assert len(page) < 400_000 and "<script" not in page and "://" not in page
+    words = re.findall(r'<img [^>]*alt="([^"]*)"', page)
+    assert len(set(words)) == page.count("<img ") == 24
+    assert all(len(text) > 60 and text.endswith(".") for text in words)
+
+
 @each_source
 def test_every_exercise_has_a_hint(source):
     text = source.read_text(encoding="utf-8")
@@ -243,6 +252,16 @@ def test_a_wrong_answer_stops_the_notebook_with_a_sentence():
 def test_an_answer_that_fails_says_how():
     with pytest.raises(course.NotYet, match="it stops with NameError: name 'nothing'"):
         course.check("1.1", lambda y, t: nothing)  # noqa: F821
+
+
+def test_a_rule_that_is_right_in_one_case_only_is_no_answer():
+    with pytest.raises(course.NotYet, match="one too many if T divides the length"):
+        course.check("14.3", lambda length, T: length // T)
+
+
+def test_a_wrong_value_among_several_is_named_by_its_place():
+    with pytest.raises(course.NotYet, match="value 2 of 2: it is 17; 16 is right"):
+        course.check("8.4", lambda size, k, s, padding: 16 + size % 2)
 
 
 # What a learner gets from `tinydni course`.

@@ -20,7 +20,6 @@ PARTS = ("", "variants", "gradcheck", "plots", "datasets", "gpu")
 DOWNLOADED = {"datasets.cifar10", "datasets.mnist", "datasets.cytometry", "datasets.Cells",
               "datasets.tinyshakespeare"}
 NEED_MORE = {"gpu.CapturedStep", "variants.kernel_width"}       # a GPU; scikit-learn
-NOT_IN_BROWSER = {"07": "it starts two workers", "13": "scikit-learn asks for processes"}
 
 sys.path.insert(0, str(DOCS / "_ext"))
 import docstrings  # noqa: E402
@@ -208,8 +207,6 @@ def test_what_a_browser_lacks_is_really_taken_away(tmp_path):
 @pytest.mark.parametrize("source", sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.py")),
                          ids=lambda path: path.stem)
 def test_notebooks_run_without_threads_processes_and_connections(source, tmp_path):
-    if source.name[:2] in NOT_IN_BROWSER:
-        pytest.skip(NOT_IN_BROWSER[source.name[:2]] + ", and the page says so")
     environment = {**os.environ, "TINYDNI_SHORT": "1", "PYTHONPATH": str(ROOT),
                    "TINYDNI_DATA": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"}
     done = in_browser(source, cwd=tmp_path, env=environment)
