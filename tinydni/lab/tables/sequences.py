@@ -36,6 +36,14 @@ def recall_cells(updates):
             for cell in cells(f"{kind}, {name}", METHODS, updates, score=score, **own)]
 
 
+def returns_cells(updates):
+    """Return dni with λ-returns of the gradient as its targets, at two factors of the guess."""
+    rows = {"N = 10, guess times 0.3": {"scale": 0.3}, "N = 10, guess times 1": {"scale": 1.0},
+            "N = 20, guess times 1": {"scale": 1.0, "distractors": 20}}
+    columns = {f"λ = {lam:g}": {"lambda": lam} for lam in (0.0, 0.5, 1.0)}
+    return grid(rows, columns, length="updates", score="bits", method="dni")(updates)
+
+
 def window_rows(paper):
     """Return the function that makes rows of windows of T steps with what the paper has for T.
 
@@ -71,6 +79,14 @@ TABLES = (
               BUDGET, EASIER.format("the symbol that will be asked for"),
               "Two layers under dni and cdni: each LSTM learns alone, decoupled in depth and in "
               "time."], "updates"),
+    Table("recall-lambda", "Pemberton and Costa 2024: BP(λ) in time, on distractor recall",
+          "Distractor recall from the state alone: what the boundary learns from",
+          "tinydni.lab.jobs.recall", "bits", "Bits per answer at the end; guessing costs 2",
+          returns_cells, 3000, [
+              "λ = 0: the bootstrapped target, as in the table of recall; λ = 1: all that the rest "
+              "of the sequence sends back, times the factor of the guess at every boundary.",
+              "The paper learns online, by eligibility traces, on other tasks. Here the λ-returns "
+              "are made at the end of each sequence, by a second pass.", BUDGET], "updates"),
     Table("copy", "Jaderberg et al. 2016, table 2: copy, windows of T steps",
           "Copy: the longest row that was learned", "tinydni.lab.jobs.copy_task", "longest",
           "Symbols; higher is better", window_rows({3: (8, 14, 17), 5: (8, 18, 18)}), 15000,
