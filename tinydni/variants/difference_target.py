@@ -19,12 +19,12 @@ __all__ = ["DifferenceTarget", "inverse"]
 
 
 class DifferenceTarget(Algorithm):
-    """A module tells the one below what its output should have been (Lee et al. 2015).
+    """A module tells the one below what its output should have been (Lee et al. 2015, algorithm 1).
 
     At the top interface      t = h - rate · delta,   delta the true gradient of each example;
-    down through block k      t_below = h_below + g_k(t) - g_k(h)   (their eq. 15);
-    block k steps on          ½‖h - t‖², mean over the batch   (eq. 13);
-    g_k learns the inverse    ½‖g_k(block(x̃)) - x̃‖²,   x̃ = h_below + noise   (eq. 14).
+    down through block k      t_below = h_below + g_k(t) - g_k(h);
+    block k steps on          ½‖h - t‖², mean over the batch;
+    g_k learns the inverse    ½‖g_k(block(x̃)) - x̃‖²,   x̃ = h_below + noise.
 
     Where g_k is an exact inverse and the step small, h moves as Gauss and Newton would move it; the
     difference makes t_below = h_below where t = h, however wrong g_k is. No W need be known above.

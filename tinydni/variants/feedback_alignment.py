@@ -17,9 +17,9 @@ __all__ = ["FeedbackAlignment"]
 class FeedbackAlignment(Algorithm):
     """Backpropagation with a fixed random matrix B in place of each W on the way down.
 
-    y = x W + b,   dW = xᵀ dy,   dx = dy Bᵀ in place of dy Wᵀ   (Lillicrap et al. 2016, eq. of
-    "feedback alignment", figure 1); the same with the kernels of a Conv2D. Everything else, such as
-    BatchNorm and ReLU, passes gradients as ever.
+    y = x W + b,   dW = xᵀ dy,   dx = dy Bᵀ in place of dy Wᵀ   (Lillicrap et al. 2016, figure 1);
+    the same with the kernels of a Conv2D. Everything else, such as BatchNorm and ReLU, passes
+    gradients as ever.
 
     No layer need know the weights of another: that is what it removes, and no lock. It waits and
     costs as backpropagation does, plus a B as large as each W.

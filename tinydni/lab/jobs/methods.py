@@ -81,7 +81,7 @@ METHODS = {
                    "labels", reads_h=False, synthesizer_lr=1e-3),
     "dtp": Method("difference target propagation: targets for h, by learned inverses",
                   lr=3e-3),
-    "late-gradients": Method("the true gradient, one step late for each block above"),
+    "late-gradients": Method("the true gradient, some steps late for each block above"),
     "bottom": Method("control: the lower half of the blocks, a new output on top, and backprop"),
 }
 OTHER_FORMS = {         # what differs where --synthesizer chooses another form than the method's
@@ -186,7 +186,8 @@ def algorithm(blocks, dataset, options):
     if method == "fa":
         return FeedbackAlignment(seed)
     if method == "late-gradients":
-        return LateGradients(widths, options["batch_size"])
+        late = options.get("late")
+        return LateGradients(widths, options["batch_size"], 1 if late is None else late)
     if method == "dtp":
         return difference_target(hs, seed)
     return td.no_backprop if method == "none" else td.backprop

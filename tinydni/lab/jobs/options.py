@@ -250,7 +250,8 @@ OPTIONS = {
         O(ROWS, "lambda", SHARE, "BP(λ): 1 is backprop, 0 is decoupled", GUESSES,
           ONE_LOOP | WAYS),
         O(ROWS, "late", {**EVERY, "const": 1, "type": whole(0, 1000)}, "synthesizers learn from "
-          "the true gradient, K steps late for each module above (alone: 1)", GUESSES, WAYS | {
+          "the true gradient, or blocks do with --method late-gradients, K steps late for each "
+          "module above (alone: 1)", {WITH + "|late-gradients": GUESSES[WITH]}, WAYS | {
               "workers&late!=1": "--late {late}: between workers a message takes the time that it "
                                  "takes; give --late alone, or leave out --workers.",
               "context=h1": "--late runs a block again later, and --context h1 would be another "

@@ -7,7 +7,7 @@ from tinydni.lab.cytometry import cytometry_table as cytometry
 from tinydni.lab.jobs.ranges import whole
 from tinydni.lab.tables import field, images, sequences
 
-TABLES = (*images.TABLES, *sequences.TABLES, field.FIELD, cytometry)
+TABLES = (*images.TABLES, *sequences.TABLES, *field.TABLES, cytometry)
 
 name, meaning = "all", "every table, one after the other; what is finished is not made again"
 

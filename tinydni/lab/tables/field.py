@@ -11,7 +11,8 @@ import numpy as np
 
 from tinydni.lab.files import write_json, write_text
 from tinydni.lab.outputs import Outputs
-from tinydni.lab.tables.table import Cell, Table, finished_runs
+from tinydni.lab.tables.images import mnist
+from tinydni.lab.tables.table import Cell, Table, finished_runs, grid
 
 RATES = (1e-3, 3e-3, 1e-2)      # of the blocks: the tries of every method
 TRY_EPOCHS, TRY_SEED = 1, 0
@@ -222,6 +223,24 @@ def cells(epochs):
             for row, rival in RIVALS.items()]
 
 
+DELAYS = {f"{n} steps a module": {"late": n} for n in (1, 4, 16, 64, 256)}
+LATE: dict[str, dict] = {
+    "late gradients": {"method": "late-gradients"},
+    "late gradients, rate / 10": {"method": "late-gradients", "lr": 2e-4},
+    "guess from h alone": {"method": "dni"},
+    "guess from h and label": {"method": "cdni"},
+    "virtual network": {"method": "vfbn"},
+}
+DELAY = mnist(
+    "delay", "a guess now beside a truth late: how long may a gradient be on its way?",
+    "six fully connected layers: gradients that come late", grid(DELAYS, LATE, layers=6), 3,
+    "A gradient needs so many steps from module to module; the bottom one of six waits five times "
+    "as long. An epoch has 937 steps.",
+    "late gradients: blocks update on the true gradient when it comes. The others update at once "
+    "on a guess, and only their synthesizers learn from the true gradient when it comes.",
+    "Rates are those of the recipes, which were chosen without delay, and a tenth of it in the "
+    "second column: a small rate bears a long delay better.")
 FIELD = Field("field", "the field since: every rival method on the same networks",
               "Rivals of synthetic gradients, on the same networks", MNIST, "test_error",
               "Test error [%]", cells, 5, DIFFERENCES)
+TABLES = (FIELD, DELAY)
