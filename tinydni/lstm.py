@@ -12,6 +12,7 @@ from tinydni.recurrent import check_sequence, check_state
 __all__ = ["LSTM"]
 
 MOST_MULTIPLICATIONS = 600_000      # of a product that OpenBLAS makes without copying its matrices
+CACHED = 8_192                      # numbers of h whose slopes stay in a core's level-2 cache
 
 
 class LSTM(Layer):
@@ -81,25 +82,24 @@ class LSTM(Layer):
         return read_only(self.h[1:].transpose(1, 0, 2)), end
 
     def backward(self, dy: Array, dend: Array | None = None) -> Any:
-        """dz = [dc, dc, dc, dh] · slopes, where the slopes of all steps are known beforehand."""
+        """dz = [dc, dc, dc, dh] · slopes, made for so few steps at a time as a cache holds."""
         xp, (T, N, H) = self.xp, self.tanh_c.shape
         check_gradient(dy, (N, T, H), self.h.dtype, "LSTM")
         check_state(dend, (N, self.n_state), dy.dtype, "LSTM, backward")
-        dy = dy.transpose(1, 0, 2)
-        slopes, dc_dh = self.slopes()
-        dz = xp.empty((T, N, 4 * H), dy.dtype)
-        dh, dc = xp.zeros((N, H), dy.dtype), xp.zeros((N, H), dy.dtype)
-        if dend is not None:
-            dh += dend[:, :H]
-            dc += dend[:, H:]
+        dy, dz = dy.transpose(1, 0, 2), xp.empty((T, N, 4 * H), dy.dtype)
+        dend = xp.zeros((N, 2 * H), dy.dtype) if dend is None else dend
+        dh, dc = dend[:, :H].copy(), dend[:, H:].copy()
         Wh_T = column_blocks(xp, self.Wh.T, N, 4 * H).copy()
         dh_blocks = column_blocks(xp, dh, N, 4 * H)
+        few = max(1, CACHED // (N * H)) if is_host(xp) else T
         for t in reversed(range(T)):
+            if (k := t % few) == few - 1 or t == T - 1:
+                slopes, dc_dh = self.slopes(slice(t - k, t + 1))
             dh += dy[t]
-            dc += dh * dc_dh[t]
-            xp.multiply(slopes[t, :, :3 * H].reshape(N, 3, H), dc[:, None],
+            dc += dh * dc_dh[k]
+            xp.multiply(slopes[k, :, :3 * H].reshape(N, 3, H), dc[:, None],
                         out=dz[t, :, :3 * H].reshape(N, 3, H))
-            xp.multiply(slopes[t, :, 3 * H:], dh, out=dz[t, :, 3 * H:])
+            xp.multiply(slopes[k, :, 3 * H:], dh, out=dz[t, :, 3 * H:])
             xp.matmul(dz[t], Wh_T, out=dh_blocks)
             dc *= self.gates[t, :, 2 * H:3 * H]
         dz = dz.reshape(T * N, 4 * H)
@@ -109,16 +109,16 @@ class LSTM(Layer):
         dx = (dz @ self.Wx.T).reshape(T, N, -1).transpose(1, 0, 2) if self.needs_dx else None
         return dx, xp.concatenate([dh, dc], axis=1)
 
-    def slopes(self) -> tuple[Array, Array]:
-        """Return what dc and dh are multiplied with: for g, i, f, o (T, N, 4H), and dc/dh."""
-        H, T = self.n_hidden, len(self.gates)
-        g, i, f, o = (self.gates[:, :, k * H:(k + 1) * H] for k in range(4))
-        slopes = self.xp.empty_like(self.gates)
+    def slopes(self, steps: slice) -> tuple[Array, Array]:
+        """Return what dc and dh are multiplied with: for g, i, f, o (n, N, 4H), and dc/dh."""
+        H, gates, c, tanh_c = self.n_hidden, self.gates[steps], self.c[steps], self.tanh_c[steps]
+        g, i, f, o = (gates[:, :, k * H:(k + 1) * H] for k in range(4))
+        slopes = self.xp.empty_like(gates)
         slopes[:, :, :H] = i * (1 - g * g)
         slopes[:, :, H:2 * H] = g * i * (1 - i)
-        slopes[:, :, 2 * H:3 * H] = self.c[:T] * f * (1 - f)
-        slopes[:, :, 3 * H:] = self.tanh_c * o * (1 - o)
-        return slopes, o * (1 - self.tanh_c * self.tanh_c)
+        slopes[:, :, 2 * H:3 * H] = c * f * (1 - f)
+        slopes[:, :, 3 * H:] = tanh_c * o * (1 - o)
+        return slopes, o * (1 - tanh_c * tanh_c)
 
     def output_shape(self, shape: Shape) -> Shape:
         return (*shape[:-1], self.n_hidden)

@@ -6,7 +6,7 @@ from conftest import on_devices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinydni import backend
+from tinydni import backend, lstm
 from tinydni.activations import ReLU
 from tinydni.gradcheck import ContractError, assert_gradients, check
 from tinydni.linear import Embedding, Linear
@@ -275,3 +275,17 @@ def test_wrong_arguments_are_named():
         Recurrent(Linear(3, 4, rng), ReLU())
     with pytest.raises(TypeError, match="takes layers"):
         Recurrent(LSTM)
+
+
+@pytest.mark.parametrize("cached", [1, 40, 10**6])
+def test_lstm_slopes_of_a_few_steps_at_a_time_are_those_of_all(cached, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, dy = rng.standard_normal((2, 3, 7, 5))
+    gradients = []
+    for cache in (lstm.CACHED, cached):
+        monkeypatch.setattr(lstm, "CACHED", cache)
+        layer = LSTM(5, 5, np.random.default_rng(1), dtype=float)
+        layer.forward(x)
+        gradients.append([*layer.backward(dy), layer.dWx, layer.dWh, layer.db])
+    for found, expected in zip(*gradients):
+        np.testing.assert_array_equal(found, expected)
