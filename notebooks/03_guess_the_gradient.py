@@ -31,7 +31,7 @@ print(data.notes[0])
 # ## The locks
 #
 # Here is the network of notebook 1 as the library draws it. Black arrows go forward. The dashed
-# red line is the gradient on its way back.
+# orange line is the gradient on its way back.
 
 # %%
 sizes = ((10, 64), (64, 32), (32, 6))
@@ -618,8 +618,8 @@ assert (
 #
 # ## The same, with the library
 #
-# This is what we have built. Compare it with the first picture: the red line reaches only the top
-# synthesizer, and the dotted green lines go down by one block. Every block updates at once.
+# This is what we have built. Compare it with the first picture: the orange line reaches only the
+# top synthesizer, and the dotted green lines go down by one block. Every block updates at once.
 
 # %%
 free = td.build(

@@ -1,14 +1,14 @@
 # %% [markdown]
 # # 6. Look through a virtual network
 #
-# **What you'll do.** Build a synthesizer that has the *form* of a gradient: it imagines a small
-# network above h, with the label at its end, and says what the gradient of that would be. Derive
-# how it learns, which takes a gradient of a gradient, check it in two ways, and train MNIST with
-# it.
+# **What you'll do.** Build a synthesizer that has the *form* of a gradient. It is a small extra
+# network on top of h, with the label at its end, and the gradient of this network is the guess.
+# Derive how it learns: that takes the gradient of a gradient. Check it in two ways, and train
+# MNIST with it.
 #
-# **What you'll learn.** Why the right form beats many parameters; how to differentiate a gradient
-# by hand; how a central difference of two backward passes does the same for any network; what
-# must be compared with what before one praises a method.
+# **What you'll learn.** Why the right form is better than many parameters. How to differentiate a
+# gradient by hand. How a central difference of two backward passes does the same for any network.
+# Which comparisons you need before you call a method good.
 #
 # **What you need.** Notebooks 1 to 5. Three to four minutes.
 
@@ -26,18 +26,18 @@ SHORT = course.begin()
 # %% [markdown]
 # ## What a gradient looks like
 #
-# The linear synthesizer of the last notebooks, `h A + y C + b`, is an all-purpose guesser. It has
-# to find out from examples what every gradient of a classifier has in common, and some of that it
-# cannot even express:
+# The linear synthesizer of the last notebooks is `h A + y C + b`, with the one-hot label y. It
+# knows nothing about gradients of classifiers. It has to learn from examples what all of them
+# have in common, and some of it a linear function cannot even express:
 #
-# - it is **zero** for an example that is classified rightly and with confidence;
+# - the gradient is **zero** for an example that is classified rightly and with confidence;
 # - it is **bounded**, since probabilities are;
 # - right below a *linear* top, δ = (p - y) Wᵀ, so all gradients of a batch lie in a space of few
 #   dimensions.
 #
-# How many dimensions? And is that so at the interfaces further down, too? Say what you expect,
-# for a network of five layers, 256 wide, with ten classes and 256 examples. Then count: the rank
-# of the δ of a batch.
+# How many dimensions? And is that true at the interfaces further down, too? Say what you expect,
+# for a network of five layers with a width of 256, ten classes and 256 examples. Then look at the
+# rank of the δ of a batch.
 
 # %%
 digits = td.datasets.digits()
@@ -56,24 +56,25 @@ print("rank of δ at the interfaces, bottom to top:", ranks[::-1])
 assert ranks[0] == 9 and min(ranks[1:]) > 200
 
 # %% [markdown]
-# Nine right below the top: one less than the classes, since p and y both sum to 1. But only
-# there. One block further down each example has its own pattern of open and closed ReLUs, so its
-# own way back, and the gradients fill all dimensions that 256 examples can (255, as `BatchNorm`
-# takes the mean out).
+# The rank right below the top is nine: one less than the number of classes, since p and y both
+# sum to 1. But this is true only there. One block further down, each example has its own pattern
+# of ReLUs with slope 1 and slope 0. So each example multiplies the gradient by another matrix.
+# The gradients then have the largest rank that 256 examples can have: 255, since `BatchNorm`
+# subtracts the mean.
 #
-# T. Miyato and others had the idea to build what is known into the guesser. Let v be a *virtual*
-# network from h to K logits, any network we like. Take its loss as if it stood in the place of
-# everything above h, and guess the gradient of that:
+# T. Miyato and others had the idea to build this knowledge into the guesser. Let v be a **virtual
+# network** from h to K logits. It can be any network. We use it in the place of everything above
+# h. The gradient of its loss is our guess:
 #
 # $$\hat\delta = \frac{\partial\, \ell(v(h), y)}{\partial h}$$
 #
-# The simplest v is linear, z = hV + c. For cross-entropy, with p = softmax(z), we know the
+# The simplest v is linear, z = hV + c. For cross-entropy, with p = softmax(z), notebook 4 has the
 # derivative:
 #
 # $$\hat\delta = u V^T, \qquad u = p - y$$
 #
-# (The paper prints this with y - p. That is the gradient of the log-likelihood, which one climbs;
-# we go down the loss.)
+# (The paper prints y - p. That is the gradient of the log-likelihood, which should grow. We use
+# the loss, which should get smaller.)
 #
 # **Now you.** Write δ̂ from h (N, H), V (H, K), c (K,) and the one-hot labels y (N, K). `softmax`
 # is given.
@@ -85,7 +86,7 @@ assert ranks[0] == 9 and min(ranks[1:]) > 200
 #
 # <details><summary>A second hint</summary>
 #
-# Then go back through the product: `u @ V.T`.
+# Then the gradient of the product: `u @ V.T`.
 # </details>
 
 # %%
@@ -101,7 +102,7 @@ def virtual_guess(h, V, c, y):
 course.check("6.1", virtual_guess)
 
 # %% [markdown]
-# Right below a linear top block this form contains the truth itself: with V = W the virtual
+# Right below a linear top block this form can give the truth itself: with V = W the virtual
 # network *is* the top block.
 
 # %%
@@ -127,26 +128,27 @@ print(
 np.testing.assert_allclose(guess, delta, atol=1e-12)
 
 # %% [markdown]
-# The virtual network is also not bound to forget as a guess from h alone is (notebook 5): the
-# label sits inside, where it belongs.
+# The virtual network also does not have the problem of a guess from h alone (notebook 5), because
+# it uses the label.
 #
 # ## Learning it: the gradient of a gradient
 #
-# V starts random and has to come near the truth by descending
+# V starts random. It has to come near the truth, so we go down the error
 #
 # $$E = \tfrac{1}{2N} \lVert \hat\delta - \delta \rVert^2$$
 #
-# Let $e = (\hat\delta - \delta)/N$ be what comes back to the synthesizer, as `dy` comes back to a
-# layer. We look for the gradient of $\langle e, \hat\delta \rangle$ with respect to V. Write the
-# forward page, one operation per line, and read it backwards:
+# Let $e = (\hat\delta - \delta)/N$ be the gradient at the output of the synthesizer, as `dy` is
+# for a layer. We look for the gradient of $\langle e, \hat\delta \rangle$, the sum of all
+# products of entries, with respect to V. Write the forward page, one operation per line, and read
+# it from the last line to the first:
 #
 #     z = h @ V + c
 #     p = softmax(z)
 #     u = p - y
 #     delta_hat = u @ V.T
 #
-# From the last line, `du = e @ V`. The third changes nothing: `dp = du`. The second is new: we
-# need the way back through a softmax, where $\partial p_k / \partial z_l = p_k ([k = l] - p_l)$.
+# From the last line, `du = e @ V`. The third line changes nothing: `dp = du`. The second is new:
+# we need the backward pass of softmax, with $\partial p_k / \partial z_l = p_k ([k = l] - p_l)$.
 #
 # **Now you.** Multiply by du, sum over k, and write dz from p and du, both (N, K).
 #
@@ -169,17 +171,18 @@ def through_softmax(p, du):
 course.check("6.2", through_softmax)
 
 # %% [markdown]
-# **Now you.** V occurs twice on the page: on the way up and on the way down. So `dV` has two
+# **Now you.** V is used twice on the page: in the first line and in the last one. So `dV` has two
 # parts. Write it from e, u, h and dz.
 #
 # <details><summary>Hint</summary>
 #
-# Up: `z = h @ V`. Down: `delta_hat = u @ V.T`. Both parts have the shape (H, K) of V.
+# First line: `z = h @ V`. Last line: `delta_hat = u @ V.T`. Both parts have the shape (H, K) of
+# V.
 # </details>
 #
 # <details><summary>A second hint</summary>
 #
-# The part from the way up is `h.T @ dz`. For the way down put e in the place of dh: `e.T @ u`.
+# The part from the first line is `h.T @ dz`. The part from the last line is `e.T @ u`.
 # </details>
 
 # %%
@@ -191,7 +194,8 @@ def gradient_of_V(e, u, h, dz):
 course.check("6.3", gradient_of_V)
 
 # %% [markdown]
-# The part `h.T @ dz` comes from the change of the *probabilities*. It is the second-order part.
+# The part `h.T @ dz` comes from the change of the *probabilities* with V. It is called the
+# second-order part.
 
 # %%
 class Virtual:
@@ -223,8 +227,8 @@ print(report)
 assert report.ok
 
 # %% [markdown]
-# The checker of notebook 2 moves V and c and looks at `delta_hat`: the closed form is right. The
-# library's `VirtualLinear` says the same in the same words:
+# The checker of notebook 2 moves V and c and measures `delta_hat`. Our formula is right. The
+# library's `VirtualLinear` has the same lines:
 
 # %%
 ours, theirs = (
@@ -244,9 +248,9 @@ print(inspect.getsource(td.VirtualLinear.backward))
 # %% [markdown]
 # ## Does it find the truth?
 #
-# Four guessers for the toy top block above: our virtual network; the same without its
-# second-order part; the same going *up*, with the sign as printed; and, as a line to beat, the
-# best that any linear guess from [h, y, 1] can do.
+# We try four guessers for the small top block above: our virtual network; the same without its
+# second-order part; the same with the wrong sign, so that it goes *up*; and the best linear guess
+# from [h, y, 1], for comparison.
 
 # %%
 def fit(sign=-1, second_order=True, lr=0.3, n_steps=100):
@@ -284,26 +288,27 @@ td.plots.learning_curve(
 )
 
 # %% [markdown]
-# With 84 numbers the virtual network finds the truth; the linear guess has 500 and cannot. And
-# the second-order part? It is *right*, and here it matters little. With a hidden layer in the
-# virtual network it weighs a bit more (exercise 2). Going uphill fails as it did in notebook 3.
+# With 84 numbers the virtual network finds the truth. The linear guess has 500 numbers and cannot
+# find it. The second-order part is *right*, but here it changes little. With a hidden layer in
+# the virtual network it is a bit more important (exercise 2). Going uphill fails, as in notebook
+# 3.
 
 # %% [markdown]
 # ## Any virtual network, by a difference
 #
-# For every v one would have to derive a page like ours. There is a trick. The inner product
-# $\langle e, \hat\delta \rangle = \langle e, \partial \ell / \partial h \rangle$ is a directional
-# derivative: the slope of the summed loss as h moves along e. And derivatives may be taken in any
-# order. So its gradient with respect to V is the slope, along the same way, of the *ordinary*
-# weight gradient:
+# For every other v we would have to derive a page like ours. There is a shorter way. The inner
+# product $\langle e, \hat\delta \rangle = \langle e, \partial \ell / \partial h \rangle$ is a
+# directional derivative: the slope of the summed loss as h moves along e. We may take derivatives
+# in any order. So its gradient with respect to V is the slope of the *ordinary* weight gradient,
+# as h moves along e:
 #
 # $$\frac{\partial}{\partial V} \langle e, \hat\delta \rangle
 # = \frac{d}{d\varepsilon}\, \frac{\partial \ell}{\partial V}(h + \varepsilon e)
 # \approx \frac{dV(h + \varepsilon e) - dV(h - \varepsilon e)}{2 \varepsilon}$$
 #
-# Two ordinary backward passes, whatever the network is made of.
+# That takes two ordinary backward passes, for any network.
 #
-# **Now you.** Write this difference. `dV` is a function of h.
+# **Now you.** Write this difference. `dV` is given: a function of h.
 #
 # <details><summary>Hint</summary>
 #
@@ -336,7 +341,7 @@ e = rng.standard_normal((N, H))
 ours.backward(e)
 by_difference = second_order(lambda h: ordinary_dV(h, ours.V, ours.c), h, e, step=1e-5)
 error = np.abs(by_difference - ours.dV).max() / np.abs(ours.dV).max()
-print(f"closed form beside difference of two passes: relative error {error:.0e}")
+print(f"closed form and difference of two passes: relative error {error:.0e}")
 assert error < 1e-6
 
 # %% [markdown]
@@ -370,7 +375,7 @@ for name, by_hand, by_difference in (
 # %% [markdown]
 # ## MNIST
 #
-# Six layers, as in notebook 5, and four virtual arms beside cDNI and backpropagation:
+# We train six layers, as in notebook 5, by cDNI, by backpropagation, and in four new ways:
 #
 # | | what a hidden block learns from |
 # | --- | --- |
@@ -379,8 +384,8 @@ for name, by_hand, by_difference in (
 # | `vfbn, untrained` | the same linear form, random, and never trained |
 # | `local` | a classifier of its own: the same form, but trained as a classifier, on the labels, not on the messages |
 #
-# The last two are the controls. Without them nobody could tell whether *learning the gradient*
-# does anything.
+# The last two are controls. Without them you could not say whether *learning the gradient* does
+# anything.
 
 # %%
 data, MNIST = course.mnist(SHORT)
@@ -468,33 +473,33 @@ td.plots.gradient_quality(
         method: histories[method]
         for method in ("vfbn", "cdni", "local", "vfbn, untrained")
     },
-    title=f"{data.name}, 6 layers: guess beside truth",
+    title=f"{data.name}, 6 layers: guess and truth",
 )
 
 # %% [markdown]
 # - **The virtual network is close to backpropagation from the first epoch on**: its guesses have
-#   the right direction early, nearly the truth at interface 5, and clearly better than those of
-#   cDNI all the way down. No chain has to fill first: a random V already knows that an example
-#   that is right needs no change.
-# - **Frozen it works, too**, though worse. The blocks below learn to be read by fixed random
-#   weights, which is a classifier like any other.
-# - **And the local classifier** comes close to all of them without listening to any message,
-#   though its cosine is lower. On a task as easy as this, layers that work each for themselves go
-#   far, and the cosine does not decide. It takes deeper networks, cut in few places, to tell the
-#   methods apart.
+#   a good direction early. They are nearly the truth at interface 5, and clearly better than
+#   those of cDNI at all interfaces. Even with a random V, an example that the virtual network
+#   classifies rightly gets no change.
+# - **The untrained form works, too**, but not as well. Its fixed random weights are a classifier.
+#   The block below learns to make an h that this classifier reads rightly.
+# - **And the local classifier** is nearly as good as the others without any message, although its
+#   cosine is lower. This task is so easy that layers can learn well on their own, and then the
+#   cosine is not important. To see differences between the methods you need deeper networks that
+#   are cut in few places.
 #
-# ## Why it wins
+# ## Why the virtual network is good
 #
-# It does not guess better because it is larger. It has 2,570 numbers per interface where the
-# linear synthesizer has 68,352. It has the right *form*: zero where nothing is to be learnt,
-# bounded, and exact at the top. All that is left to learn is one question: which directions of h
-# matter to the classes above?
+# It is not better because it is larger. It has 2,570 numbers per interface, and the linear
+# synthesizer has 68,352. It has the right *form*: zero where there is nothing to learn, bounded,
+# and exact at the top. Only one thing is left to learn: which directions of h are important for
+# the classes?
 
 # %% [markdown]
 # ## On your own
 #
-# **1.** For squared error with a linear virtual network, z = hV and u = z - y. Derive `dV` for
-# δ̂ = u Vᵀ. What takes the place of the softmax line?
+# **1.** With squared error and a linear virtual network, z = hV and u = z - y. Derive `dV` for δ̂
+# = u Vᵀ. What replaces the softmax line?
 #
 # <details><summary>Hint</summary>
 #
@@ -503,16 +508,16 @@ td.plots.gradient_quality(
 # one another.
 # </details>
 #
-# **2.** How much does the second-order part weigh with a hidden layer? In `VirtualMLP.backward`,
-# the first-order part of dA is `e.T @ m`. Measure its cosine with the full dA, for the gradient
-# that learning sees.
+# **2.** How large is the second-order part with a hidden layer? In `VirtualMLP.backward`, the
+# first-order part of dA is `e.T @ m`. Measure its cosine with the full dA, for the e of real
+# learning.
 #
 # <details><summary>Hint</summary>
 #
 # `np.vdot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b))`. After `closed.backward(e)` the full
 # gradient is `closed.dA`, and the first-order part is `e.T @ closed.m`. Take e = (guess - truth)
-# / N, as in learning: the cosine is 0.97 here, where for the linear form it is above 0.99. (A
-# random e gives another number.)
+# / N, as in learning. The cosine is 0.97 here; for the linear form it is above 0.99. (A random e
+# gives another number.)
 # </details>
 #
 # **3.** Give `VirtualNetwork` a hidden layer of ReLU instead of tanh, and compare its gradient
@@ -520,11 +525,11 @@ td.plots.gradient_quality(
 #
 # <details><summary>Hint</summary>
 #
-# Between kinks ReLU is straight: f'' is zero, and everything that bends sits in the kinks. With
-# smaller steps fewer and fewer examples cross a kink, and each crossing counts 1/ε: at 10⁻³ or
-# 10⁻⁴, it depends on the weights, the gradient is several times longer than at 10⁻¹ and points
-# elsewhere. Below that no example crosses one any more, and the kinks are overlooked altogether. A
-# step of 0.03 to 0.1 times the size of h averages over many. The library's default is 0.1.
+# ReLU is straight except at its kink, so f'' is zero everywhere else. With smaller steps fewer
+# examples cross a kink, and each crossing counts with 1/ε. At 10⁻³ or 10⁻⁴ (it depends on the
+# weights) the gradient is several times longer than at 10⁻¹, and has another direction. With even
+# smaller steps no example crosses a kink any more, and the kinks are not seen at all. A step of
+# 0.03 to 0.1 times the size of h averages over many. The library's default is 0.1.
 # </details>
 #
 # **4.** Start V of every `VirtualLinear` at zero. Does it learn? And `VirtualMLP` with both A and
@@ -533,10 +538,10 @@ td.plots.gradient_quality(
 # <details><summary>Hint</summary>
 #
 # The linear form guesses zero at first, but `dV = e.T @ u` is not zero where the message is not.
-# Below the top it is the truth, so V moves in the first step; the next interface hears something
-# in the second step, and so on down: one interface per step. With two zero matrices m, q and dm
-# are all zero, so is every gradient, and nothing ever happens. Of several layers in a row at most
-# one may start at zero.
+# Below the top the message is the truth, so V moves in the first step. The next interface gets a
+# message in the second step, and so on: one interface per step. With two zero matrices m, q and
+# dm are all zero. Then every gradient is zero, and nothing ever changes. Of several layers in a
+# row only one may start at zero.
 # </details>
 #
 # **5.** Train `vfbn` with 3 layers and a synthesizer learning rate of zero, and compare with
@@ -544,20 +549,22 @@ td.plots.gradient_quality(
 #
 # <details><summary>Hint</summary>
 #
-# `Frozen` never learns either, so the difference is the learning rate of the blocks, 3e-3 and
-# 1e-3. When a comparison hides such a thing, it measures the recipe.
+# `Frozen` never learns either. So the difference is the learning rate of the blocks, 3e-3 and
+# 1e-3. Look for such hidden differences before you compare two methods.
 # </details>
 
 # %% [markdown]
 # ## In practice
 #
-# - The virtual network may be anything: two small convolutions for images, with `VirtualNetwork`.
-#   It should be smooth where its second derivative is wanted: tanh or softplus rather than ReLU.
-# - It starts small and random, never at zero, and all virtual networks use batch statistics.
+# - The virtual network can be any network. For images, take two small convolutions, with
+#   `VirtualNetwork`. It needs a second derivative, so it should be smooth: use tanh or softplus
+#   instead of ReLU.
+# - It starts small and random, never at zero. A `BatchNorm` in it always uses the statistics of
+#   the batch.
 # - **Assignment A4**, tasks 1 and 2, can be solved now: `tinydni assignment release A4 --out
 #   FOLDER`.
-# - A difference of two passes costs about four passes of the virtual network; it is small, so
-#   that is little.
+# - A difference of two passes costs about four passes of the virtual network. That is little,
+#   since this network is small.
 #
 # ## Further reading
 #
@@ -565,7 +572,7 @@ td.plots.gradient_quality(
 #   Forward-Backward Networks*, 2017: three pages.
 # - B. Pearlmutter, *Fast Exact Multiplication by the Hessian*, 1994: the derivative along a
 #   direction, from two backward passes or exactly.
-# - A. Nøkland and L. Eidnes, *Training Neural Networks with Local Error Signals*, 2019: how far
-#   the local classifier goes.
+# - A. Nøkland and L. Eidnes, *Training Neural Networks with Local Error Signals*, 2019: how good
+#   the local classifier gets.
 #
 # Next: **7. Unlock everything.**
