@@ -17,13 +17,18 @@ SLOW = {"asyncio", "concurrent", "email", "http", "multiprocessing", "subprocess
 @cache
 def imported(module):
     """The modules that a fresh Python imports for `module`, those of NumPy left out."""
+    return run(f"import {module}")
+
+
+def run(code):
+    """The modules that a fresh Python imports while it runs some code."""
     code = f"""
 import sys, numpy, numpy.random
 before = set(sys.modules)
-import {module}
+{code}
 print(*set(sys.modules) - before)"""
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(run.stdout.split())
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(ended.stdout.splitlines()[-1].split())
 
 
 def roots(modules):
@@ -34,6 +39,18 @@ def roots(modules):
                                     "tinydni.lab.benchmarks.bench_command"])
 def test_starting_imports_nothing_heavy(module):
     assert not HEAVY & roots(imported(module))
+
+
+def test_help_imports_no_command():
+    modules = run("""
+from tinydni.lab import cli
+try:
+    cli.main(["--help"])
+except SystemExit:
+    pass""")
+    assert "tinydni.lab.commands" in modules
+    assert {name for name in modules if name.startswith("tinydni.") and name.count(".") > 1} == {
+        "tinydni.lab.callbacks", "tinydni.lab.cli", "tinydni.lab.commands"}
 
 
 def test_the_library_needs_only_numpy_and_little_of_python():

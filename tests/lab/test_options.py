@@ -16,7 +16,7 @@ from tinydni.lab.jobs import options, ranges, text
 from tinydni.lab.jobs.addition import JOB
 from tinydni.lab.jobs.job import Job
 
-JOBS = [job for job in commands.JOBS if isinstance(job, Job)]
+JOBS = [job for job in commands.jobs() if isinstance(job, Job)]
 RECALL = ["train", "recall", "--updates", "30", "--width", "4", "--batch-size", "4", "--quiet"]
 
 

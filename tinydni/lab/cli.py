@@ -37,7 +37,9 @@ def run(argv):
         return commands.run(argv)
     except BrokenPipeError:
         raise
-    except commands.EXPECTED as error:
+    except Exception as error:
+        if not isinstance(error, commands.expected()):
+            raise
         said = str(error) or type(error).__name__
         if isinstance(error, OSError) and error.strerror:
             said = f"{error.filename}: {error.strerror}." if error.filename else error.strerror
@@ -65,11 +67,3 @@ def hold_streams():
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-
-
-def __getattr__(name):
-    """EXPECTED is the errors that are a sentence for the user."""
-    if name == "EXPECTED":
-        from tinydni.lab import commands
-        return commands.EXPECTED
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

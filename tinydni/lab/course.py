@@ -12,8 +12,6 @@ ANSWER = re.compile("(?m)^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION$", re
 INSTALLED, CLONED = Path(__file__).parent / "notebooks", Path(__file__).parents[2] / "notebooks"
 BESIDE = ("course.py", "exercises.py", "one_step.gif")      # what the notebooks use
 
-name, meaning = "course", "write the notebooks of the course, with the answers left to you"
-
 
 def add_arguments(parser):
     """Add the options of the command."""

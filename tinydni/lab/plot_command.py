@@ -7,7 +7,6 @@ from tinydni.lab.jobs.job import write_picture
 from tinydni.lab.jobs.ranges import OptionError
 from tinydni.lab.outputs import Outputs
 
-name, meaning = "plot", "draw the results of several runs, as --json writes them, in one picture"
 STEPS = ("epoch", "update")             # what a history counts in
 
 

@@ -9,8 +9,6 @@ from tinydni.lab.doctor import blas_kernel, slow_kernel
 from tinydni.lab.files import check_folder, write_json
 from tinydni.lab.jobs.ranges import OptionError, whole
 
-MEANING = "time training steps beside PyTorch's and others', with the same weights, in turns"
-
 
 def add_arguments(parser):
     """Add the options of this command to an argparse parser."""

@@ -18,10 +18,6 @@ from tinydni.lab.files import check_folder, write_json
 from tinydni.lab.jobs import parallel
 from tinydni.lab.jobs.ranges import RATE, OptionError, whole
 
-name = "workers"
-meaning = ("how fast two workers are: threads, and under mpiexec -n 2 processes, beside one loop "
-           "on one core")
-
 WORKLOADS = ((256, 256), (256, 64), (256, 32), (64, 64))        # width, batch
 
 

@@ -16,9 +16,6 @@ from tinydni.backend import NAMES
 from tinydni.lab.files import write_json
 from tinydni.lab.jobs.ranges import RATE
 
-name = "gpu-day"
-meaning = "test, time and train on a GPU for so many minutes, the most important first"
-
 # Part: share of the time that is left when it starts. What it does is in gpu_parts.py.
 SHARES = {"machine": 0.2, "tests": 0.3, "captures": 0.3, "times": 0.4, "times-tf32": 0.3,
           "training": 0.85, "traffic": 1.0}

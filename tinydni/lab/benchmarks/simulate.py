@@ -18,9 +18,6 @@ from tinydni.lab.workers.costs import Costs, measure
 from tinydni.lab.workers.simulator import MODES, Link, scaled, throughput
 from tinydni.random import stream
 
-name = "simulate"
-meaning = "predict the speed of many workers over slow links, from costs measured here"
-
 CLASSES = 10
 LINKS = {"shared memory": Link(latency=30e-6, bandwidth=4e9, per_message=20e-6, cpu=1 / 8e9),
          "10 Gbit/s Ethernet": Link(60e-6, 1.1e9, cpu=1 / 4e9, per_message=30e-6),

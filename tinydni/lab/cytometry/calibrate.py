@@ -22,9 +22,6 @@ from tinydni.lab.files import check_folder, write_json, write_text
 from tinydni.lab.jobs.ranges import OptionError, whole
 from tinydni.random import stream
 
-name = "calibrate"
-meaning = "move a sample of cells onto the distribution of a reference (CSV or FCS files)"
-
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the options of this command."""
