@@ -5,8 +5,8 @@
 # Compare it with random filters that never learn. Measure why a convolution is a poor guesser of
 # gradients.
 #
-# **What you'll learn.** What a synthesizer for images looks like; which control to look at when
-# random filters already see a lot; what a convolution is good for.
+# **What you'll learn.** What a synthesizer for images looks like. Which control you need if
+# random filters already recognise a lot. What a convolution is good for.
 #
 # **What you need.** Notebooks 1 to 6 and 8. Three minutes. MNIST is downloaded once, about 11 MB.
 
@@ -26,10 +26,10 @@ data, MNIST = course.mnist(SHORT, images=True)
 # %% [markdown]
 # ## A network that sees, decoupled
 #
-# The network of the paper on digits: three hidden layers, each a convolution by kernels of 5 by
-# 5, `BatchNorm`, `ReLU` and a pooling that halves the image; then a `Linear`. The paper has 64
-# maps and trains for 500,000 steps; we have 8 maps, 12,800 training images and 600 steps, so that
-# you need not wait.
+# We take the paper's network for digits. It has three hidden layers. Each is a convolution with
+# kernels of 5 by 5, `BatchNorm`, `ReLU` and a pooling that halves the image. Then follows a
+# `Linear`. The paper has 64 maps and trains for 500,000 steps. We have 8 maps, 12,800 training
+# images and 600 steps, so that it takes only minutes.
 
 # %%
 epochs, n_train, n_test = (
@@ -61,10 +61,10 @@ for block in blocks():
     print(f"{names:32s} {block.n_parameters():6,} parameters, out {shape}")
 
 # %% [markdown]
-# What crosses an interface is now an image, and a synthesizer has to guess an image of gradients.
-# The obvious thing to guess with is a convolution. The label goes in as *maps*: ten more
-# channels, of which one is 1 everywhere and the others 0. `conv_synthesizer` in its linear form
-# is one convolution of `[h, label maps]`.
+# Now the h at an interface is an image, and a synthesizer has to guess an image of gradients. The
+# simplest guesser for images is a convolution. It gets the label as *maps*: ten additional
+# channels, of which one is 1 everywhere and the others are 0. The linear form of
+# `conv_synthesizer` is one convolution of `[h, label maps]`.
 #
 # **Now you.** Lay h (N, H, W, C) and the maps of the one-hot labels (N, K) side by side: (N, H,
 # W, C + K).
@@ -90,8 +90,8 @@ def with_label_maps(h, labels):
 course.check("9.1", with_label_maps)
 
 # %% [markdown]
-# **Now you.** How many parameters has one such convolution, with kernels of k by k pixels, from h
-# with its label maps to the gradient of h, with a bias for each channel?
+# **Now you.** How many parameters does such a convolution have? Its input is h with the label
+# maps, its output the gradient of h. The kernels have k by k pixels, and each channel has a bias.
 #
 # <details><summary>Hint</summary>
 #
@@ -112,12 +112,12 @@ def n_parameters(k, n_h, n_classes):
 course.check("9.2", n_parameters)
 
 # %% [markdown]
-# The arms are those of notebooks 5 and 6: `cdni` guesses with that convolution; `vfbn` imagines a
-# linear classifier on the whole image; `label-only` sees nothing but the label; and of `none`
-# only the last layer learns. All learning rates were chosen on the last 10,000 training images,
-# for each method by itself, with those of the top block apart. `none` is at its best with 0.3, a
-# hundred times the usual rate. That matters: with 0.003 it misreads 16 %, and everything else
-# looks splendid beside it.
+# The methods are those of notebooks 5 and 6. `cdni` guesses with that convolution. `vfbn` has a
+# virtual network: a linear classifier on the whole image. `label-only` sees only the label, and
+# in `none` only the last layer learns. We chose all learning rates on the last 10,000 training
+# images, for each method, with a separate one for the top block. `none` is best with 0.3, a
+# hundred times the usual rate. This is important: with 0.003 it misreads 16 %, and then every
+# other method looks very good in comparison.
 
 # %%
 def linear_on(shape):
@@ -189,8 +189,8 @@ for method in METHODS:
     )
 
 # %% [markdown]
-# Is there no more in a `conv_synthesizer` than one convolution? Ask the lowest of the trained
-# ones, and the convolution of notebook 8:
+# Is a `conv_synthesizer` really just one convolution? Compare the lowest of the trained ones with
+# the convolution of notebook 8:
 
 # %%
 def forward_offsets(x, W):
@@ -237,17 +237,17 @@ td.plots.learning_curve(
 )
 
 # %% [markdown]
-# Begin with the control:
+# Look at the control first:
 #
-# - **Random filters see a lot.** In `none`, 8 random kernels per layer and one trained output
-#   read more than nine digits of ten. In the paper, with 64 maps, four layers and 500,000 steps,
-#   this control misreads 2.8 %, and backpropagation 0.6 %; with three layers it is 0.9 and 0.8 %.
-#   So convolution alone does a large part of the work. This is the line that every other method
-#   has to beat, and in notebook 5 it was not such a high one.
-# - **The virtual network** comes half of the way from there to backpropagation, in 600 steps.
-# - **A convolution as a guesser** ends somewhat better than the control, and is far worse in the
-#   first epoch: the chain of three synthesizers has to fill from the top (notebook 5), and 600
-#   steps are few for that.
+# - **Random filters recognise a lot.** (A *filter* is a kernel.) In `none`, 8 random kernels per
+#   layer and one trained output read more than nine digits of ten. The paper has 64 maps, four
+#   layers and 500,000 steps. There this control misreads 2.8 %, and backpropagation 0.6 %; with
+#   three layers it is 0.9 and 0.8 %. So convolution alone does a large part of the work. Every
+#   other method has to be better than this control. That is harder here than in notebook 5.
+# - **The virtual network** is halfway between the control and backpropagation, after 600 steps.
+# - **A convolution as a guesser** ends a little better than the control, and is much worse in the
+#   first epoch. The three synthesizers have to learn one after the other, from the top down
+#   (notebook 5), and 600 steps are few for that.
 # - **The label alone** is no better than nothing.
 #
 # One seed and 5,000 images: differences of less than half a point say nothing.
@@ -255,16 +255,17 @@ td.plots.learning_curve(
 # %%
 td.plots.gradient_quality(
     {method: histories[method] for method in ("vfbn", "cdni", "label-only")},
-    title=f"{data.name}, 4 layers: guess beside truth",
+    title=f"{data.name}, 4 layers: guess and truth",
 )
 
 # %% [markdown]
-# The virtual network right below the top block contains the truth (notebook 6), and finds it:
-# cosine 1. Further down it keeps a good part of the direction, where the convolution loses it.
-# One reason can be seen at the top interface. There the gradient at a pixel depends on *where*
-# the pixel is, since the top block has weights of its own for every place. A convolution guesses
-# by the same rule at every place. How much does that cost? Take the simplest guess of all, the
-# mean of δ over all images of a class: once for each place, and once for all places together.
+# Right below the top block the virtual network can give the truth (notebook 6), and it finds it:
+# cosine 1. Further down its direction is still fairly good, while the convolution loses the
+# direction. You can see one reason at the top interface. There the gradient at a pixel depends on
+# *where* the pixel is, since the top block has different weights for every place. But a
+# convolution uses the same rule at every place. How much worse is its guess because of that? Take
+# the simplest guess, the mean of δ over all images of a class. Take it once for each place, and
+# once for all places together.
 #
 # **Now you.** Write the mean for each class and place: from delta (N, P, Q, C) and labels y (N,),
 # to (K, P, Q, C).
@@ -312,13 +313,13 @@ assert (
 )
 
 # %% [markdown]
-# Nearly all that the label tells about δ, it tells place by place. The sharing of weights that is
-# right for images is a handicap for their gradients.
+# The label says a lot about δ, but nearly all of it is different at each place. Using the same
+# weights at every place is good for images, but bad for guessing their gradients.
 #
-# ## What did the convolution buy?
+# ## What is the convolution good for?
 #
-# Train a fully connected network on the same images, and show both networks the test images a
-# little moved. Neither has seen moved digits in training.
+# Train a network without convolutions (*fully connected*) on the same images. Then move the test
+# images a little, and show them to both networks. Neither has seen moved digits in training.
 
 # %%
 rows = replace(
@@ -370,42 +371,44 @@ td.plots.learning_curve(
 )
 
 # %% [markdown]
-# Three pixels, which you would hardly notice, and the fully connected network misreads every
-# second digit. The convolutional one hardly minds, and even random filters stand it better,
-# though unmoved they read no better. It is not immune: the last layer has weights for every
-# place, and the zeros around the image tell where its edge is.
+# You would hardly notice three pixels, but the fully connected network then misreads every second
+# digit. The convolutional network gets only a little worse. Even random filters do better on
+# moved digits, although on unmoved ones they are not better. The convolutional network still gets
+# a little worse, for two reasons. Its last layer has separate weights for every place. And the
+# zeros around the image show where the edge is.
 
 # %% [markdown]
 # ## On your own
 #
-# **1.** Take away the label: `conv_synthesizer(shape[-1], rng)`, no context, with `lr=adam(1e-3,
-# eps=3e-3)`, `top_lr=adam(3e-2)`, `synthesizer_lr=adam(1e-3)`. Where does it end, and why there?
+# **1.** Remove the label: `conv_synthesizer(shape[-1], rng)`, without context, with
+# `lr=adam(1e-3, eps=3e-3)`, `top_lr=adam(3e-2)`, `synthesizer_lr=adam(1e-3)`. Where does it end,
+# and why there?
 #
 # <details><summary>Hint</summary>
 #
-# With about half as many errors again as `none`! The guess from h alone fades (notebook 5), and
-# what is left moves the filters at random, under a top block that has to follow. Random filters
-# that stay are better than random filters that walk.
+# It has about 1.5 times as many errors as `none`! The guess from h alone becomes very small
+# (notebook 5). What is left changes the filters at random, and the top block has to follow.
+# Random filters that do not change are better than random filters that do.
 # </details>
 #
 # **2.** `cdni` shares its guess between all places. Let each place have its own weights instead:
 # `td.variants.Flattened(td.LinearSynthesizer(int(np.prod(shape)), n_context=10))`. How many
-# weights has the lowest interface now? What speaks against that?
+# weights does the lowest interface have now? Why is that a bad idea?
 #
 # <details><summary>Hint</summary>
 #
-# It is crossed by 14 · 14 · 8 = 1,568 numbers; each of them is guessed from all of them and ten
-# labels: 1,568 · 1,578 + 1,568, nearly two and a half million numbers to be learnt in 600 steps.
-# The virtual network has 15,690, and the form is right.
+# There h has 14 · 14 · 8 = 1,568 numbers. Each gradient is guessed from all of them and ten
+# labels: 1,568 · 1,578 + 1,568 weights. That is nearly two and a half million numbers to learn in
+# 600 steps. The virtual network has 15,690, and the right form.
 # </details>
 #
-# **3.** Move the images up in place of to the right. Then turn them by 90 degrees (`np.rot90(x,
-# axes=(1, 2))`). What does the convolutional network make of both?
+# **3.** Move the images up instead of to the right. Then turn them by 90 degrees (`np.rot90(x,
+# axes=(1, 2))`). How well does the convolutional network read both?
 #
 # <details><summary>Hint</summary>
 #
-# Moved up is like moved to the right. A turned digit is new to it: shifts are built into a
-# convolution, turns are not.
+# Moved up is like moved to the right. But it cannot read turned digits: a convolution treats
+# shifted images alike, not turned ones.
 # </details>
 
 # %% [markdown]
@@ -417,7 +420,7 @@ td.plots.learning_curve(
 # ## Further reading
 #
 # - K. Jarrett and others, *What is the Best Multi-Stage Architecture for Object Recognition?*,
-#   2009: how far random filters go.
+#   2009: how good random filters are.
 # - M. Jaderberg and others, *Decoupled Neural Interfaces using Synthetic Gradients*, 2016, table
 #   1 and the appendix on convolutional synthesizers.
 #
