@@ -330,6 +330,8 @@ class DeviceArray:
         index, value = index_inside(index), inside(value)
         if has_mask(index) and np.ndim(value):
             raise TypeError("through a mask only one value can be written; use xp.where")
+        if isinstance(value, np.ndarray) and is_same(self._array[index], value):
+            return                      # the end of x[...] += y, which CuPy leaves out, too
         perform(assign, self._array, index, value, writes=[self._array])
 
     # How NumPy's own functions come here.
@@ -364,6 +366,12 @@ def assign(array, index, value):
             raise RuntimeError(
                 "an index names one place twice, and different values are written there: on a "
                                "device any of them may stay")
+
+
+def is_same(one, other):
+    """Whether two arrays are the same view of the same memory."""
+    return (one.ctypes.data, one.shape, one.strides) == (other.ctypes.data, other.shape,
+                                                         other.strides)
 
 
 def index_inside(index):
