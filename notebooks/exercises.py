@@ -597,6 +597,16 @@ EXERCISES["5.2"] = Exercise(
     otherwise=lambda z, labels: 100 - 100 / 40 * sum(
         np.argmax(row) == k for row, k in zip(z, labels)))
 
+EXERCISES["5.5"] = Exercise(
+    right=lambda k, L: L - 1 - k,
+    slips={"the top block, k = L - 1, knows its gradient at once: 0 steps.":
+           lambda k, L: L - k,
+           "that counts from the bottom. The gradient comes from the top.": lambda k, L: k,
+           "the block below the top, k = L - 2, gets it one step late.": lambda k, L: L - 2 - k,
+           "that is the number of blocks.": lambda k, L: L},
+    given=lambda rng: {"k": 1, "L": 6},
+    otherwise=lambda k, L: len(range(k + 1, L)))
+
 # 6. Look through a virtual network
 
 EXERCISES["6.1"] = Exercise(
