@@ -2,11 +2,20 @@
 
 Layers have a hand-written `forward` and `backward` and an `update`. A `DNI` module guesses the
 gradient at its own output with a synthesizer, and updates at once. `Network` holds such modules.
-The tools are folders: `datasets`, `gradcheck`, `plots`, `variants`, `gpu`, `lab`, `classroom`.
 """
 
 import importlib
+import os
+import signal
+import sys
 from typing import Any
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler and (
+        (sys.argv[:1] == ["-m"] and "tinydni" in sys.orig_argv)
+        or os.path.basename("".join(sys.argv[:1])) in ("tinydni", "tinydni.exe")):
+    # The command starts: until lab.cli listens, Ctrl-C is a word and no traceback.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(
+        130 * bool(os.write(2, b"\ntinydni: interrupted\n"))))
 
 from tinydni import backend, random
 from tinydni.activations import ReLU, Sigmoid, Softmax, Softplus, Tanh
@@ -44,16 +53,15 @@ FOLDERS = ("datasets", "gradcheck", "plots", "variants", "gpu", "lab", "classroo
 
 __version__ = "0.2.0"
 __all__ = ["Adam", "Algorithm", "AvgPool", "BatchNorm", "BinaryCrossEntropy", "Boundary",
-           "Constant", "Conv2D", "CosineDecay", "DNI", "DivergedError",
-           "Dropout", "Embedding", "Flatten", "GlobalAvgPool", "LSTM", "Layer", "Linear",
-           "LinearDecay", "LinearSynthesizer", "Loss", "MaxPool", "MeanSquaredError", "Momentum",
-           "Network", "NetworkSynthesizer", "Optimizer", "RMSProp", "RNN", "ReLU", "Recurrent",
+           "Constant", "Conv2D", "CosineDecay", "DNI", "DivergedError", "Dropout", "Embedding",
+           "Flatten", "GlobalAvgPool", "LSTM", "Layer", "Linear", "LinearDecay",
+           "LinearSynthesizer", "Loss", "MaxPool", "MeanSquaredError", "Momentum", "Network",
+           "NetworkSynthesizer", "Optimizer", "RMSProp", "RNN", "ReLU", "Recurrent",
            "RecurrentModule", "RecurrentNetwork", "Residual", "SGD", "Sequential", "Sigmoid",
            "Softmax", "SoftmaxCrossEntropy", "Softplus", "StepDecay", "Subsample", "Synthesizer",
-           "Tanh", "Training", "VirtualLinear", "Window",
-           "backend", "backprop", "build", "cnn", "cut", "mlp",
-           "mlp_synthesizer", "no_backprop", "percent_bits_wrong", "percent_wrong", "random",
-           "resnet", "stream", "update_decoupled", *FOLDERS]
+           "Tanh", "Training", "VirtualLinear", "Window", "backend", "backprop", "build", "cnn",
+           "cut", "mlp", "mlp_synthesizer", "no_backprop", "percent_bits_wrong", "percent_wrong",
+           "random", "resnet", "stream", "update_decoupled", *FOLDERS]
 
 
 def __getattr__(name: str) -> Any:

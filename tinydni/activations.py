@@ -6,7 +6,7 @@ The output is kept for backward, and therefore read-only.
 from typing import Any
 
 from tinydni.backend import Array
-from tinydni.checks import check_floats, check_gradient
+from tinydni.checks import check_floats, check_gradient, check_positive_int
 from tinydni.layer import Layer, read_only
 
 __all__ = ["ReLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "sigmoid"]
@@ -89,6 +89,7 @@ class Softmax(Layer):
 
     def forward(self, x: Array) -> Array:
         check_floats(x, "Softmax")
+        check_positive_int(x.shape[-1], "Softmax: the last axis of x")
         y = self.xp.exp(x - x.max(axis=-1, keepdims=True))
         y /= y.sum(axis=-1, keepdims=True)
         self.y = read_only(y)

@@ -22,11 +22,8 @@ class BackendError(RuntimeError):
 
 
 def get(name: str) -> Any:
-    """Return the array module called `name`, "numpy" or "cupy".
-
-    Raises ValueError for another name, and BackendError, with the reason, where CuPy fails.
-    """
-    if name not in NAMES:
+    """Return the array module called `name`, "numpy" or "cupy"; raise BackendError if it fails."""
+    if not isinstance(name, str) or name not in NAMES:
         raise ValueError(f"backend must be one of {', '.join(NAMES)}; got {name!r}")
     reason = why_no_cupy() if name == "cupy" else None
     if reason:
@@ -37,8 +34,7 @@ def get(name: str) -> Any:
 def why_no_cupy() -> str | None:
     """Say why CuPy cannot compute here, in one sentence; None if it can.
 
-    CuPy imports on a machine without a GPU and fails only at the first allocation. So importing it
-    proves nothing: the driver and the device are asked, then one small product is computed.
+    It imports without a GPU too; so driver and device are asked, and a small product is computed.
     """
     try:
         cupy = importlib.import_module("cupy")

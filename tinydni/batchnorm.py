@@ -5,14 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tinydni import checks
 from tinydni.backend import Array
-from tinydni.checks import (
-    check_dtype,
-    check_features,
-    check_gradient,
-    check_positive_int,
-    check_range,
-)
 from tinydni.layer import Layer, batch_dot, batch_sum
 
 __all__ = ["BatchNorm"]
@@ -38,8 +32,7 @@ class BatchNorm(Layer):
     Parameters
     ----------
     n_features : M
-    eps, momentum : as in the formulas
-    dtype : of all arrays
+    eps, momentum, dtype : as in the formulas; of all arrays
     """
 
     parameters = ("gamma", "beta")
@@ -48,23 +41,21 @@ class BatchNorm(Layer):
 
     def __init__(self, n_features: int, eps: float = 1e-5, momentum: float = 0.1,
                  dtype: Any = np.float32):
-        n = self.n_features = check_positive_int(n_features, "n_features")
-        self.eps = check_range(eps, "eps", 0, None, include_low=False)
-        self.momentum = check_range(momentum, "momentum", 0, 1)
-        check_dtype(dtype)
-        self.gamma, self.beta = np.ones(n, dtype), np.zeros(n, dtype)
+        n = self.n_features = checks.check_positive_int(n_features, "n_features")
+        self.eps = checks.check_range(eps, "eps", 0, None, include_low=False)
+        self.momentum = checks.check_range(momentum, "momentum", 0, 1)
+        self.gamma, self.beta = np.ones(n, checks.check_dtype(dtype)), np.zeros(n, dtype)
         self.running_mean, self.running_var = np.zeros(n, dtype), np.ones(n, dtype)
 
     def forward(self, x: Array) -> Array:
-        check_features(x, self.n_features, self.gamma.dtype, "BatchNorm")
+        checks.check_features(x, self.n_features, self.gamma.dtype, "BatchNorm")
         self.by_batch, self.shape = self.training, x.shape
         self.width = math.prod(x.shape[2:-1]) if x.ndim > 2 else 1
         rows = self.as_rows(x)
         if self.training:
             N = x.size // self.n_features
             if N < 2:
-                raise ValueError("BatchNorm: x has one example, whose variance is zero; use at "
-                                 "least 2 in training, and layer.eval() to predict one.")
+                raise ValueError("BatchNorm: x has one example; use 2 or more, or layer.eval().")
             mean = self.total(batch_sum(self.xp, rows)) / N
             z = rows - self.repeated(mean)
             var = self.total(batch_dot(self.xp, z, z)) / N
@@ -83,7 +74,7 @@ class BatchNorm(Layer):
         return y.reshape(x.shape)
 
     def backward(self, dy: Array) -> Array:
-        check_gradient(dy, self.shape, self.gamma.dtype, "BatchNorm")
+        checks.check_gradient(dy, self.shape, self.gamma.dtype, "BatchNorm")
         rows, z, s = self.as_rows(dy), self.z, self.s
         N = dy.size // self.n_features
         self.dbeta = self.total(batch_sum(self.xp, rows))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tinydni.backend import Array
-from tinydni.checks import check_distinct, check_same_shape
+from tinydni.checks import check_can, check_distinct, check_same_shape
 from tinydni.layer import Layer, Shape
 
 __all__ = ["Residual", "Sequential", "one_layer"]
@@ -14,8 +14,7 @@ class Sequential(Layer):
 
     def __init__(self, *layers: Layer):
         for layer in layers:
-            if not isinstance(layer, Layer):
-                raise TypeError(f"{type(self).__name__} takes layers; got {layer!r}.")
+            check_can(layer, f"{type(self).__name__}: every argument", "a layer", "walk")
         self.layers = layers
         check_distinct([inside for _, inside in self.walk()], type(self).__name__)
 
@@ -57,7 +56,7 @@ class Residual(Layer):
 
     def __init__(self, *branch: Layer, shortcut: Layer | None = None):
         self.branch = one_layer(branch)
-        self.shortcut = shortcut
+        self.shortcut = None if shortcut is None else one_layer((shortcut,))
 
     def children(self) -> Iterable[tuple[str, Layer]]:
         return [("branch", self.branch)] + ([("shortcut", self.shortcut)] if self.shortcut else [])

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinydni.backend import Array, is_host
 from tinydni.checks import check_features, check_floats, check_gradient, check_positive_int
-from tinydni.layer import Layer, Shape, batch_sum, normal
+from tinydni.layer import Layer, Shape, batch_sum, normal, zeros
 
 __all__ = ["Conv2D"]
 
@@ -29,9 +29,8 @@ class Conv2D(Layer):
     rng : draws W, normal; b starts at zero
     kernel, stride : height and width of a kernel; s, pixels from one window to the next
     padding : zeros on every side, fewer than kernel; "same", (kernel - 1) / 2, keeps H and W
-    bias : whether there is a b
+    bias, dtype : whether there is a b; of the parameters
     std : standard deviation of W, by default sqrt(2 / (kernel² C)) (He et al. 2015, eq. 10)
-    dtype : of the parameters
     """
 
     parameters: tuple[str, ...] = ("W", "b")
@@ -40,20 +39,19 @@ class Conv2D(Layer):
     def __init__(self, n_in: int, n_out: int, rng: np.random.Generator, kernel: int = 3,
                  stride: int = 1, padding: int | str = "same", bias: bool = True,
                  std: float | None = None, dtype: Any = np.float32):
-        self.n_in = check_positive_int(n_in, "n_in")
-        self.n_out = check_positive_int(n_out, "n_out")
-        self.kernel = check_positive_int(kernel, "kernel")
+        n_in = self.n_in = check_positive_int(n_in, "n_in")
+        n_out = self.n_out = check_positive_int(n_out, "n_out")
+        kernel = self.kernel = check_positive_int(kernel, "kernel")
         self.stride = check_positive_int(stride, "stride")
-        if padding == "same" and kernel % 2 == 0:
-            raise ValueError(f'padding "same" needs an odd kernel; got {kernel}.')
-        padding = (kernel - 1) // 2 if padding == "same" else padding
-        self.padding = check_positive_int(padding, "padding", minimum=0)
-        if self.padding >= kernel:
-            raise ValueError("padding must be less than kernel; "
-                             f"got padding {padding} and kernel {kernel}.")
+        if isinstance(padding, str) and padding == "same":
+            if kernel % 2 == 0:
+                raise ValueError(f'padding "same" needs an odd kernel; got {kernel}.')
+            padding = (kernel - 1) // 2
+        self.padding = check_positive_int(padding, "padding", 0, kernel - 1)
+        self.offset = self.padding, self.padding    # of the first window, before the image
         std = np.sqrt(2 / (kernel * kernel * n_in)) if std is None else std
         self.W = normal(rng, (kernel, kernel, n_in, n_out), std, dtype)
-        self.b = np.zeros(n_out, dtype) if bias else None
+        self.b = zeros((n_out,), dtype) if bias else None
         if not bias:
             self.parameters = ("W",)
             self.description += ", bias=False"
@@ -77,11 +75,6 @@ class Conv2D(Layer):
         if not self.needs_dx:
             return None
         return input_gradient(self.xp, dy, self.W, self.stride, self.offset, shape)
-
-    @property
-    def offset(self) -> tuple[int, int]:
-        """How far the first window begins before the image (top, left)."""
-        return self.padding, self.padding
 
     def output_shape(self, shape: Shape) -> Shape:
         *size, _ = image_shape(shape, "Conv2D")
@@ -161,24 +154,21 @@ def row_blocks(xp: Any, x: Array, kernel: Shape, stride: int, offset: Shape,
 def check_images(x: Array, n_channels: int | None, dtype: Any, owner: str) -> None:
     """Raise unless `x` is (N, H, W, n_channels) with the owner's dtype; None: any."""
     check_floats(x, owner)
-    n_channels = x.shape[-1] if n_channels is None else n_channels
-    if x.ndim != 4 or x.shape[-1] != n_channels:
-        raise ValueError(f"{owner}: x must have shape (N, height, width, {n_channels}); got "
-                         f"{tuple(x.shape)}. Channels come last: x.transpose(0, 2, 3, 1).")
-    check_features(x, n_channels, x.dtype if dtype is None else dtype, owner)
+    if x.ndim != 4 or n_channels not in (None, x.shape[-1]):
+        raise ValueError(f"{owner}: x must have shape (N, height, width, {n_channels or 'C'}); got "
+                         f"{x.shape}. Channels come last: x.transpose(0, 2, 3, 1).")
+    check_features(x, x.shape[-1], dtype, owner)
 
 
 def image_shape(shape: Shape, owner: str) -> Shape:
     """Return `shape` if it is (height, width, channels)."""
     if len(shape) != 3:
-        raise ValueError(f"{owner}: the shape of an image is (height, width, channels); "
-                         f"got {tuple(shape)}.")
+        raise ValueError(f"{owner}: an image's shape is (height, width, channels); got {shape}.")
     return shape
 
 
 def n_windows(size: Any, kernel: int, stride: int, padding: int, owner: str) -> Shape:
     """Count the windows along each axis of size (H, W). Raise ValueError if none fits."""
     if min(size) + 2 * padding < kernel:
-        raise ValueError(f"{owner}: a window of {kernel} does not fit into {min(size)} pixels with "
-                         f"padding {padding}.")
+        raise ValueError(f"{owner}: a kernel of {kernel} does not fit into {min(size)} pixels.")
     return tuple((pixels + 2 * padding - kernel) // stride + 1 for pixels in size)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from tinydni import checks
 from tinydni.algorithms import Algorithm, update_decoupled
 from tinydni.backend import Array
-from tinydni.checks import check_distinct, check_positive_int, check_same_shape
 from tinydni.layer import Layer, Part, Shape
 from tinydni.losses import Loss
 from tinydni.optimizers import Optimizer, as_optimizer
@@ -19,6 +19,7 @@ __all__ = ["DNI", "Network", "build", "to_delta", "to_dh"]
 
 def to_delta(dh: Array) -> Array:
     """From a message, dh of the batch-mean loss, to delta of each example's own loss: N dh."""
+    checks.check_floats(dh, "DNI", "the message, a true gradient,")
     return dh * len(dh)
 
 
@@ -33,8 +34,6 @@ class DNI(Part):
     h = block(x),   dh = synthesizer(h, context) / N, or the loss's own gradient, or their sum,
     dx = gradient of the loss with respect to x: the message for the module below.
     x (N, D), h (N, H);   context (N, C): what the synthesizer may see beside h, or None.
-    Messages are gradients of the batch-mean loss. Synthesizers know each example's own, N times as
-    large; `to_delta` and `to_dh` convert.
 
     Parameters
     ----------
@@ -60,8 +59,10 @@ class DNI(Part):
                  synthesizer_lr: float | Optimizer | None = None, loss: Loss | None = None):
         if (synthesizer is None) != (synthesizer_lr is None):
             raise ValueError("synthesizer and synthesizer_lr go together; one of them is missing.")
-        if not (hasattr(block, "forward") and hasattr(block, "backward")):
-            raise TypeError(f"block must be a layer, such as Linear(4, 3, rng); got {block!r}.")
+        checks.check_can(block, "block", "a layer, such as ReLU()", "forward", "backward")
+        checks.check_can(synthesizer, "synthesizer", "a synthesizer", "learn", optional=True)
+        wanted = "no layer" if isinstance(loss, Layer) else "backward"
+        checks.check_can(loss, "loss", "a loss, and no layer,", wanted, optional=True)
         self.block, self.optimizer = block, as_optimizer(lr)
         self.synthesizer, self.loss = synthesizer, loss
         self.synthesizer_optimizer = (None if synthesizer_lr is None
@@ -82,8 +83,7 @@ class DNI(Part):
     def update_synthetic_weights(self, true_gradient: Array) -> None:
         """Move the synthesizer towards the message of the module above, about the last h (N, H)."""
         if self.h is None and self.synthesizer is not None:
-            raise RuntimeError("update_synthetic_weights came before the first forward_and_"
-                               "synthetic_update: the gradient belongs to no h yet.")
+            raise RuntimeError("update_synthetic_weights came before the first forward: no h yet.")
         self.learn(self.h, self.context, true_gradient)
 
     # The separate steps, from which other algorithms are made.
@@ -104,12 +104,11 @@ class DNI(Part):
         if self.synthesizer is not None:
             self.h, self.context = h, context
             delta_hat = self.synthesizer.forward(h, context)
-            check_same_shape(delta_hat, h, "the synthetic gradient", "h",
+            checks.check_same_shape(delta_hat, h, "the synthetic gradient", "h",
                              "Build the synthesizer for the width of this block.")
             dh = to_dh(delta_hat) if dh is None else dh + to_dh(delta_hat)
         if dh is None:
-            raise ValueError("this module has neither a synthesizer nor a loss; give it one, or "
-                             "run it under an algorithm that sends the true gradient.")
+            raise ValueError("this module has neither a synthesizer nor a loss; give it one.")
         return dh
 
     def backward(self, dh: Array) -> Array:
@@ -155,24 +154,20 @@ class Network(Part):
     ----------
     modules : of DNI
     algorithm : a function of (modules, x, target, context), see algorithms.py
-    warm_up : number of steps in which synthesizers learn but are not yet applied to their blocks;
-        the module with the loss learns from the first step
+    warm_up : first steps in which synthesizers learn but are not yet applied to their blocks
     """
 
     def __init__(self, modules: Iterable[DNI], algorithm: Callable[..., None] = update_decoupled,
                  warm_up: int = 0):
-        self.modules = list(modules)
+        several = isinstance(modules, Iterable) and not isinstance(modules, np.ndarray)
+        self.modules = list(modules) if several else []
         if not self.modules:
-            raise ValueError("modules is empty; a network needs at least one module.")
+            raise ValueError(f"modules must be a list of at least one module; got {modules!r}.")
         for module in self.modules:
-            if not hasattr(module, "forward_and_synthetic_update"):
-                raise TypeError(f"modules must be DNI modules; got {module!r}. Put a layer into "
-                                "one, with DNI(layer, lr), or a list of layers into build.")
-        if not callable(algorithm):
-            raise TypeError("algorithm must be a function of (modules, x, target, context), such "
-                            f"as update_decoupled; got {algorithm!r}.")
+            checks.check_can(module, "modules", "DNI modules, as DNI(layer, lr)", "context_above")
+        checks.check_functions(optional=False, algorithm=algorithm)
         self.algorithm = algorithm
-        self.warm_up = check_positive_int(warm_up, "warm_up", minimum=0)
+        self.warm_up = checks.check_positive_int(warm_up, "warm_up", minimum=0)
         if warm_up and all(path.endswith(".block") for path, _, _ in self.learners()):
             raise ValueError(f"warm_up={warm_up} does nothing without synthesizers; leave it out.")
         self.steps = 0
@@ -188,9 +183,10 @@ class Network(Part):
 
     def predict(self, x: Array, batch_size: int = 2000) -> Array:
         """Return the outputs (N, M) in evaluation mode. Labels and synthesizers take no part."""
-        check_positive_int(batch_size, "batch_size")
-        if len(x) == 0:
-            raise ValueError(f"x has no example to predict; got shape {tuple(x.shape)}.")
+        checks.check_positive_int(batch_size, "batch_size")
+        checks.check_array(x, "x")
+        if 0 in x.shape[:1] or not x.shape:
+            raise ValueError(f"x has no example to predict; got shape {x.shape}.")
         bottom, parts = self.modules[0].block, []
         check_backend(x, bottom)
         training = bottom.training
@@ -219,7 +215,7 @@ class Network(Part):
         """Give every optimizer the scale of a schedule; synthesizers may have one of their own."""
         for path, _, optimizer in self.learners():
             own = synthesizers is not None and not path.endswith(".block")
-            optimizer.scale = float(synthesizers if own else scale)     # type: ignore[arg-type]
+            optimizer.scale = checks.check_range(synthesizers if own else scale, "scale", 0, None)
 
     def parts(self) -> Iterator[tuple[str, Part]]:
         """Yield (path, part): the modules, and an algorithm that has something of its own."""
@@ -259,8 +255,7 @@ class Network(Part):
 def check_backend(x: Array, block: Layer) -> None:
     """Raise TypeError for a NumPy array where the network is on a device."""
     if isinstance(x, np.ndarray) and block.xp is not np:
-        raise TypeError("x is a NumPy array, but the network is on another backend; move x once, "
-                        "with td.backend.asarray(xp, x).")
+        raise TypeError("x is a NumPy array, but the network is on another backend: use asarray.")
 
 
 def build(blocks: Sequence[Layer], loss: Loss, lr: float | Callable[[], Optimizer],
@@ -289,14 +284,14 @@ def build(blocks: Sequence[Layer], loss: Loss, lr: float | Callable[[], Optimize
     >>> net.step(np.ones((5, 64), np.float32), np.arange(5)) > 0
     np.True_
     """
-    check_build(blocks, loss, lr, synthesizer, synthesizer_lr)
+    check_build(blocks, loss, lr, synthesizer, synthesizer_lr, input_shape)
     *blocks, top = deepcopy(list(blocks))
     (blocks or [top])[0].skip_dx()          # nobody asks for the gradient of the data
     modules, shape = [], input_shape
     for block in blocks:
         shape = block.output_shape(shape)
-        guesser = (synthesizer(*shape), made(synthesizer_lr)) if synthesizer else ()
-        modules.append(DNI(block, made(lr), *guesser))
+        guesser = synthesizer(*shape) if synthesizer else None
+        modules.append(DNI(block, made(lr), guesser, made(synthesizer_lr)))
     modules.append(DNI(top, made(lr if top_lr is None else top_lr), loss=deepcopy(loss)))
     return Network(modules, algorithm, warm_up)
 
@@ -307,19 +302,18 @@ def made(lr: Any) -> Any:
 
 
 def check_build(blocks: Sequence[Layer], loss: Any, lr: Any, synthesizer: Any,
-                synthesizer_lr: Any) -> None:
+                synthesizer_lr: Any, shape: Any) -> None:
     """Raise for arguments of `build` that do not fit."""
-    if not len(blocks):
-        raise ValueError("blocks is empty; a network needs at least one block.")
-    check_distinct([layer for block in blocks for _, layer in block.walk()], "blocks")
-    if not hasattr(loss, "backward") or isinstance(loss, type):
-        raise TypeError(f"loss must be a loss, such as SoftmaxCrossEntropy(); got {loss!r}.")
+    if not isinstance(blocks, Sequence) or not blocks:
+        raise ValueError(f"blocks must be a list of layers, one at least; got {blocks!r}.")
+    for block in blocks:
+        checks.check_can(block, "blocks", "layers", "walk")
+    checks.check_distinct([layer for block in blocks for _, layer in block.walk()], "blocks")
+    checks.check_can(loss, "loss", "a loss, such as SoftmaxCrossEntropy()", "backward")
+    if not isinstance(shape, tuple):
+        raise TypeError(f"input_shape must be a tuple, such as (8, 8, 1); got {shape!r}.")
     for name, rate in (("lr", lr), ("synthesizer_lr", synthesizer_lr)):
         if isinstance(rate, Optimizer):
             raise TypeError(f"{name} must be a number, or a function that makes an optimizer for "
                             f"each block, such as lambda: Adam(1e-3); got {rate!r}.")
-    if synthesizer is not None and not callable(synthesizer):
-        raise TypeError("synthesizer must be a function that makes one, such as "
-                        f"lambda n_h: LinearSynthesizer(n_h); got {synthesizer!r}.")
-    if (synthesizer is None) != (synthesizer_lr is None):
-        raise ValueError("synthesizer and synthesizer_lr go together; one of them is missing.")
+    checks.check_functions(synthesizer=synthesizer)

@@ -1,29 +1,25 @@
 """The contract that every layer keeps: forward, backward, update."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinydni import backend
+from tinydni import backend, checks
 from tinydni.backend import Array, to_numpy
-from tinydni.checks import check_dtype, check_generator, check_range
 from tinydni.optimizers import Optimizer, as_optimizer
 from tinydni.random import generator_to_array, restore_generator
 
 __all__ = ["Layer", "Part", "Shape", "Stateful", "batch_dot", "batch_sum", "normal", "ones",
-           "read_only"]
-
+           "read_only", "zeros"]
 
 Shape = tuple[Any, ...]
 
 
 class Stateful:
-    """What names its arrays and generators once, and so can be saved and put back.
-
-    State is a dict {path: array}, on the host.
-    """
+    """What names its arrays and generators once, and so can be saved and put back."""
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
         """Yield (path, thing) of all that a continued run needs.
@@ -39,21 +35,22 @@ class Stateful:
     def load_state(self, state: dict[str, Array]) -> None:
         """Take a state from `state()`, in place.
 
-        Raises KeyError for a missing or unknown path, and ValueError for an array of another shape
-        or dtype. Nothing has changed then.
+        Raises KeyError for a missing or unknown path, ValueError for another shape or dtype, and
+        has changed nothing then.
         """
-        places, owner = dict(self.arrays()), type(self).__name__
-        missing = sorted(places.keys() - state.keys())
-        unknown = sorted(state.keys() - places.keys())
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be what state() returned; got {checks.brief(state)}.")
+        places, own = dict(self.arrays()), type(self).__name__
+        missing, unknown = sorted(places.keys() - state), sorted(state.keys() - places.keys())
         if missing or unknown:
-            raise KeyError(f"the saved state does not fit {owner}: missing {missing}, "
-                           f"unknown {unknown}")
+            raise KeyError(f"saved state does not fit {own}: missing {missing}, unknown {unknown}")
         for path, place in places.items():
             new, old = state[path], as_array(place)
+            checks.check_array(new, f"state: {path}")
             same_shape = new.shape == old.shape or isinstance(place, np.random.Generator)
             if new.dtype != old.dtype or not same_shape:
-                raise ValueError(f"{owner}: the saved {path} is {new.dtype} {tuple(new.shape)}, "
-                                 f"but {old.dtype} {tuple(old.shape)} is needed.")
+                raise ValueError(f"{own}: {path} in state must be {old.dtype} {old.shape}; got "
+                                 f"{new.dtype} {new.shape}.")
         for path, place in places.items():
             put_back(place, to_numpy(state[path]))
 
@@ -89,14 +86,12 @@ class Layer(Stateful):
     A subclass names its learned arrays in `parameters`, and what else must be saved in `buffers`
     (arrays, generators). A container names the layers inside it in `children`. Everything else
     (updating, counting, saving, moving to a device) is written once, here, over those names.
-
-    Every layer raises TypeError or ValueError for sizes that are not positive whole numbers, and
-    for an x of another shape or dtype than it can take.
     """
 
     parameters: tuple[str, ...] = ()
     buffers: tuple[str, ...] = ()
     decayed: tuple[str, ...] = ("W",)   # what a weight penalty shrinks: weights, not biases
+    n_state = 0             # the width of what a recurrent layer carries from step to step
     description = ""        # what repr shows, such as "{n_in} -> {n_out}"
     training = True
     needs_dx = True         # False in the layer that reads the data: nobody asks for dx there
@@ -117,8 +112,7 @@ class Layer(Stateful):
 
     if not TYPE_CHECKING:
         def __getattr__(self, name):
-            raise AttributeError(f"{type(self).__name__} has no {name!r}. Where backward asks for "
-                                 "it: forward sets it, so call forward first.")
+            raise AttributeError(f"{type(self).__name__} has no {name!r}; call forward first.")
 
     def children(self) -> Iterable[tuple[str, "Layer"]]:
         """Return the layers inside this one, as (name, layer) pairs in order."""
@@ -162,7 +156,7 @@ class Layer(Stateful):
 
     def to(self, xp: Any = None, dtype: Any = None) -> "Layer":
         """Move all arrays to another backend, another dtype, or both. Return the layer itself."""
-        dtype = dtype if dtype is None else check_dtype(dtype)
+        checks.check_move(xp, dtype)
         for _, layer in self.walk():
             layer.xp = xp or layer.xp
             for name in layer.parameters + layer.buffers:
@@ -210,10 +204,19 @@ class Part(Stateful):
         return self
 
 
+def zeros(shape: Shape, dtype: Any) -> np.ndarray:
+    """Return a parameter that starts at zero."""
+    if math.prod(shape) > checks.LARGEST:
+        raise ValueError(f"a parameter has at most {checks.LARGEST:,} numbers; got shape {shape}.")
+    return np.zeros(shape, checks.check_dtype(dtype))
+
+
 def normal(rng: np.random.Generator, shape: Shape, std: float, dtype: Any) -> np.ndarray:
     """Draw the starting values of a parameter, with this standard deviation."""
-    std = check_range(std, "std", 0, None)
-    return (check_generator(rng).standard_normal(shape) * std).astype(check_dtype(dtype))
+    W = zeros(shape, dtype)
+    std = checks.check_range(std, "std", 0, None)
+    W[...] = checks.check_generator(rng).standard_normal(shape) * std
+    return W
 
 
 def read_only(y: Array) -> Array:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from tinydni.backend import Array
-from tinydni.checks import check_gradient, check_positive_int, check_rows
-from tinydni.layer import Layer, Shape, batch_sum, normal
+from tinydni.checks import check_gradient, check_positive_int, check_rows, check_symbols
+from tinydni.layer import Layer, Shape, batch_sum, normal, zeros
 
 __all__ = ["Embedding", "Linear"]
 
@@ -22,8 +22,7 @@ class Linear(Layer):
     n_in, n_out : D and M
     rng : draws W, normal; b starts at zero
     std : standard deviation of W, by default sqrt(2 / D) (He et al. 2015, eq. 10)
-    bias : whether there is a b
-    dtype : of the parameters
+    bias, dtype : whether there is a b; of the parameters
 
     Examples
     --------
@@ -38,10 +37,10 @@ class Linear(Layer):
 
     def __init__(self, n_in: int, n_out: int, rng: np.random.Generator, std: float | None = None,
                  bias: bool = True, dtype: Any = np.float32):
-        self.n_in = check_positive_int(n_in, "n_in")
-        self.n_out = check_positive_int(n_out, "n_out")
+        n_in = self.n_in = check_positive_int(n_in, "n_in")
+        n_out = self.n_out = check_positive_int(n_out, "n_out")
         self.W = normal(rng, (n_in, n_out), np.sqrt(2 / n_in) if std is None else std, dtype)
-        self.b = np.zeros(n_out, dtype) if bias else None
+        self.b = zeros((n_out,), dtype) if bias else None
         if not bias:
             self.parameters = ("W",)
             self.description += ", bias=False"
@@ -74,9 +73,7 @@ class Embedding(Layer):
     Parameters
     ----------
     n_symbols, n_out : K and M
-    rng : draws E, normal
-    std : standard deviation of E
-    dtype : of E
+    rng, std, dtype : draws E, normal; its standard deviation and dtype
     """
 
     parameters = ("E",)
@@ -87,16 +84,10 @@ class Embedding(Layer):
                  dtype: Any = np.float32):
         self.n_symbols = check_positive_int(n_symbols, "n_symbols")
         self.n_out = check_positive_int(n_out, "n_out")
-        self.E = normal(rng, (n_symbols, n_out), std, dtype)
+        self.E = normal(rng, (self.n_symbols, self.n_out), std, dtype)
 
     def forward(self, x: Array) -> Array:
-        if x.dtype.kind not in "iu":
-            raise TypeError(f"Embedding: x must hold whole numbers, the symbols; got {x.dtype}.")
-        if self.xp is np and x.size:        # on a device, looking at the values would wait for it
-            low, high = x.min(), x.max()
-            if low < 0 or high >= self.n_symbols:
-                raise ValueError(f"Embedding: symbols must lie in 0 ... {self.n_symbols - 1}; "
-                                 f"got {low if low < 0 else high}.")
+        check_symbols(x, self.n_symbols, "Embedding: symbols x")
         self.x = x
         return self.E[x]
 

@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from tinydni import backend
+from tinydni import backend, checks
 from tinydni.activations import sigmoid
 from tinydni.backend import Array
-from tinydni.checks import check_array, check_labels, check_same_dtype, check_same_shape
 
 __all__ = ["BinaryCrossEntropy", "Loss", "MeanSquaredError", "SoftmaxCrossEntropy"]
 
@@ -16,8 +15,7 @@ class Loss:
     """The contract: loss = forward(prediction, target), a scalar;   dprediction = backward().
 
     Each is a mean over the batch of N examples: squared error is half the squared distance summed
-    over the features, cross-entropies are summed over the outputs. Raises TypeError or ValueError
-    for shapes, dtypes or labels that do not fit.
+    over the features, cross-entropies are summed over the outputs.
     """
 
     xp: Any = np
@@ -33,6 +31,7 @@ class Loss:
 
     def to(self, xp: Any = None, dtype: Any = None) -> "Loss":
         """Move the loss to another backend. Return the loss itself."""
+        checks.check_move(xp, dtype)
         self.xp = xp or self.xp
         return self
 
@@ -79,22 +78,11 @@ class SoftmaxCrossEntropy(Loss):
     """loss = -1/N sum over n of log p[n, target[n]],   p = softmax(prediction).
 
     dprediction = (p - onehot) / N.   prediction (N, K): logits;   target (N,): labels 0 ... K-1.
-
-    On a device only the dtype and shape of labels are checked, since reading the values would wait
-    for it; the data set checks them.
     """
 
     def forward(self, prediction: Array, target: Array) -> Array:
-        if prediction.ndim != 2 or len(prediction) == 0:
-            raise ValueError("prediction must be logits (N, K) of at least one example; "
-                             f"got shape {tuple(prediction.shape)}.")
-        N, K = prediction.shape
-        if self.xp is np:
-            check_labels(target, K, N)
-        elif target.dtype.kind not in "iu" or target.shape != (N,):
-            raise TypeError(f"target must hold {N} whole-number labels; got {target.dtype} "
-                            f"{tuple(target.shape)}.")
-        self.own = (self.xp.arange(N), target)                  # the entry of each own class
+        check_logits(prediction, target)
+        self.own = (self.xp.arange(len(target)), target)        # the entry of each own class
         shifted = prediction - prediction.max(axis=1, keepdims=True)    # exp cannot overflow
         self.p = self.xp.exp(shifted)
         total = self.p.sum(axis=1, keepdims=True)
@@ -108,11 +96,18 @@ class SoftmaxCrossEntropy(Loss):
         return dprediction
 
 
+def check_logits(prediction: Array, target: Array) -> None:
+    """Raise unless prediction (N, K) are logits and target (N,) labels, N > 0."""
+    checks.check_floats(prediction, "loss", "prediction")
+    if prediction.ndim != 2 or prediction.size == 0:
+        raise ValueError(f"prediction must be logits (N, K), N > 0; got {prediction.shape}.")
+    checks.check_labels(target, prediction.shape[1], len(prediction))
+
+
 def check_pair(prediction: Array, target: Array) -> None:
     """Raise unless prediction and target are alike, and not empty."""
-    check_array(prediction, "prediction")
-    check_array(target, "target")
-    check_same_shape(prediction, target, "prediction", "target")
-    check_same_dtype(prediction, target, "prediction", "target")
+    checks.check_floats(prediction, "loss", "prediction")
+    checks.check_same_shape(prediction, target, "prediction", "target")
+    checks.check_same_dtype(prediction, target, "prediction", "target")
     if prediction.size == 0:
-        raise ValueError(f"the batch is empty: prediction has shape {tuple(prediction.shape)}.")
+        raise ValueError(f"the batch is empty: prediction has shape {prediction.shape}.")

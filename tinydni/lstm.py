@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from tinydni.backend import Array, is_host
-from tinydni.checks import check_gradient, check_positive_int
-from tinydni.layer import Layer, Shape, batch_sum, normal, read_only
+from tinydni.checks import check_gradient, check_positive_int, check_range
+from tinydni.layer import Layer, Shape, batch_sum, normal, read_only, zeros
 from tinydni.recurrent import check_sequence, check_state
 
 __all__ = ["LSTM"]
@@ -23,15 +23,13 @@ class LSTM(Layer):
 
     x (N, T, D), y (N, T, H): h of every step;   state, end (N, 2H): [h, c];
     Wx (D, 4H), Wh (H, 4H), b (4H,): columns in the order g, i, f, o.
-    Forward and backward take and give a state, as all of recurrent.py.
 
     Parameters
     ----------
     n_in, n_hidden : D and H
-    rng : draws Wx and Wh, normal, sd sqrt(1 / D) and sqrt(1 / H)
+    rng, dtype : draws Wx and Wh, normal, sd sqrt(1 / D) and sqrt(1 / H); of the parameters
     forget_bias : b of the forget gate at the start, else zero; 1 lets the cell keep what it has
         from the first step on (Jozefowicz et al. 2015)
-    dtype : of the parameters
     """
 
     parameters = ("Wx", "Wh", "b")
@@ -40,13 +38,13 @@ class LSTM(Layer):
 
     def __init__(self, n_in: int, n_hidden: int, rng: np.random.Generator, forget_bias: float = 1.0,
                  dtype: Any = np.float32):
-        self.n_in = check_positive_int(n_in, "n_in")
-        self.n_hidden = check_positive_int(n_hidden, "n_hidden")
+        n_in = self.n_in = check_positive_int(n_in, "n_in")
+        n_hidden = self.n_hidden = check_positive_int(n_hidden, "n_hidden")
         self.n_state = 2 * n_hidden
         self.Wx = normal(rng, (n_in, 4 * n_hidden), 1 / np.sqrt(n_in), dtype)
         self.Wh = normal(rng, (n_hidden, 4 * n_hidden), 1 / np.sqrt(n_hidden), dtype)
-        self.b = np.zeros(4 * n_hidden, dtype)
-        self.b[2 * n_hidden:3 * n_hidden] = forget_bias
+        self.b = zeros((4 * n_hidden,), dtype)
+        self.b[2 * n_hidden:3 * n_hidden] = check_range(forget_bias, "forget_bias", None, None)
 
     def forward(self, x: Array, state: Array | None = None) -> Any:
         """Time goes first inside, so that every step is one piece of memory.

@@ -8,9 +8,9 @@ import numpy as np
 
 from tinydni.activations import ReLU
 from tinydni.batchnorm import BatchNorm
-from tinydni.checks import check_positive_int
+from tinydni.checks import check_functions, check_positive_int, check_sizes
 from tinydni.containers import Residual, Sequential
-from tinydni.convolution import Conv2D
+from tinydni.convolution import Conv2D, image_shape
 from tinydni.layer import Layer, Shape
 from tinydni.linear import Linear
 from tinydni.pooling import AvgPool, Flatten, GlobalAvgPool, MaxPool, Subsample
@@ -28,9 +28,8 @@ def mlp(widths: Sequence[int], rng: np.random.Generator,
     Parameters
     ----------
     widths : (D, H1, ..., K), so len(widths) - 1 layers as the papers count (weight matrices)
-    rng : draws the weights
+    rng, dtype : draws the weights; of the parameters
     hidden : function width -> layers after each hidden Linear, by default BatchNorm and ReLU
-    dtype : of the parameters
 
     Examples
     --------
@@ -38,9 +37,8 @@ def mlp(widths: Sequence[int], rng: np.random.Generator,
     >>> mlp((64, 32, 10), np.random.default_rng(0))[1]
     Sequential(Linear(32 -> 10))
     """
-    widths = [check_positive_int(w, "widths") for w in widths]
-    if len(widths) < 2:
-        raise ValueError(f"widths must name at least an input and an output; got {widths}.")
+    widths = check_sizes(widths, "widths", least=2)
+    check_functions(hidden=hidden)
     hidden = hidden or (lambda width: [BatchNorm(width, dtype=dtype), ReLU()])
     blocks: list[Layer] = [
         Sequential(Linear(n_in, n_out, rng, dtype=dtype), *hidden(n_out))
@@ -60,12 +58,11 @@ def cnn(input_shape: Shape, n_classes: int, n_layers: int, rng: np.random.Genera
     ----------
     input_shape, n_classes : (H, W, C) of one image, and K
     n_layers : layers as the papers count, the Linear one included
-    rng : draws the weights
+    rng, dtype : draws the weights; of the parameters
     channels, kernel : of every hidden layer (128 channels on CIFAR-10)
-    dtype : of the parameters
     """
-    n_layers = check_positive_int(n_layers, "n_layers", minimum=2)
-    *_, n_in = shape = tuple(input_shape)
+    n_layers = check_positive_int(n_layers, "n_layers", 2, 1000)
+    *_, n_in = shape = image_shape(tuple(check_sizes(input_shape, "input_shape")), "cnn")
     blocks: list[Layer] = []
     for i in range(n_layers - 1):
         pool = MaxPool if i == 0 else AvgPool
@@ -85,11 +82,10 @@ def resnet(depth: int, rng: np.random.Generator, widths: Sequence[int] = (16, 32
     and a Linear layer, whose outputs are logits. `depth` counts layers as the paper does: 20, 32,
     44, 56, 110 or another 2 + 2 · len(widths) · n.
     """
-    widths = [check_positive_int(width, "widths") for width in widths]
-    n_blocks, rest = divmod(check_positive_int(depth, "depth") - 2, 2 * len(widths))
+    widths = check_sizes(widths, "widths", least=1)
+    n_blocks, rest = divmod(check_positive_int(depth, "depth", 2, 10_000) - 2, 2 * len(widths))
     if rest or n_blocks < 1:
-        raise ValueError(f"depth must be 2 + {2 * len(widths)} n, two layers in each of n blocks "
-                         f"for {len(widths)} widths; got {depth}.")
+        raise ValueError(f"depth must be 2 + {2 * len(widths)} n, n > 0, here; got {depth}.")
     blocks: list[Layer] = [Sequential(*convolution(n_channels, widths[0], rng, 1, dtype), ReLU())]
     for n_in, n_out in zip([widths[0], *widths], widths):
         for i in range(n_blocks):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tinydni.backend import Array, moved
-from tinydni.checks import check_positive_int, check_range
+from tinydni.checks import check_can, check_move, check_positive_int, check_range, check_sizes
 
 __all__ = ["Adam", "Constant", "CosineDecay", "LinearDecay", "Momentum", "Optimizer", "RMSProp",
            "SGD", "StepDecay", "as_optimizer"]
@@ -40,8 +40,11 @@ class Optimizer:
 
     def step(self, layer: Any) -> None:
         """Change the parameters of `layer` and of the layers inside it, in place."""
+        check_can(layer, "layer", "a layer, such as Linear(4, 3, rng)", "slots")
         slots = layer.slots()
-        gradients = [gradient_of(*slot) for slot in slots]
+        gradients = [getattr(owner, "d" + name, None) for _, owner, name in slots]
+        if missing := [path for (path, *_), dp in zip(slots, gradients) if dp is None]:
+            raise RuntimeError(f"gradient of {missing[0]!r} was never set: call backward first.")
         self.belong_to(layer)
         self.steps += 1
         if self.clip_norm is not None:
@@ -57,8 +60,7 @@ class Optimizer:
     def belong_to(self, layer: Any) -> None:
         """Keep the state of this layer from now on."""
         if self.state_names and self.layer not in (None, layer):
-            raise RuntimeError(f"{self!r} keeps the state of another layer; make one optimizer "
-                               "for each.")
+            raise RuntimeError(f"{self!r} is of another layer; make one optimizer for each.")
         self.layer = layer
 
     def state_of(self, path: str, xp: Any, p: Array) -> list[Array]:
@@ -81,6 +83,7 @@ class Optimizer:
 
     def to(self, xp: Any = None, dtype: Any = None) -> "Optimizer":
         """Move the state to another backend, another dtype, or both. Return the optimizer."""
+        check_move(xp, dtype)
         for arrays in self.states.values():
             arrays[:] = [moved(array, xp, dtype) for array in arrays]
         return self
@@ -92,14 +95,6 @@ class Optimizer:
 def as_optimizer(lr: "float | Optimizer") -> Optimizer:
     """Return an optimizer; a number is the learning rate of plain gradient descent."""
     return lr if isinstance(lr, Optimizer) else SGD(lr)
-
-
-def gradient_of(path: str, layer: Any, name: str) -> Array:
-    """Return the gradient of one parameter."""
-    gradient = getattr(layer, "d" + name, None)
-    if gradient is None:
-        raise RuntimeError(f"the gradient of {path!r} was never set: call backward before update.")
-    return gradient
 
 
 def clip_by_norm(xp: Any, gradients: list[Array], limit: float) -> list[Array]:
@@ -204,7 +199,7 @@ class LinearDecay:
         self.n_steps = check_positive_int(n_steps, "n_steps")
 
     def __call__(self, step: int) -> float:
-        return max(0.0, 1 - step / self.n_steps)
+        return max(0.0, 1 - check_positive_int(step, "step", 0) / self.n_steps)
 
 
 class CosineDecay:
@@ -215,13 +210,10 @@ class CosineDecay:
 
     def __init__(self, n_steps: int, warm_up: int = 0):
         self.n_steps = check_positive_int(n_steps, "n_steps")
-        self.warm_up = check_positive_int(warm_up, "warm_up", minimum=0)
-        if self.warm_up >= self.n_steps:
-            raise ValueError(f"warm_up must be shorter than the run of {n_steps} steps; "
-                             f"got {warm_up}.")
+        self.warm_up = check_positive_int(warm_up, "warm_up", 0, self.n_steps - 1)
 
     def __call__(self, step: int) -> float:
-        if step < self.warm_up:
+        if check_positive_int(step, "step", 0) < self.warm_up:
             return (step + 1) / self.warm_up
         share = min(1.0, (step - self.warm_up) / (self.n_steps - self.warm_up))
         return (1 + math.cos(math.pi * share)) / 2
@@ -231,8 +223,9 @@ class StepDecay:
     """scale = gamma ^ (number of boundaries passed), such as the steps (300_000, 400_000)."""
 
     def __init__(self, boundaries: Iterable[int], gamma: float = 0.1):
-        self.boundaries = sorted(check_positive_int(b, "boundaries") for b in boundaries)
+        self.boundaries = sorted(check_sizes(boundaries, "boundaries"))
         self.gamma = check_range(gamma, "gamma", 0, 1, include_low=False)
 
     def __call__(self, step: int) -> float:
+        step = check_positive_int(step, "step", 0)
         return float(self.gamma ** sum(step >= b for b in self.boundaries))

@@ -22,12 +22,9 @@ class Pool(Layer):
     description = "kernel={kernel}, stride={stride}, padding={padding}"
 
     def __init__(self, kernel: int = 2, stride: int | None = None, padding: int = 0):
-        self.kernel = check_positive_int(kernel, "kernel")
+        kernel = self.kernel = check_positive_int(kernel, "kernel")
         self.stride = kernel if stride is None else check_positive_int(stride, "stride")
-        self.padding = check_positive_int(padding, "padding", minimum=0)
-        if 2 * self.padding > self.kernel:
-            raise ValueError("padding must be at most half of the kernel; "
-                             f"got padding {padding} and kernel {kernel}.")
+        self.padding = check_positive_int(padding, "padding", 0, kernel // 2)
 
     def framed(self, x: Array) -> Array:
         """Return images with their border: (N, H + 2 padding, W + 2 padding, C)."""
@@ -185,6 +182,5 @@ class Flatten(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         if None in shape:
-            raise ValueError(f"Flatten: the shape of one example must be known; got {shape}. "
-                             "Say it: input_shape=(...).")
+            raise ValueError(f"Flatten: the shape must be known; got {shape}. Say input_shape=...")
         return (math.prod(shape),)

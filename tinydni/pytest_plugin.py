@@ -1,10 +1,4 @@
-"""A pytest fixture for gradient checks, so that a classroom test is two lines.
-
-    def test_linear(assert_gradients):
-        assert_gradients(Linear(5, 4), (6, 5))
-
-pytest finds it by itself where the library is installed. It adds this one fixture and nothing else.
-"""
+"""A pytest fixture for gradient checks. pytest finds it where the library is installed."""
 
 from collections.abc import Callable
 from typing import Any

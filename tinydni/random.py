@@ -32,13 +32,12 @@ def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
     >>> stream(0, "order", 3).permutation(5)
     array([4, 1, 0, 3, 2])
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be a whole number of at least 0; got {seed!r}.")
-    if purpose not in PURPOSES:
+    seed = checks.check_positive_int(seed, "seed", 0, 2**128)
+    if not isinstance(purpose, str) or purpose not in PURPOSES:
         raise ValueError(f"purpose must be one of {', '.join(PURPOSES)}; got {purpose!r}.")
     checks.check_positive_int(index, "index", minimum=0)
     key = (PURPOSES.index(purpose), index)
-    return np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=key))
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
 def generator_to_array(rng: np.random.Generator) -> np.ndarray:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from tinydni import checks
 from tinydni.backend import Array
-from tinydni.checks import check_features, check_floats, check_gradient, check_positive_int
 from tinydni.containers import Sequential
-from tinydni.layer import Layer, Shape, batch_sum, normal, read_only
+from tinydni.layer import Layer, Shape, batch_sum, normal, read_only, zeros
 
 __all__ = ["RNN", "Recurrent"]
 
@@ -28,8 +28,7 @@ class RNN(Layer):
     Parameters
     ----------
     n_in, n_hidden : D and H
-    rng : draws Wx and Wh, normal, sd sqrt(1 / D) and sqrt(1 / H); b starts at zero
-    dtype : of the parameters
+    rng, dtype : draws Wx and Wh, normal, sd sqrt(1 / D) and sqrt(1 / H); of the parameters
     """
 
     parameters = ("Wx", "Wh", "b")
@@ -37,11 +36,11 @@ class RNN(Layer):
     description = "{n_in} -> {n_hidden}"
 
     def __init__(self, n_in: int, n_hidden: int, rng: np.random.Generator, dtype: Any = np.float32):
-        self.n_in = check_positive_int(n_in, "n_in")
-        self.n_state = self.n_hidden = check_positive_int(n_hidden, "n_hidden")
+        n_in = self.n_in = checks.check_positive_int(n_in, "n_in")
+        n_hidden = self.n_state = self.n_hidden = checks.check_positive_int(n_hidden, "n_hidden")
         self.Wx = normal(rng, (n_in, n_hidden), 1 / np.sqrt(n_in), dtype)
         self.Wh = normal(rng, (n_hidden, n_hidden), 1 / np.sqrt(n_hidden), dtype)
-        self.b = np.zeros(n_hidden, dtype)
+        self.b = zeros((n_hidden,), dtype)
 
     def forward(self, x: Array, state: Array | None = None) -> Any:
         check_sequence(x, self.n_in, self.Wx.dtype, "RNN")
@@ -57,7 +56,7 @@ class RNN(Layer):
 
     def backward(self, dy: Array, dend: Array | None = None) -> Any:
         N, T, H = len(self.h[0]), len(self.h) - 1, self.n_hidden
-        check_gradient(dy, (N, T, H), self.h.dtype, "RNN")
+        checks.check_gradient(dy, (N, T, H), self.h.dtype, "RNN")
         check_state(dend, (N, H), dy.dtype, "RNN, backward")
         dh = self.xp.zeros((N, H), dy.dtype) if dend is None else dend
         slopes = 1 - self.h[1:] * self.h[1:]
@@ -85,14 +84,14 @@ class Recurrent(Sequential):
 
     def __init__(self, *layers: Layer):
         super().__init__(*layers)
-        self.n_state = sum(n_state(layer) for layer in layers)
+        self.n_state = sum(layer.n_state for layer in layers)
         if self.n_state == 0:
             raise ValueError("Recurrent needs a recurrent layer such as LSTM; else use Sequential")
 
     def forward(self, x: Array, state: Array | None = None) -> Any:
         states, ends = self.split(state), []
         for layer in self.layers:
-            if n_state(layer):
+            if layer.n_state:
                 x, end = layer.forward(x, next(states))     # type: ignore[call-arg]
                 ends.append(end)
             else:
@@ -102,7 +101,7 @@ class Recurrent(Sequential):
     def backward(self, dy: Array, dend: Array | None = None) -> Any:
         dends, dstates = list(self.split(dend)), []
         for layer in reversed(self.layers):
-            if n_state(layer):
+            if layer.n_state:
                 dy, dstate = layer.backward(dy, dends.pop())    # type: ignore[call-arg]
                 dstates.append(dstate)
             elif dy is not None:            # None: nobody below asks
@@ -111,19 +110,18 @@ class Recurrent(Sequential):
 
     def split(self, state: Array | None) -> Iterator[Array | None]:
         """Yield the part of each recurrent layer, bottom to top."""
+        if state is not None:
+            checks.check_floats(state, "Recurrent", "state")
+            check_state(state, (len(state), self.n_state), state.dtype, "Recurrent")
         start = 0
-        for size in filter(None, map(n_state, self.layers)):
+        for size in filter(None, (layer.n_state for layer in self.layers)):
             yield None if state is None else state[:, start:start + size]
             start += size
 
 
-def n_state(layer: Layer) -> int:
-    """Return the width of a layer's state, 0 for one that has none."""
-    return getattr(layer, "n_state", 0)
-
-
 def each_step(function: Callable[[Array], Array], x: Array) -> Array:
     """Apply a function to x (N, T, ...), examples and steps as one batch of N·T rows."""
+    checks.check_array(x, "Recurrent: x or dy")
     N, T = x.shape[:2]
     y = function(x.reshape(N * T, *x.shape[2:]))
     return None if y is None else y.reshape(N, T, *y.shape[1:])
@@ -131,19 +129,18 @@ def each_step(function: Callable[[Array], Array], x: Array) -> Array:
 
 def check_sequence(x: Array, n_in: int, dtype: Any, owner: str) -> None:
     """Raise unless x is (N, T, n_in) of the layer's dtype, with at least one step."""
-    check_floats(x, owner)
+    checks.check_floats(x, owner)
     if x.ndim != 3 or x.shape[1] == 0:
-        raise ValueError(f"{owner}: x must be a sequence (N, T, {n_in}) with T of at least 1; "
-                         f"got {tuple(x.shape)}.")
-    check_features(x, n_in, dtype, owner)
+        raise ValueError(f"{owner}: x must be a sequence (N, T, {n_in}), T > 0; got {x.shape}.")
+    checks.check_features(x, n_in, dtype, owner)
 
 
 def check_state(state: Array | None, shape: Shape, dtype: Any, owner: str) -> None:
     """Raise unless a state, or its gradient, is None or an array of this shape and dtype."""
     if state is None:
         return
+    checks.check_array(state, f"{owner}: state")
     if state.shape != shape:
-        raise ValueError(f"{owner}: a state must have shape {shape}; got {tuple(state.shape)}. "
-                         "It is what forward returned for the steps before, of the same examples.")
+        raise ValueError(f"{owner}: a state must have shape {shape}; got {state.shape}.")
     if state.dtype != dtype:
         raise TypeError(f"{owner}: the state has dtype {state.dtype}, but the sequence {dtype}.")

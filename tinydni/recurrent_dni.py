@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tinydni import checks
 from tinydni.backend import Array, asarray
-from tinydni.checks import check_range
 from tinydni.dni import DNI, Network, to_delta, to_dh
 from tinydni.layer import Layer
 from tinydni.losses import Loss
@@ -40,6 +40,14 @@ class Window:
     first: bool = False
     last: bool = False
 
+    def __post_init__(self) -> None:
+        checks.check_array(self.x, "Window: x")
+        checks.check_array(self.target, "Window: target")
+        if self.x.ndim < 2 or self.x.shape[:2] != self.target.shape[:2]:
+            raise ValueError(f"target must be {self.x.shape[:2]} as x; got {self.target.shape}.")
+        checks.check_symbols(self.asked, self.x.shape[1], "Window: asked")
+        checks.check_range(self.weight, "weight", 0, None)
+
     def to(self, xp: Any) -> "Window":
         """Return the same window on another backend."""
         contexts = None if self.contexts is None else asarray(xp, self.contexts)
@@ -61,8 +69,15 @@ def cut(x: Array, target: Array, asked: Sequence[int] | Array, size: int,
     size : T, steps per window; the last may have fewer
     first_size : of the first window, so that boundaries need not always fall on the same steps
     """
-    length, asked, found = x.shape[1], np.asarray(asked, int), []
-    start, stop = 0, min(first_size or size, length)
+    asked = np.asarray(asked) if np.size(asked) else np.zeros(0, int)
+    length, found, start = Window(x, target, asked).x.shape[1], [], 0
+    first_size = size if first_size is None else first_size
+    size = checks.check_positive_int(size, "size")
+    stop = min(length, checks.check_positive_int(first_size, "first_size"))
+    if contexts is not None:
+        checks.check_array(contexts, "contexts")
+        if contexts.shape[:2] != (len(x), length + 1):
+            raise ValueError(f"contexts must be (N, L + 1, C); got {contexts.shape}.")
     while start < length:
         here = asked[(asked >= start) & (asked < stop)] - start
         seen = None if contexts is None else contexts[:, start:stop + 1]
@@ -86,8 +101,9 @@ class Boundary:
     applies = True      # False in warm-up: M learns, but says nothing
 
     def __init__(self, synthesizer: Synthesizer, lr: float | Optimizer, scale: float = 1.0):
+        checks.check_can(synthesizer, "synthesizer", "a synthesizer", "learn")
         self.synthesizer, self.optimizer = synthesizer, as_optimizer(lr)
-        self.scale = check_range(scale, "scale", 0, 1)
+        self.scale = checks.check_range(scale, "scale", 0, 1)
 
     def gradient(self, state: Array, context: Array | None = None) -> Array | None:
         """Return dend (N, S) for the state (N, S) at the end of a window."""
@@ -128,6 +144,7 @@ class RecurrentModule(DNI):
         super().__init__(block, lr, synthesizer, synthesizer_lr, loss)
         if (synthesizer is None) == (loss is None):
             raise ValueError("a recurrent module has either a loss or a synthesizer; give it one.")
+        checks.check_can(boundary, "boundary", "a Boundary", "gradient", optional=True)
         self.boundary, self.each_window = boundary, each_window
         self.sums: dict[str, Array] = {}            # gradients of the windows of a sequence
         self.state_at_end: Array | None = None      # kept from one window to the next
@@ -135,6 +152,7 @@ class RecurrentModule(DNI):
 
     def forward(self, x: Window) -> Window:
         """Return the window with the outputs y (N, T, M) in place of x."""
+        checks.check_can(x, "x", "a Window", "asked")
         self.window = x
         self.start = None if x.first else (self.state_at_end, self.context_at_end)
         y, self.state_at_end = self.block.forward(      # type: ignore[call-arg]
@@ -212,9 +230,12 @@ class RecurrentNetwork(Network):
 
     def predict(self, x: Array, states: Any = None) -> Any:
         """Return outputs (N, T, M) for whole sequences, and the states after them."""
+        states = [None] * len(self.modules) if states is None else states
+        if not isinstance(states, list) or len(states) != len(self.modules):
+            raise ValueError(f"states must be a list, one of each module; got {states!r}.")
         self.eval()
         ends = []
-        for module, state in zip(self.modules, states or [None] * len(self.modules)):
+        for module, state in zip(self.modules, states):
             x, end = module.block.forward(x, state)     # type: ignore[call-arg]
             ends.append(end)
         self.train()

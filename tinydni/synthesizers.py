@@ -5,18 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from tinydni import checks
 from tinydni.activations import ReLU
 from tinydni.backend import Array
 from tinydni.batchnorm import BatchNorm
-from tinydni.checks import (
-    check_context,
-    check_gradient,
-    check_positive_int,
-    check_rows,
-    check_same_dtype,
-)
-from tinydni.containers import Sequential
-from tinydni.layer import Layer, batch_sum
+from tinydni.containers import Sequential, one_layer
+from tinydni.layer import Layer, batch_sum, zeros
 from tinydni.linear import Linear
 from tinydni.optimizers import Optimizer, as_optimizer
 
@@ -53,12 +47,10 @@ class Synthesizer(Layer):
         again if the last one saw something else, or was learned from already. Plain gradient
         descent is stable for a learning rate below 2 / λmax(hᵀh / N).
         """
-        check_same_dtype(h, target, "h", "target")
+        checks.check_same_dtype(h, target, "h", "target")
         if h is not self.h or context is not self.context or self.delta_hat is self.used:
             self.forward(h, context)
-        if target.shape != self.delta_hat.shape:
-            raise ValueError(f"target has shape {tuple(target.shape)}, but {type(self).__name__} "
-                             f"guesses {tuple(self.delta_hat.shape)}.")
+        checks.check_same_shape(target, self.delta_hat, "target", f"the guess of {self!r}")
         self.error = self.delta_hat - target
         self.backward(self.error / len(h))
         self.update(as_optimizer(lr))
@@ -79,8 +71,7 @@ class LinearSynthesizer(Synthesizer):
     Parameters
     ----------
     n_h, n_context : H and C; with C = 0 the context is None
-    reads_h : False leaves h A out: the control that sees only the context
-    dtype : of the parameters
+    reads_h, dtype : False leaves h A out, the control that sees only the context; of A, C and b
 
     Examples
     --------
@@ -96,23 +87,23 @@ class LinearSynthesizer(Synthesizer):
     decayed = ("A", "C")
 
     def __init__(self, n_h: int, n_context: int = 0, reads_h: bool = True, dtype: Any = np.float32):
-        self.n_h = check_positive_int(n_h, "n_h")
-        self.n_context = check_positive_int(n_context, "n_context", minimum=0)
+        n_h = self.n_h = checks.check_positive_int(n_h, "n_h")
+        n_context = self.n_context = checks.check_positive_int(n_context, "n_context", minimum=0)
         if not (reads_h or n_context):
             raise ValueError("a synthesizer needs something to read: h, or n_context > 0.")
         self.reads_h = reads_h
-        self.b = np.zeros(n_h, dtype)
+        self.b = zeros((n_h,), dtype)
         if reads_h:
-            self.A = np.zeros((n_h, n_h), dtype)
+            self.A = zeros((n_h, n_h), dtype)
         if n_context:
-            self.C = np.zeros((n_context, n_h), dtype)
+            self.C = zeros((n_context, n_h), dtype)
         self.parameters = ("A",) * bool(reads_h) + ("C",) * bool(n_context) + ("b",)
         self.sees = ("h",) * bool(reads_h) + ("context",) * bool(n_context)
         self.description = widths_read(n_h * reads_h, n_context) + f" -> {n_h}"
 
     def forward(self, h: Array, context: Array | None = None) -> Array:
-        check_rows(h, self.n_h, self.b.dtype, "LinearSynthesizer (h)")
-        check_context(context, h, self.n_context, "LinearSynthesizer")
+        checks.check_rows(h, self.n_h, self.b.dtype, "LinearSynthesizer (h)")
+        checks.check_context(context, h, self.n_context, "LinearSynthesizer")
         self.h, self.context = h, context
         delta_hat = h.dot(self.A) if self.reads_h else 0
         if context is not None:
@@ -122,7 +113,7 @@ class LinearSynthesizer(Synthesizer):
         return delta_hat
 
     def backward(self, ddelta_hat: Array) -> None:
-        check_gradient(ddelta_hat, self.h.shape, self.b.dtype, "LinearSynthesizer")
+        checks.check_gradient(ddelta_hat, self.h.shape, self.b.dtype, "LinearSynthesizer")
         if self.reads_h:
             self.dA = self.h.T.dot(ddelta_hat)
         if self.n_context:
@@ -145,9 +136,9 @@ class NetworkSynthesizer(Synthesizer):
     """
 
     def __init__(self, net: Layer, n_h: int, n_context: int = 0, description: str = ""):
-        self.net = net
-        self.n_h = check_positive_int(n_h, "n_h")
-        self.n_context = check_positive_int(n_context, "n_context", minimum=0)
+        self.net = one_layer((net,))
+        self.n_h = checks.check_positive_int(n_h, "n_h")
+        self.n_context = checks.check_positive_int(n_context, "n_context", minimum=0)
         self.sees = ("h",) + ("context",) * bool(n_context)
         self.description = description or repr(net)
         net.skip_dx()
@@ -156,9 +147,8 @@ class NetworkSynthesizer(Synthesizer):
         return [("net", self.net)]
 
     def forward(self, h: Array, context: Array | None = None) -> Array:
-        if h.shape[-1] != self.n_h:
-            raise ValueError(f"{self!r}: h must have {self.n_h} features; got {tuple(h.shape)}.")
-        check_context(context, h, self.n_context, "NetworkSynthesizer")
+        checks.check_features(h, self.n_h, None, f"{self!r} (h)")
+        checks.check_context(context, h, self.n_context, "NetworkSynthesizer")
         self.h, self.context = h, context
         self.delta_hat = self.net.forward(beside(self.xp, h, context))
         return self.delta_hat
@@ -183,8 +173,9 @@ def mlp_synthesizer(n_h: int, rng: np.random.Generator, n_context: int = 0,
     Batch normalisation always uses the batch here. hidden: the widths (Jaderberg et al. 2016,
     appendix: two of 1024);   n_h, n_context: H and C;   rng: draws the weights.
     """
+    hidden, n_h = tuple(checks.check_sizes(hidden, "hidden")), checks.check_positive_int(n_h, "n_h")
     layers: list[Layer] = []
-    n_in = n_h + n_context
+    n_in = n_h + checks.check_positive_int(n_context, "n_context", minimum=0)
     for width in hidden:
         layers += [Linear(n_in, width, rng, dtype=dtype),
                    BatchNorm(width, momentum=0, dtype=dtype), ReLU()]

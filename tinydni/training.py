@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tinydni import checks
 from tinydni.backend import Array, asarray
-from tinydni.checks import check_positive_int
 from tinydni.dni import Network
+from tinydni.losses import check_logits
 from tinydni.optimizers import Constant
 from tinydni.random import stream
 
@@ -21,11 +22,13 @@ class DivergedError(FloatingPointError):
 
 def percent_wrong(prediction: Array, target: Array) -> float:
     """Return the share of examples whose largest output (N, K) is not the labelled one [%]."""
+    check_logits(prediction, target)
     return 100 * float((prediction.argmax(axis=1) != target).mean())
 
 
 def percent_bits_wrong(prediction: Array, target: Array) -> float:
     """Return the share of bits on the wrong side [%]; a logit above 0 means 1."""
+    checks.check_same_shape(prediction, target, "prediction", "target")
     return 100 * float(((prediction > 0) != (target > 0.5)).mean())
 
 
@@ -50,9 +53,9 @@ class Training:
 
     Attributes
     ----------
-    history : lists with one entry per epoch: `epoch`, `train_loss` (mean over the batches, each
-        before its update), `test_error` (or `validation_error`), `synthesizer_loss` (of the last
-        batch, one number per interface, None before it has learned)
+    history : lists, an entry per epoch: `epoch`, `train_loss` (mean over the batches, before their
+        updates), `test_error` or `validation_error`, `synthesizer_loss` (of the last batch, one
+        number per interface, None before it has learned)
 
     Examples
     --------
@@ -72,15 +75,20 @@ class Training:
                  synthesizer_schedule: Callable[[int], float] | None = None,
                  augment: Callable[..., Array] | None = None,
                  step: Callable[..., Array] | None = None):
+        checks.check_can(network, "network", "a Network", "predict")
+        checks.check_can(dataset, "dataset", "a Dataset", "x_test")
+        checks.check_functions(schedule=schedule, augment=augment, step=step,
+                               synthesizer_schedule=synthesizer_schedule)
+        checks.check_functions(optional=False, error=error)
         self.network, self.dataset, self.error = network, dataset, error
-        self.epochs = check_positive_int(epochs, "epochs")
-        self.batch_size = check_positive_int(batch_size, "batch_size")
-        if batch_size > len(dataset.x):
-            raise ValueError("batch_size must be at most the number of training examples, "
-                             f"{len(dataset.x)}; got {batch_size}.")
-        if context is not None and len(context) != len(dataset.x):
-            raise ValueError("context must have a row for each training example, "
-                             f"{len(dataset.x)}; got {len(context)}.")
+        self.epochs = checks.check_positive_int(epochs, "epochs")
+        self.batch_size = checks.check_positive_int(batch_size, "batch_size", 1, len(dataset.x))
+        stream(seed, "order")                   # raises for a seed that is none
+        if context is not None:
+            checks.check_array(context, "context")
+            if context.shape[:1] != dataset.x.shape[:1]:
+                raise ValueError("context must have a row for each training example; got "
+                                 f"{context.shape}.")
         self.n_batches = len(dataset.x) // batch_size
         self.seed, self.schedule = seed, schedule or Constant()
         self.synthesizer_schedule, self.augment = synthesizer_schedule, augment
@@ -125,6 +133,8 @@ class Training:
         callbacks: functions of this training, called after every step; `batch` is 0 where an epoch
         has just been evaluated. Raises DivergedError when the loss is NaN or infinite.
         """
+        for callback in callbacks if isinstance(callbacks, (list, tuple)) else [None]:
+            checks.check_functions(optional=False, callbacks=callback)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):     # loss is watched
             while not (self.finished or self.stopped):
                 self.run_epoch(callbacks)
@@ -159,8 +169,8 @@ class Training:
         """Add the loss of one step. Raise DivergedError unless it is finite."""
         if not math.isfinite(loss):
             raise DivergedError(f"the training loss became {loss} in epoch {self.epoch + 1}, step "
-                                f"{self.step + 1}. The learning rate is probably too high: try a "
-                                "third of it (--lr, --synthesizer-lr), or check the data.")
+                                f"{self.step + 1}. Try a third of the learning rate (--lr, "
+                                "--synthesizer-lr), or check the data.")
         self.loss_sum += loss
 
     def finish_epoch(self) -> None:
@@ -192,5 +202,7 @@ class Training:
 
     def go_to(self, position: dict[str, Any]) -> None:
         """Take a position from `position()`."""
+        if not isinstance(position, dict) or self.position().keys() - position.keys():
+            raise ValueError(f"position must be one that position() returned; got {position!r}.")
         self.epoch, self.batch = position["epoch"], position["batch"]
         self.loss_sum, self.history = position["loss_sum"], position["history"]

@@ -5,7 +5,6 @@ network and t the context: one-hot labels, bits, or probabilities of either (Miy
 eq. 6). Eq. 8 and 9 of the paper are minus this: printed for the log-likelihood, which one climbs.
 `output`, a layer from logits to p, says what the loss is: Softmax() for classes (the default),
 Sigmoid() for bits, Sequential() (nothing) for squared error. dloss/dz = p - t in all three.
-Deeper virtual networks are in variants/.
 """
 
 from collections.abc import Iterable
@@ -17,7 +16,8 @@ import numpy as np
 from tinydni.activations import Softmax
 from tinydni.backend import Array
 from tinydni.checks import check_context, check_features, check_gradient, check_positive_int
-from tinydni.layer import Layer, batch_sum, normal
+from tinydni.containers import one_layer
+from tinydni.layer import Layer, batch_sum, normal, zeros
 from tinydni.synthesizers import Synthesizer
 
 __all__ = ["VirtualLinear"]
@@ -33,9 +33,8 @@ class VirtualLinear(Synthesizer):
     Parameters
     ----------
     n_h, n_context : H and K
-    rng : draws V, normal, sd sqrt(1 / H)
+    rng, dtype : draws V, normal, sd sqrt(1 / H); of the parameters
     output : layer from z to p
-    dtype : of the parameters
     """
 
     decayed = ("V",)
@@ -44,11 +43,11 @@ class VirtualLinear(Synthesizer):
 
     def __init__(self, n_h: int, n_context: int, rng: np.random.Generator,
                  output: Layer | None = None, dtype: Any = np.float32):
-        self.n_h = check_positive_int(n_h, "n_h")
-        self.n_context = check_positive_int(n_context, "n_context")
+        n_h = self.n_h = check_positive_int(n_h, "n_h")
+        n_context = self.n_context = check_positive_int(n_context, "n_context")
         self.V = normal(rng, (n_h, n_context), np.sqrt(1 / n_h), dtype)
-        self.c = np.zeros(n_context, dtype)
-        self.output = Softmax() if output is None else deepcopy(output)
+        self.c = zeros((n_context,), dtype)
+        self.output = Softmax() if output is None else deepcopy(one_layer((output,)))
 
     def children(self) -> Iterable[tuple[str, Layer]]:
         return [("output", self.output)]

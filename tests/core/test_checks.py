@@ -18,8 +18,7 @@ f32 = np.float32
     lambda: checks.check_generator(np.random.default_rng(0)),
     lambda: checks.check_features(np.ones((1, 3), f32), 3, f32, "Layer"),
     lambda: checks.check_same_shape(np.ones((2, 3)), np.zeros((2, 3)), "a", "b"),
-    lambda: checks.check_labels(np.array([0, 4, 2], np.uint8), 5, 3),
-    lambda: checks.check_finite(np.array([[0, -1e30]]), "x")])
+    lambda: checks.check_labels(np.array([0, 4, 2], np.uint8), 5, 3)])
 def test_what_is_right_passes(call):
     call()
 
@@ -70,7 +69,7 @@ WRONG = {
         lambda: checks.check_range("1", "lr", 0, 1),
         TypeError, "lr must be a number; got '1' (str)."),
     "a seed": (lambda: checks.check_generator(0), TypeError,
-               "rng must be a numpy.random.Generator; got 0. "
+               "rng must be a numpy.random.Generator; got 0 (int). "
                "Make one with numpy.random.default_rng(seed)."),
     "another width": (lambda: checks.check_features(np.ones((2, 4), f32), 3, f32, "Linear"),
                       ValueError, "Linear: x must have shape (N, 3); got (2, 4)."),
@@ -87,22 +86,15 @@ WRONG = {
                                                       "Turn it."), ValueError,
                       "h has shape (2, 3), but target has shape (2,). Turn it."),
     "labels as floats": (lambda: checks.check_labels(np.ones(3), 5, 3), TypeError,
-                         "target must hold whole-number class labels; got dtype float64."),
+                         "target must be an array of whole numbers; got ndarray of float64."),
     "labels as truth values": (lambda: checks.check_labels(np.ones(3, bool), 5, 3), TypeError,
-                               "target must hold whole-number class labels; got dtype bool."),
+                               "target must be an array of whole numbers; got ndarray of bool."),
     "too many labels": (lambda: checks.check_labels(np.ones(4, int), 5, 3), ValueError,
-                        "target must have shape (3,), one label per example; got (4,)."),
+                        "target must have shape (3,), a label per example; got (4,)."),
     "a label too large": (lambda: checks.check_labels(np.array([0, 1, 5]), 5, 3), ValueError,
                           "target must lie in 0 ... 4; got 5 at index 2."),
     "a negative label": (lambda: checks.check_labels(np.array([0, -1, 5]), 5, 3, "y"), ValueError,
                          "y must lie in 0 ... 4; got -1 at index 1."),
-    "NaN in the data": (lambda: checks.check_finite(np.array([[1, 2], [nan, nan]]), "x"),
-                        ValueError,
-                        "x must be finite; got nan at index (1, 0). "
-                        "Remove or repair these entries first."),
-    "infinity in the data": (lambda: checks.check_finite(np.array([1, -np.inf]), "x"), ValueError,
-                             "x must be finite; got -inf at index (1,). "
-                             "Remove or repair these entries first."),
 }
 
 

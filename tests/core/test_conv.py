@@ -206,7 +206,7 @@ def test_weights_start_as_he_says():
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"kernel": 2}, "odd kernel; got 2"), ({"padding": 3}, "padding must be less than kernel"),
+    ({"kernel": 2}, "odd kernel; got 2"), ({"padding": 3}, "padding must be at most 2; got 3"),
     ({"padding": -1}, "padding must be at least 0"), ({"kernel": 0}, "kernel must be at least 1"),
     ({"stride": 0}, "stride must be at least 1")])
 def test_wrong_options_are_named(options, message):
@@ -220,7 +220,7 @@ def test_wrong_options_are_named(options, message):
     (np.ones((2, 50), np.float32), ValueError, r"\(N, height, width, 2\); got \(2, 50\)"),
     (np.ones((2, 5, 5, 2)), TypeError, "float64.*float32"),
     (np.ones((2, 1, 5, 2), np.float32), ValueError,
-     "window of 3 does not fit into 1 pixels with padding 0")])
+     "kernel of 3 does not fit into 1 pixels")])
 def test_wrong_images_are_named(x, error, message):
     with pytest.raises(error, match=message):
         Conv2D(2, 3, np.random.default_rng(0), padding=0).forward(x)

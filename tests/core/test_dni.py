@@ -783,7 +783,7 @@ WRONG = {
         ValueError, "neither a synthesizer nor a loss"),
     "a message before the first step": (
         lambda: one_module(LinearSynthesizer(H)).update_synthetic_weights(np.ones((8, H))),
-        RuntimeError, "before.*forward_and_synthetic_update"),
+        RuntimeError, "came before the first forward"),
     "a message for a module without synthesizer": (
         lambda: one_module(loss=MeanSquaredError()).update_synthetic_weights(np.ones((8, H))),
         (ValueError, RuntimeError), "no synthesizer"),
@@ -806,9 +806,9 @@ WRONG = {
     "one optimizer for all blocks": (
         lambda: (lambda shared: make("backprop",
                                      optimizer=lambda: shared).step(x, target))(Adam(0.1)),
-        RuntimeError, "keeps the state of another layer; make one optimizer for each"),
+        RuntimeError, "is of another layer; make one optimizer for each"),
     "no blocks": (lambda: build([], SoftmaxCrossEntropy(), lambda: SGD(0.1)), ValueError,
-                  "blocks is empty"),
+                  "blocks must be a list of layers"),
     "no modules": (lambda: Network([]), ValueError, "modules"),
     "one block in two places": (
         lambda: (lambda block: build([block, block], SoftmaxCrossEntropy(), lambda: SGD(0.1),
@@ -826,7 +826,7 @@ WRONG = {
         ValueError, "batch_size must be at least 1; got 0"),
     "a network of one width": (
         lambda: mlp([4], stream(0, "weights")),
-        ValueError, r"widths must name at least an input and an output; got \[4\]"),
+        ValueError, r"widths must be 2 or more whole numbers; got \[4\]"),
     "a negative width": (
         lambda: mlp([4, -2, 3], stream(0, "weights")),
         ValueError, "widths must be at least 1; got -2"),

@@ -211,7 +211,7 @@ def test_update_takes_any_kind_of_number(number):
                                    Sequential(Tanh(), Linear(3, 2, np.random.default_rng(0)))],
                          ids=repr)
 def test_update_before_backward_says_what_is_missing(layer):
-    with pytest.raises(RuntimeError, match="never set: call backward before update"):
+    with pytest.raises(RuntimeError, match="never set: call backward first"):
         layer.update(0.1)
 
 
@@ -242,11 +242,11 @@ def test_a_saved_state_that_does_not_fit_is_refused_and_changes_nothing():
     with pytest.raises(KeyError, match=r"missing \[\], unknown \['2.W'\]"):
         net.load_state({**before, "2.W": before["0.W"]})
     with pytest.raises(ValueError,
-                       match=r"saved 1.beta is float32 \(5,\), but float32 \(4,\) is needed"):
+                       match=r"1.beta in state must be float32 \(4,\); got float32 \(5,\)"):
         net.load_state({**{name: array + 1 for name, array in before.items()},
                         "1.beta": np.zeros(5, np.float32)})
     with pytest.raises(ValueError,
-                       match=r"saved 0.W is float64 \(3, 4\), but float32 \(3, 4\) is needed"):
+                       match=r"0.W in state must be float32 \(3, 4\); got float64 \(3, 4\)"):
         net.load_state({**before, "0.W": before["0.W"].astype(np.float64)})
     for name, array in net.state().items():
         np.testing.assert_array_equal(array, before[name])
@@ -367,7 +367,7 @@ def test_batchnorm_of_a_batch_far_from_zero_keeps_its_digits(mean):
 
 
 def test_batchnorm_refuses_a_batch_of_one_in_training():
-    with pytest.raises(ValueError, match="x has one example.*at least 2.*eval"):
+    with pytest.raises(ValueError, match="x has one example; use 2 or more.*eval"):
         BatchNorm(3).forward(np.ones((1, 3), np.float32))
 
 
@@ -517,9 +517,9 @@ WRONG = {
         TypeError, "rng must be a numpy.random.Generator; got None"),
     "a function in Sequential": (
         lambda: Sequential(np.tanh),
-        TypeError, "Sequential takes layers; got <ufunc 'tanh'>"),
+        TypeError, "Sequential: every argument must be a layer; got <ufunc 'tanh'>"),
     "a function in Residual": (lambda: Residual(np.tanh), TypeError,
-                               "takes layers; got <ufunc 'tanh'>"),
+                               "argument must be a layer; got <ufunc 'tanh'>"),
     "one layer in two places": (
         lambda: (lambda act: Sequential(act, Linear(3, 3, rng), act))(Tanh()), ValueError,
         r"Tanh\(\) stands in two places"),

@@ -268,7 +268,7 @@ def test_state_belongs_to_one_layer():
     rng, optimizer = np.random.default_rng(0), Adam(0.1)
     trained(rng).update(optimizer)
     with pytest.raises(RuntimeError,
-                       match=r"Adam\(lr=0.1\) keeps the state of another layer; make one"):
+                       match=r"Adam\(lr=0.1\) is of another layer; make one"):
         trained(rng).update(optimizer)
 
 
@@ -288,7 +288,7 @@ def test_a_gradient_that_was_never_set_is_named_and_nothing_moves(rule):
     net.layers[0].dW, net.layers[0].db = np.ones((3, 4), np.float32), np.ones(4, np.float32)
     before = net.layers[0].W.copy()
     with pytest.raises(RuntimeError,
-                       match="gradient of '1.W' was never set: call backward before update"):
+                       match="gradient of '1.W' was never set: call backward first"):
         net.update(optimizer)
     np.testing.assert_array_equal(net.layers[0].W, before)
     assert optimizer.steps == 0
@@ -396,7 +396,7 @@ WRONG = {
                               "n_steps must be at least 1; got 0"),
     "a warm-up as long as the run": (
         lambda: CosineDecay(3, 3),
-        ValueError, "warm_up must be shorter than the run of 3 steps; got 3"),
+        ValueError, "warm_up must be at most 2; got 3"),
     "a boundary that is not whole": (
         lambda: StepDecay((1.5,)),
         TypeError, "boundaries must be a whole number; got 1.5"),

@@ -62,10 +62,10 @@ def test_the_state_of_another_kind_of_generator_is_refused():
 
 
 @pytest.mark.parametrize("address, message", [
-    ((-1, "order"), "seed must be a whole number of at least 0; got -1"),
-    ((1.5, "order"), "seed must be a whole number of at least 0; got 1.5"),
-    ((True, "order"), "seed must be a whole number of at least 0; got True"),
-    ((None, "order"), "seed must be a whole number of at least 0; got None"),
+    ((-1, "order"), "seed must be at least 0; got -1"),
+    ((1.5, "order"), "seed must be a whole number; got 1.5"),
+    ((True, "order"), "seed must be a whole number; got True"),
+    ((None, "order"), "seed must be a whole number; got None"),
     ((0, "weight"), "purpose must be one of weights, order, .*; got 'weight'"),
     ((0, "order", -1), "index must be at least 0; got -1"),
     ((0, "order", 1.5), "index must be a whole number; got 1.5")], ids=repr)

@@ -42,7 +42,7 @@ def test_a_gradient_that_does_not_belong_to_the_output_is_refused(name):
     if wrong["one column"].shape == y.shape:
         del wrong["one column"]
     for what, dy in wrong.items():
-        with pytest.raises((ValueError, TypeError), match=r"backward: dy must have the .* got"):
+        with pytest.raises((ValueError, TypeError), match="dy must (have the|be an) .* got"):
             layer.backward(dy)
             pytest.fail(f"{name} took {what}")
 
@@ -95,7 +95,7 @@ MSE, BCE, CE = td.MeanSquaredError, td.BinaryCrossEntropy, td.SoftmaxCrossEntrop
 @pytest.mark.parametrize("loss, prediction, target, message", [
     (MSE, ROWS, ROWS.tolist(), "target must be an array; got list"),
     (MSE, ROWS[:0], ROWS[:0], "the batch is empty"), (CE, ROWS, [0] * 6, "target must be an array"),
-    (CE, ROWS[:0], np.zeros(0, int), "of at least one example"),
+    (CE, ROWS[:0], np.zeros(0, int), r"logits \(N, K\), N > 0; got \(0, 5\)"),
     (CE, STEPS, np.zeros(2, int), r"logits \(N, K\)"),
     (BCE, ROWS, np.full_like(ROWS, 2), "target must lie in 0 ... 1; got 2.0"),
     (BCE, ROWS, np.full_like(ROWS, np.nan), "target must lie in 0 ... 1; got nan")])

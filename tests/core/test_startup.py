@@ -1,8 +1,10 @@
 """What starting imports: figures, downloads and the like come in when they are used."""
 
+import os
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +66,30 @@ def test_the_library_imports_none_of_its_folders():
     assert {"tinydni.linear", "tinydni.dni", "tinydni.training"} <= names
     assert not [name for name in names if name.count(".") > 1]
     assert not names & {f"tinydni.{folder}" for folder in tinydni.FOLDERS}
+
+
+SCRIPT = """import sys
+from tinydni.lab.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is another thing there")
+@pytest.mark.parametrize("start", ["-m", "script"])
+@pytest.mark.parametrize("module", ["numpy", "threadpoolctl"])      # of the library, of commands
+def test_ctrl_c_while_the_command_starts_is_a_word(tmp_path, start, module):
+    (tmp_path / f"{module}.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "tinydni"
+    script.write_text(SCRIPT)
+    path = os.pathsep.join([str(tmp_path), str(Path(tinydni.__file__).parents[1])])
+    words = ["-m", "tinydni"] if start == "-m" else [str(script)]
+    run = subprocess.run([sys.executable, *words, "doctor"], capture_output=True, text=True,
+                         env=os.environ | {"PYTHONPATH": path}, cwd=tmp_path / "bin")
+    assert (run.returncode, run.stderr.strip()) == (130, "tinydni: interrupted")
+
+
+def test_ctrl_c_belongs_to_the_program_that_imports_the_library():
+    code = "import tinydni, signal; print(signal.getsignal(signal.SIGINT).__name__)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "default_int_handler"

@@ -285,7 +285,7 @@ WRONG = {
         ValueError, r"context must be an array of shape \(8, 4\); got \(8,\)"),
     "a target of another width": (
         lambda s: s.learn(h, context, target[:, :2], SGD(0.1)),
-        ValueError, r"target has shape \(8, 2\), but .*Synthesizer guesses \(8, 3\)"),
+        ValueError, r"target has shape \(8, 2\), but the guess of .* has shape \(8, 3\)"),
     "a target of another batch": (
         lambda s: s.learn(h, context, target[:5], SGD(0.1)),
         ValueError, r"target has shape \(5, 3\)"),

@@ -194,7 +194,7 @@ def test_batches_larger_than_the_data_are_refused():
     network = td.build(td.mlp([2, 4, 2], np.random.default_rng(0)), td.BinaryCrossEntropy(),
                        lambda: td.SGD(0.1), algorithm=td.no_backprop)
     with pytest.raises(ValueError,
-                       match="must be at most the number of training examples, 3; got 4"):
+                       match="batch_size must be at most 3; got 4"):
         Training(network, data, 1, 4, 0)
 
 

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from itertools import combinations
@@ -1018,3 +1019,17 @@ def test_two_hosts_that_share_nothing_but_a_cable_give_the_numbers_of_one_loop(t
     assert main([*command[2:], str(tmp_path / "one.json")]) == 0
     apart, one = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("apart", "one"))
     assert apart["history"] == one["history"]
+
+
+def test_without_threads_workers_are_refused_in_a_sentence(monkeypatch, capsys, tmp_path):
+    real = threading.Thread.start
+
+    def start(thread):
+        if thread.name.startswith("worker"):
+            raise RuntimeError("can't start new thread")
+        real(thread)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "digits", "--workers", "2", "--epochs", "1", "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "starts no thread for worker 1 (can't start new thread); leave --workers out" in said

@@ -49,7 +49,7 @@ class Dataset:
             checks.check_positive_int(self.n_classes, "n_classes", 2)
         for part, x, y in (("", self.x, self.y), ("_test", self.x_test, self.y_test)):
             check_array("x" + part, x, np.float32, 2, 4)
-            checks.check_finite(x, "x" + part)
+            check_finite("x" + part, x)
             if self.n_classes is None:
                 check_bits("y" + part, y)
             else:
@@ -113,6 +113,15 @@ def check_array(name: str, array: Any, dtype: Any, *ndims: int) -> None:
         shapes = {1: "(N,)", 2: "(N, D)", 4: "(N, H, W, C)"}
         raise ValueError(f"{name} must have shape {' or '.join(shapes[n] for n in ndims)} with at "
                          f"least one entry per axis; got {array.shape}.")
+
+
+def check_finite(name: str, x: np.ndarray) -> None:
+    """Raises if x holds NaN or infinity."""
+    wrong = np.argwhere(~np.isfinite(x))
+    if len(wrong):
+        index = tuple(wrong[0].tolist())
+        raise ValueError(f"{name} must be finite; got {x[index]} at index {index}. "
+                         "Remove or repair these entries first.")
 
 
 def check_bits(name: str, y: np.ndarray) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinydni.activations import ReLU
 from tinydni.backend import Array
+from tinydni.checks import check_positive_int
 from tinydni.containers import Sequential
 from tinydni.linear import Linear
 from tinydni.synthesizers import NetworkSynthesizer, widths_read
@@ -33,6 +34,8 @@ class AuxiliarySynthesizer(NetworkSynthesizer):
 
     def __init__(self, n_h: int, rng: np.random.Generator, n_context: int = 0, hidden: int = 128,
                  dtype: Any = np.float32):
+        n_h = check_positive_int(n_h, "n_h")
+        n_context = check_positive_int(n_context, "n_context", minimum=0)
         net = Sequential(Linear(n_h + n_context, hidden, rng, dtype=dtype), ReLU(),
                          Linear(hidden, 2 * n_h, rng, std=0, dtype=dtype))
         super().__init__(net, n_h, n_context,

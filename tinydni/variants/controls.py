@@ -6,7 +6,15 @@ from typing import Any
 
 from tinydni.activations import Softmax
 from tinydni.backend import Array
-from tinydni.checks import check_context, check_positive_int, check_range, check_same_shape
+from tinydni.checks import (
+    check_can,
+    check_context,
+    check_floats,
+    check_positive_int,
+    check_range,
+    check_same_shape,
+)
+from tinydni.containers import one_layer
 from tinydni.layer import Layer
 from tinydni.optimizers import Optimizer
 from tinydni.synthesizers import Synthesizer
@@ -18,6 +26,7 @@ class Wrapper(Synthesizer):
     """A synthesizer around another."""
 
     def __init__(self, synthesizer: Synthesizer):
+        check_can(synthesizer, "synthesizer", "a synthesizer", "sees", "learn")
         self.synthesizer = synthesizer
         self.sees = synthesizer.sees
 
@@ -86,6 +95,7 @@ class Scaled(Wrapper):
 
     def learn(self, h: Array, context: Array | None, target: Array,
               lr: float | Optimizer) -> None:
+        check_floats(target, "Scaled", "target")
         super().learn(h, context, target * self.scale, lr)
 
     def backward(self, ddelta_hat: Array) -> None:
@@ -115,9 +125,9 @@ class LocalHead(Synthesizer):
     """
 
     def __init__(self, net: Layer, n_context: int, output: Layer | None = None):
-        self.net = net
+        self.net = one_layer((net,))
         self.n_context = check_positive_int(n_context, "n_context")
-        self.output = Softmax() if output is None else deepcopy(output)
+        self.output = Softmax() if output is None else deepcopy(one_layer((output,)))
 
     def children(self) -> Iterable[tuple[str, Layer]]:
         return [("net", self.net), ("output", self.output)]

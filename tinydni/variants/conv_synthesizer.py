@@ -6,6 +6,7 @@ import numpy as np
 
 from tinydni.activations import ReLU
 from tinydni.batchnorm import BatchNorm
+from tinydni.checks import check_positive_int
 from tinydni.containers import Residual, Sequential
 from tinydni.convolution import Conv2D
 from tinydni.layer import Layer
@@ -38,6 +39,9 @@ def conv_synthesizer(n_h: int, rng: np.random.Generator, n_context: int = 0, for
     ValueError
         For another form.
     """
+    n_h = check_positive_int(n_h, "n_h")
+    n_context = check_positive_int(n_context, "n_context", minimum=0)
+    width = check_positive_int(width, "width")
     n_in = n_h + n_context
 
     def hidden(n_in: int, n_out: int) -> list[Layer]:

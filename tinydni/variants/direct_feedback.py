@@ -7,7 +7,7 @@ import numpy as np
 
 from tinydni.algorithms import Algorithm
 from tinydni.backend import Array, asarray, moved
-from tinydni.checks import check_same_shape
+from tinydni.checks import check_dtype, check_positive_int, check_same_shape, check_sizes
 from tinydni.random import stream
 
 __all__ = ["DirectFeedback"]
@@ -36,6 +36,8 @@ class DirectFeedback(Algorithm):
 
     def __init__(self, n_out: int, widths: Iterable[int], seed: int, xp: Any = np,
                  dtype: Any = np.float32):
+        n_out, dtype = check_positive_int(n_out, "n_out"), check_dtype(dtype)
+        widths = check_sizes(widths, "widths")
         self.B = [asarray(xp, (stream(seed, "feedback", i).standard_normal((n_out, width))
                                / np.sqrt(n_out)).astype(dtype)) for i, width in enumerate(widths)]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from tinydni.algorithms import Algorithm
 from tinydni.backend import Array
+from tinydni.checks import check_can, check_functions
 from tinydni.dni import Network
 from tinydni.layer import Layer, Shape
 from tinydni.optimizers import Optimizer, as_optimizer
@@ -30,6 +31,11 @@ class FullUnlock(Algorithm):
 
     def __init__(self, synthesizers: Sequence[Synthesizer | None],
                  optimizers: Sequence[Optimizer | None]):
+        for name, things, ability in (("synthesizers", synthesizers, "learn"),
+                                      ("optimizers", optimizers, "step")):
+            check_can(things, name, "a list", "index")
+            for thing in things:
+                check_can(thing, name, f"{name} or None", ability, optional=True)
         self.synthesizers, self.optimizers = list(synthesizers), list(optimizers)
 
     def part(self, start: int, stop: int) -> "FullUnlock":
@@ -65,7 +71,11 @@ def full_unlock(network: Network, synthesizer: Callable[..., Synthesizer],
     lr : a learning rate, or a function () -> optimizer, called once per synthesizer
     input_shape : of one example; needed only where the first layer is not Linear
     """
+    check_can(network, "network", "a Network", "modules")
     check_unlocked(network.modules)
+    check_functions(optional=False, synthesizer=synthesizer)
+    if not isinstance(input_shape, tuple):
+        raise TypeError(f"input_shape must be a tuple, such as (8, 8, 1); got {input_shape!r}.")
     made, shape = [], input_shape
     for module in network.modules[:-1]:
         shape = module.block.output_shape(shape)

@@ -9,7 +9,7 @@ import numpy as np
 from tinydni.activations import ReLU, Softmax
 from tinydni.backend import Array
 from tinydni.batchnorm import BatchNorm
-from tinydni.checks import check_positive_int
+from tinydni.checks import check_can, check_positive_int
 from tinydni.containers import Sequential
 from tinydni.layer import Layer
 from tinydni.linear import Linear
@@ -99,6 +99,8 @@ class GuessSynthesizer(Synthesizer):
     """
 
     def __init__(self, virtual: Any, guess: Guess):
+        check_can(virtual, "virtual", "a virtual synthesizer", "n_context", "learn")
+        check_can(guess, "guess", "a Guess", "n_codes", "forget")
         if virtual.n_context != guess.n_codes:
             raise ValueError(f"the guess has {guess.n_codes} codes, but the virtual network takes "
                              f"a context of {virtual.n_context}; build it with "

@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from tinydni.backend import Array
-from tinydni.checks import check_distinct, check_positive_int, check_same_shape
+from tinydni.checks import check_can, check_distinct, check_positive_int, check_same_shape
 from tinydni.dni import DNI, Network
 from tinydni.layer import Layer, Shape
 from tinydni.optimizers import Optimizer
@@ -23,6 +23,8 @@ class Ensemble(Layer):
     def __init__(self, *layers: Layer):
         if not layers:
             raise ValueError("Ensemble needs at least one layer.")
+        for layer in layers:
+            check_can(layer, "Ensemble: every argument", "a layer", "walk")
         self.layers = layers
         check_distinct([inside for _, inside in self.walk()], "Ensemble")
 
@@ -77,7 +79,10 @@ class Heads(DNI):
     """
 
     def __init__(self, heads: Iterable[DNI], n_run: int | None = None, seed: int = 0):
+        check_can(heads, "heads", "a list of modules", "index")
         self.heads = list(heads)
+        for head in self.heads:
+            check_can(head, "heads", "modules (DNI)", "loss", "learn")
         if not self.heads or any(head.loss is None for head in self.heads):
             raise ValueError("heads must be modules with a loss each, at least one; "
                              f"got {self.heads}.")
@@ -143,6 +148,10 @@ def with_heads(network: Network, heads: Sequence[Layer], lr: Callable[[], Optimi
     lr : a learning rate, or a function () -> optimizer, called once per head
     n_run, seed : as in Heads
     """
+    check_can(network, "network", "a Network", "modules")
+    check_can(heads, "heads", "a list of layers", "index")
+    for head in heads:
+        check_can(head, "heads", "layers", "walk")
     check_distinct([layer for head in heads for _, layer in head.walk()], "heads")
     loss, alone = network.modules[-1].loss, len(network.modules) == 1
     modules = [DNI(deepcopy(head), lr() if callable(lr) else lr, loss=deepcopy(loss))

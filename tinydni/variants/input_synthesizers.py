@@ -7,6 +7,7 @@ import numpy as np
 
 from tinydni.activations import ReLU
 from tinydni.batchnorm import BatchNorm
+from tinydni.checks import check_sizes
 from tinydni.containers import Sequential
 from tinydni.convolution import Conv2D
 from tinydni.layer import Layer
@@ -32,6 +33,7 @@ def input_synthesizer(n_in: int, n_h: int, rng: np.random.Generator,
     hidden : widths of the hidden layers
     dtype : of the parameters
     """
+    hidden = check_sizes(hidden, "hidden")
     widths, layers = [n_in, *hidden], list[Layer]()
     for n_from, n_to in zip(widths, hidden):
         layers += [Linear(n_from, n_to, rng, dtype=dtype),
@@ -60,6 +62,8 @@ def conv_input_synthesizer(x_shape: Sequence[int], h_shape: Sequence[int],
     ValueError
         Where no stride leads from H, W to P, Q.
     """
+    x_shape = check_sizes(x_shape, "x_shape", least=3)
+    h_shape = check_sizes(h_shape, "h_shape", least=3)
     (*size, n_in), (*wanted, n_out) = x_shape, h_shape
     s = stride_between(size, wanted)
     net = Sequential(

@@ -7,7 +7,14 @@ import numpy as np
 
 from tinydni.algorithms import Algorithm
 from tinydni.backend import Array, moved
-from tinydni.checks import check_positive_int, check_range, check_same_shape
+from tinydni.checks import (
+    check_can,
+    check_dtype,
+    check_positive_int,
+    check_range,
+    check_same_shape,
+    check_sizes,
+)
 from tinydni.layer import Layer, Shape
 
 __all__ = ["LateTargets"]
@@ -67,9 +74,13 @@ class LateTargets(Algorithm):
         N = check_positive_int(batch_size, "batch_size")
         self.delay = check_positive_int(delay, "delay", minimum=0)
         self.share = check_range(share, "share", 0, 1)
-        *shapes, context_shape = [width if isinstance(width, tuple) else (width,)
-                                  for width in (*widths, n_context)]
-        self.n_modules = check_positive_int(len(shapes) - 1, "the number of modules")
+        check_can(widths, "widths", "a list of widths or shapes", "index")
+        shapes = [tuple(check_sizes(width if isinstance(width, tuple) else (width,), "widths"))
+                  for width in widths]
+        context_shape = (n_context if isinstance(n_context, tuple)
+                         else (check_positive_int(n_context, "n_context", minimum=0),))
+        check_dtype(dtype)
+        self.n_modules = check_positive_int(len(shapes) - 1, "widths, less one,")
         self.steps = 0
         lags = [(self.n_modules - 1 - k) * delay for k in range(self.n_modules - 1)]
         self.inputs = [xp.zeros((lag, N, *shape), dtype) for lag, shape in zip(lags, shapes)]

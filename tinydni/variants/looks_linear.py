@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydni.backend import Array
+from tinydni.checks import check_sizes
 from tinydni.layer import Layer
 from tinydni.models import mlp
 
@@ -36,6 +37,7 @@ def looks_linear(widths: Sequence[int], rng: np.random.Generator,
     >>> bool((W[:, :2] == -W[:, 2:]).all())
     True
     """
+    widths = check_sizes(widths, "widths", least=2)
     odd = [width for width in widths[1:-1] if width % 2]
     if odd:
         raise ValueError("widths of hidden layers must be even, for their units are pairs; "

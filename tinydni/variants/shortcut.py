@@ -29,7 +29,7 @@ class OpenShortcut(Layer):
 
     def __init__(self, *branch: Layer, shortcut: Layer | None = None):
         self.branch = one_layer(branch)
-        self.shortcut = shortcut
+        self.shortcut = None if shortcut is None else one_layer((shortcut,))
 
     def children(self) -> Iterable[tuple[str, Layer]]:
         return [("branch", self.branch)] + ([("shortcut", self.shortcut)] if self.shortcut else [])

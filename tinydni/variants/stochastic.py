@@ -5,7 +5,7 @@ from typing import Any
 
 from tinydni.algorithms import Algorithm
 from tinydni.backend import Array
-from tinydni.checks import check_range
+from tinydni.checks import check_positive_int, check_range
 from tinydni.random import stream
 
 __all__ = ["Stochastic"]
@@ -28,6 +28,7 @@ class Stochastic(Algorithm):
 
     def __init__(self, p: float, n_modules: int, seed: int):
         self.p = check_range(p, "p", 0, 1, include_low=False)
+        n_modules = check_positive_int(n_modules, "n_modules", 1, 10_000)
         self.rngs = [stream(seed, "update", i) for i in range(n_modules)]
 
     def __call__(self, modules: Sequence[Any], x: Array, target: Array,

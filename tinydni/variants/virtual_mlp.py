@@ -9,6 +9,7 @@ import numpy as np
 from tinydni.activations import Softmax
 from tinydni.backend import Array
 from tinydni.checks import check_context, check_features, check_gradient, check_positive_int
+from tinydni.containers import one_layer
 from tinydni.layer import Layer, batch_sum, normal
 from tinydni.synthesizers import Synthesizer
 
@@ -48,7 +49,7 @@ class VirtualMLP(Synthesizer):
         self.b = np.zeros(hidden, dtype)
         self.V = normal(rng, (hidden, n_context), np.sqrt(1 / hidden), dtype)
         self.c = np.zeros(n_context, dtype)
-        self.output = Softmax() if output is None else deepcopy(output)
+        self.output = Softmax() if output is None else deepcopy(one_layer((output,)))
 
     def children(self) -> Iterable[tuple[str, Layer]]:
         return [("output", self.output)]

@@ -9,6 +9,7 @@ import numpy as np
 from tinydni.activations import Softmax
 from tinydni.backend import Array
 from tinydni.checks import check_context, check_positive_int, check_range, check_same_shape
+from tinydni.containers import one_layer
 from tinydni.layer import Layer
 from tinydni.synthesizers import Synthesizer
 
@@ -46,7 +47,7 @@ class VirtualNetwork(Synthesizer):
         self.n_context = check_positive_int(n_context, "n_context")
         self.step = check_range(step, "step", 0, 1, include_low=False)
         self.supervised = check_range(supervised, "supervised", 0, None)
-        self.output = Softmax() if output is None else deepcopy(output)
+        self.output = Softmax() if output is None else deepcopy(one_layer((output,)))
 
     def children(self) -> Iterable[tuple[str, Layer]]:
         return [("net", self.net), ("output", self.output)]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinydni.lab.workers.message import Kind, Message, failure
+from tinydni.lab.workers.worker_base import WorkerError
 
 PATIENCE = 5            # seconds to wait for a thread to end
 SWITCH = 1e-5           # seconds that a thread may hold Python's lock while another wants it; the
@@ -28,10 +29,15 @@ class Threads:
         self.switch = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH)
         first, *others = (make(Endpoint(self, rank)) for rank in range(self.size))
-        self.threads = [threading.Thread(target=serve, args=(worker,), daemon=True,
-                                         name=f"worker {worker.rank}") for worker in others]
-        for thread in self.threads:
-            thread.start()
+        for worker in others:
+            thread = threading.Thread(target=serve, args=(worker,), daemon=True,
+                                      name=f"worker {worker.rank}")
+            try:
+                thread.start()
+            except RuntimeError as error:       # such as Python in a browser
+                raise WorkerError(f"this Python starts no thread for worker {worker.rank} ({error})"
+                                  "; leave --workers out, or use --transport mpi.") from None
+            self.threads.append(thread)
         return first
 
     def stop(self) -> None:
