@@ -50,7 +50,7 @@ def one_hot(*shape):
 def for_each(cases, right, slips, otherwise):
     """Return the exercise whose answer has to be right in several cases [(argument, ...)]."""
     def of_all(function):
-        return lambda cases: [function(*case) for case in cases]
+        return lambda cases: {f"for {case}": function(*case) for case in cases}
     return Exercise(right=of_all(right), slips={said: of_all(slip) for said, slip in slips.items()},
                     given=lambda rng: {"cases": cases}, otherwise=otherwise,
                     run=lambda answer, given: of_all(answer)(**given))

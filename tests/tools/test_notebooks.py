@@ -259,8 +259,8 @@ def test_a_rule_that_is_right_in_one_case_only_is_no_answer():
         course.check("14.3", lambda length, T: length // T)
 
 
-def test_a_wrong_value_among_several_is_named_by_its_place():
-    with pytest.raises(course.NotYet, match="value 2 of 2: it is 17; 16 is right"):
+def test_a_rule_that_is_wrong_in_one_case_is_told_which():
+    with pytest.raises(course.NotYet, match=r"for \(31, 9, 2, 4\): it is 17; 16 is right"):
         course.check("8.4", lambda size, k, s, padding: 16 + size % 2)
 
 
