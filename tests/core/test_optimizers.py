@@ -1,6 +1,8 @@
 """Optimizers: the formulas of their papers, state, weight decay, clipping and schedules."""
 
 import re
+import sys
+from types import SimpleNamespace
 
 import fake_device
 import numpy as np
@@ -11,12 +13,12 @@ from fake_device import count_launches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinydni import backend
+from tinydni import SoftmaxCrossEntropy, backend, backprop, build, mlp
 from tinydni.activations import ReLU
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Sequential
 from tinydni.gpu import kernels
-from tinydni.gpu.kernels import FUSED, fused_rule
+from tinydni.gpu.kernels import FUSED, fuse, fused_rule
 from tinydni.layer import Layer
 from tinydni.linear import Linear
 from tinydni.optimizers import (
@@ -209,6 +211,44 @@ def test_a_rule_in_one_launch_is_the_rule(name, rule, dtype):
             np.testing.assert_allclose(got.get(), expected.get(),
                                        rtol=0 if name == "fake" else 1e-5)
     assert not np.array_equal(plain[0].get(), host[0])
+
+
+@pytest.fixture(params=["numba", "a stand-in"])
+def numba(request, monkeypatch):
+    """With the compiler where it is installed, and everywhere with Python in its place."""
+    if request.param == "numba":
+        yield pytest.importorskip("numba", reason="numba is not installed")
+        return
+    stand_in = SimpleNamespace(njit=lambda **options: lambda function: function)
+    monkeypatch.setitem(sys.modules, "numba", stand_in)
+    monkeypatch.setattr(kernels, "find_spec", lambda name: name == "numba")
+    kernels.chain.cache_clear()
+    yield stand_in
+    kernels.chain.cache_clear()
+
+
+@every_rule
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_rule_in_one_loop_is_the_rule(numba, rule, dtype):
+    rng = np.random.default_rng(0)
+    blocks = mlp([5, 4, 3], rng, dtype=dtype)
+    nets = [build(blocks, SoftmaxCrossEntropy(), lambda: rule(0.01, weight_decay=0.1),
+                  algorithm=backprop) for _ in range(2)]
+    fuse(nets[1])
+    assert "rule" in vars(nets[1].modules[0].optimizer)
+    for _ in range(5):
+        x, labels = rng.standard_normal((6, 5)).astype(dtype), rng.integers(3, size=6)
+        for net in nets:
+            net.step(x, labels)
+    for path, array in nets[0].state().items():
+        np.testing.assert_array_equal(array, nets[1].state()[path], err_msg=path)
+
+
+def test_without_numba_nothing_is_fused_on_a_cpu(monkeypatch):
+    monkeypatch.setattr(kernels, "find_spec", lambda name: None)
+    net = build(mlp([2, 2], np.random.default_rng(0)), SoftmaxCrossEntropy(), lambda: Adam(0.1),
+                algorithm=backprop)
+    assert fuse(net) is net and "rule" not in vars(net.modules[0].optimizer)
 
 
 @every_rule

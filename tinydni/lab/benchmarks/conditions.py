@@ -1,6 +1,7 @@
 """What a time depends on besides the program: threads, versions, instruction sets, the machine."""
 
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -60,6 +61,8 @@ def versions():
             for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
     found = {"Python": platform.python_version(), "NumPy": np.__version__,
              "BLAS": ", ".join(sorted(blas))}
+    if installed("numba"):
+        found["numba"] = importlib.metadata.version("numba")
     if installed("torch"):
         import torch
         found["PyTorch"] = f"{torch.__version__} ({torch.backends.cpu.get_cpu_capability()})"
