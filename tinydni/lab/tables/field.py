@@ -11,8 +11,11 @@ import numpy as np
 
 from tinydni.lab.files import write_json, write_text
 from tinydni.lab.outputs import Outputs
+from tinydni.lab.tables.field_picture import field_picture
 from tinydni.lab.tables.images import mnist
 from tinydni.lab.tables.table import Cell, Table, finished_runs, grid
+from tinydni.plots import save
+from tinydni.plots.results_table import ours
 
 RATES = (1e-3, 3e-3, 1e-2)      # of the blocks: the tries of every method
 TRY_EPOCHS, TRY_SEED = 1, 0
@@ -130,7 +133,7 @@ class Field(Table):
             report["tries"].append({"row": row, "column": column, "best": best[row], "errors": {
                 f"{lr:g}": round(error, 2) for lr, error in errors.items()}})
         wanted = {(row, column, seed): of(rival, epochs=epochs, seed=seed, lr=best[row])
-                  for row, rival in RIVALS.items() for seed in seeds}
+                  for seed in seeds for row, rival in RIVALS.items()}
         results = finished_runs(replace(self, job=job), wanted, runs, given.jobs)
         for row in RIVALS:
             errors = [results[row, column, seed]["test_error"] for seed in seeds]
@@ -149,7 +152,7 @@ class Field(Table):
                 "source"]
         lines = [f"| {' | '.join(head)} |", "| --- |" + " --- |" * (len(head) - 1)]
         for row, cost in report["costs"].items():
-            errors = [shown(cells[row, column]) for column in columns]
+            errors = [ours(cells[row, column]) for column in columns]
             lines.append(f"| {row} | {' | '.join(errors)} | {cost['time']:.2f} | "
                          f"{cost['kept']:,} | {cost['sent up']} | {cost['sent down']} | "
                          f"{cost['removes']} | {cost['source']} |")
@@ -169,19 +172,12 @@ class Field(Table):
 
     def draw(self, report, path):
         """Write locks, costs and errors as one picture."""
-        from tinydni.lab.tables.field_picture import field_picture
-        from tinydni.plots import save
         save(field_picture(report), path)
 
 
 def full_options(job, options, rival, **more):
     """Return the full options of a run."""
     return importlib.import_module(job).JOB.options({**options, **rival.options, **more})
-
-
-def shown(cell):
-    """Return an error with its spread."""
-    return f"{cell['mean']:.2f}" + (f" ± {cell['std']:.2f}" if cell["std"] is not None else "")
 
 
 def costs():
