@@ -1,12 +1,13 @@
 # %% [markdown]
 # # 11. Cut a residual network
 #
-# **What you'll do.** Cut residual blocks in the middle, and find out what has to cross the cut.
-# Then cut a residual network for CIFAR-10 in two, and let the lower part learn from guesses.
+# **What you'll do.** Cut residual blocks in the middle, and find out which arrays have to cross
+# the cut. Then cut a residual network for CIFAR-10 in two, and let the lower part learn from
+# guesses.
 #
-# **What you'll learn.** What crosses a cut inside a block; how far a guess gets between the
-# halves of a residual network, and beside which controls; which differences between test errors
-# mean anything.
+# **What you'll learn.** What crosses a cut inside a block. How good guesses are between the two
+# halves of a residual network, compared with controls. Which differences between test errors mean
+# anything.
 #
 # **What you need.** Notebooks 1 to 6, 9 and 10. Four minutes. MNIST (11 MB) and CIFAR-10 (170 MB)
 # are downloaded once.
@@ -46,20 +47,21 @@ print(
 # %% [markdown]
 # ## A cut inside a block
 #
-# Where may an interface stand? Between two blocks it is easy: one array crosses, h after the
-# addition, and `td.Residual.backward` has both parts of the gradient in the message. *Inside* a
-# block, in the middle of the branch, two things have to cross: u, what the branch has made so far,
-# and s, the shortcut that passes it by. The library lays them side by side, as one array [u, s]:
+# Where can an interface be? Between two blocks it is easy: one array crosses, the h after the
+# addition. The message of `td.Residual.backward` has both parts of the gradient. *Inside* a
+# block, in the middle of the branch, two arrays have to cross: u, the output of the first half of
+# the branch, and s, the shortcut. The library lays them side by side, as one array [u, s]:
 #
 # | | forward |
 # | --- | --- |
 # | `OpenShortcut(f)` | `u, s = f(x), x` |
 # | `CloseShortcut(g)` | `y = s + g(u)` |
 #
-# Together they are the block. One synthesizer guesses both gradients, and one message teaches it.
+# Together they are the block. One synthesizer guesses both gradients, and learns from one
+# message.
 #
-# **Now you.** The upper half has y = s + g(u). Its layers have made du from dy already. Write the
-# message, the gradient of [u, s].
+# **Now you.** The upper half computes y = s + g(u). Its layers have already made du from dy.
+# Write the message, the gradient of [u, s].
 #
 # <details><summary>Hint</summary>
 #
@@ -80,7 +82,8 @@ def message_down(du, dy):
 course.check("11.1", message_down)
 
 # %% [markdown]
-# The lower half adds both parts again, `dx = df(du) + ds`. Cut or whole, the numbers are the same:
+# The lower half adds both parts again, `dx = df(du) + ds`. The numbers are the same with and
+# without the cut:
 
 # %%
 rng = np.random.default_rng(0)
@@ -104,10 +107,10 @@ print(
 )
 
 # %% [markdown]
-# And the mistake again: "the synthesizer stands behind a layer of the branch, so its target is
-# the gradient that comes through the branch." Then ds is missing in the message. Build a network
-# of eight residual blocks, each cut inside, and compare the gradients at the cuts, with and
-# without ds, under backpropagation:
+# Here is the mistake of notebook 10 again: "the synthesizer comes after a layer of the branch, so
+# its target is the gradient through the branch." Then ds is missing in the message. The next cell
+# builds a network of eight residual blocks, each cut inside. It compares the gradients at the
+# cuts, with and without ds, under backpropagation:
 
 # %%
 WIDTH = 32
@@ -172,10 +175,11 @@ assert cosines[-1] < 0.6 and np.linalg.norm(pairs[0][1]) < 0.01 * np.linalg.norm
 )
 
 # %% [markdown]
-# At the uppermost cut one half of the array is missing, and it is the larger half. Every cut
-# further down loses the larger half of what is left. Now decouple it: at every cut a virtual
-# network (notebook 6) learns from the messages, right ones and forgetful ones. Beside them
-# backpropagation and the control in which only the last block learns:
+# At the top cut the larger part of the gradient is missing. At every cut further down, the larger
+# part of the rest is lost again. Now decouple the network. At every cut a virtual network
+# (notebook 6) learns from the messages: once from right ones, and once from those without ds
+# (`forgetful`). We compare with backpropagation, and with the control in which only the last
+# block learns:
 
 # %%
 def train(net, data, n_epochs=epochs, schedule=td.LinearDecay, context=None):
@@ -230,21 +234,21 @@ td.plots.learning_curve(
 )
 
 # %% [markdown]
-# With right messages the guesses train all eight pieces, somewhat behind backpropagation. With
-# forgetful ones it is worse than not to train them at all: the blocks learn from guesses of
-# something that is not the gradient. Here, where both halves are layers, `check_layer` would find
-# the mistake. In practice the shortcut is often handed on somewhere beside the interface, and
-# then no single `backward` is wrong. So test the parts *together*, against the block that is not
-# cut, as we did above.
+# With right messages the guesses train all parts, a little worse than backpropagation. Without ds
+# the result is worse than without any training of these blocks: they learn from guesses of
+# something that is not the gradient. Here both halves are layers, so `check_layer` would find the
+# mistake. Other programs often pass the shortcut on outside of the interface, and then no single
+# `backward` is wrong. So test the parts *together*, and compare with the block that is not cut,
+# as we did above.
 
 # %% [markdown]
 # ## For images
 #
-# The residual network for small images has blocks of two convolutions, and a ReLU behind the sum:
-# `ReLU(x + f(x))`, f: convolution, `BatchNorm`, `ReLU`, convolution, `BatchNorm`. Three stages;
-# at the start of the second and third the image is halved and the channels double. There x and
-# f(x) have different shapes, so the shortcut takes every second pixel and adds channels of zeros.
-# Its gradient goes the same way back:
+# The residual network for small images has blocks `ReLU(x + f(x))`. The branch f is: convolution,
+# `BatchNorm`, `ReLU`, convolution, `BatchNorm`. There are three stages. At the start of the
+# second and the third stage the image gets half as large, and the number of channels doubles.
+# There x and f(x) have different shapes. So the shortcut takes every second pixel and adds
+# channels of zeros. Its gradient goes back in the same way:
 
 # %%
 shortcut, image = (
@@ -259,11 +263,11 @@ print(report)
 assert report.ok
 
 # %% [markdown]
-# CIFAR-10 has 50,000 colour photographs of ten kinds of things, 32 by 32 pixels. Training on it
-# properly takes hours. So that it takes minutes, we halve the images to 16 by 16 (each pixel is
-# the mean of four), take 12,800 of them, and the smallest network of the family, with 8, 16 and
-# 32 channels: eight layers of weights. To test we take 5,000 others out of the training files;
-# the official test images are for more serious work.
+# CIFAR-10 has 50,000 colour photographs of ten kinds of things, 32 by 32 pixels. Full training
+# takes hours. To make it minutes, we use images of 16 by 16 (each pixel is the mean of four) and
+# 12,800 of them. We take the smallest network of this kind, with 8, 16 and 32 channels: eight
+# layers of weights. We test on 5,000 other images from the training files, and do not use the
+# official test images.
 
 # %%
 try:
@@ -307,24 +311,24 @@ for number, half in enumerate(halves()):
         )
 
 # %% [markdown]
-# One cut only, in the middle, between two blocks, as in Miyato and others (their network has 110
-# layers). What crosses is an image of 16 channels. Two ways to guess its gradient: `cdni`, one
-# convolution on [h, label maps] as in notebook 8, and `vfbn`, a small virtual network of a
-# convolution, the mean over the image, and a linear layer. Beside them the controls: a lower part
-# that keeps its random weights (`none`), and one that learns from the label alone.
+# There is one cut only, in the middle, between two blocks, as in Miyato and others (their network
+# has 110 layers). An image of 16 channels crosses it. We guess its gradient in two ways. `cdni`
+# is one convolution on [h, label maps], as in notebook 9. `vfbn` is a small virtual network: a
+# convolution, the mean over the image, and a linear layer. The controls are a lower part that
+# keeps its random weights (`none`), and one that learns from the label alone.
 #
-# The blocks learn by momentum (notebook 4) with a weight decay, as residual networks usually do.
-# The learning rate rises in the first tenth of the steps, the **warm-up**, and then falls along
-# half a **cosine**, $(1 + \cos(\pi\, \text{share of the way})) / 2$: large steps in the middle,
-# small ones at the end.
+# The blocks learn by momentum (notebook 4) with weight decay, as is usual for residual networks.
+# The learning rate rises in the first tenth of the steps, the **warm-up**. Then it falls like
+# half a **cosine**, $(1 + \cos(\pi\, \text{share of the steps})) / 2$. So the steps are small at
+# the start, large in the middle, and small at the end.
 #
-# Two remarks on the rates, which were chosen, from two or three for each method, on training
-# images held out for it. *First*, the gradient of one image is spread over a thousand numbers,
-# each of them tiny. Adam's steps have the same size however small the gradient, so a convolution
-# that learns with the usual 10⁻³ overshoots by far: here that ends in NaN. It takes 10⁻⁵. (In
-# notebook 8 a large rate did well, because the blocks learnt by Adam, too, which forgives a guess
-# that is too long.) *Second*, a least-squares guess is always too short: where its direction has
-# cosine c with the truth, its length is c times the true one. Try it:
+# We chose the rates from two or three for each method, on training images held out for this. Two
+# remarks on them. *First*, the gradient of one image is spread over a thousand very small
+# numbers. Adam's steps have the same size for small and large gradients. So a convolution that
+# learns with the usual 10⁻³ goes much too far, and here it ends in NaN. It needs 10⁻⁵. (In
+# notebook 9 a large rate was good, because there the blocks learnt by Adam, too, and then the
+# length of a guess is not important.) *Second*, a guess by least squares is always too short: if
+# its direction has cosine c with the truth, its length is c times the true length. Try it:
 
 # %%
 rng = np.random.default_rng(0)
@@ -341,9 +345,9 @@ print(f"cosine {cosine:.4f}, length of the guess as a share of the truth {ratio:
 np.testing.assert_allclose(cosine, ratio)
 
 # %% [markdown]
-# (The error of the best guess is perpendicular to the guess, so ⟨g, t⟩ = ⟨g, g⟩; divide
-# by |g| |t|.) Hence `Scaled(synthesizer, 2)`: learn as before, and double the guess when
-# it is used.
+# (The error of the best guess g is perpendicular to g. So ⟨g, t⟩ = ⟨g, g⟩ for the truth t; divide
+# by |g| |t|.) Therefore we use `Scaled(synthesizer, 2)`: it learns as before, but the block gets
+# twice the guess.
 
 # %%
 def momentum(lr):
@@ -435,40 +439,40 @@ td.plots.learning_curve(
         )
         for method in ("vfbn", "cdni", "label-only")
     },
-    title="Guess beside truth, at the cut",
+    title="Guess and truth, at the cut",
     xlabel="epoch",
     ylabel="cosine",
 )
 
 # %% [markdown]
 # - **Guesses train the lower half.** Both methods are clearly better than the random lower half,
-#   better than the label alone, and come within a few points of backpropagation, though the lower
-#   half has never updated on a gradient from above.
-# - **The cosine is an instrument, not a result** (notebook 5). The label alone has a better one
-#   than the convolution, and makes a clearly worse network.
-# - **Look at the control first**, again: six of ten wrong with a random lower half. By chance it
-#   would be nine.
-# - **It is a small experiment.** 800 steps, tiny images, one seed. He and others reach 8.75 %
-#   with 20 layers, whole images, 64,000 steps. And a classifier of its own for the lower half
-#   does as well (exercise 1).
+#   and better than the label alone. They are only a few points worse than backpropagation,
+#   although the lower half has never used a gradient from above for an update.
+# - **A good cosine does not prove a good result** (notebook 5). The label alone has a better
+#   cosine than the convolution, and makes a clearly worse network.
+# - **Look at the control first**, again: with a random lower half, six of ten images are wrong.
+#   By chance it would be nine.
+# - **It is a small experiment**, with 800 steps, small images and one seed. He and others reach
+#   8.75 % with 20 layers, whole images and 64,000 steps. And a lower half with its own classifier
+#   is just as good (exercise 1).
 #
-# What do the papers say? Miyato and others, with 110 layers and very long training, report 5.15 %
-# for backpropagation, 5.76 for a control in which the lower half learns by a backpropagation of
-# its own, 5.51 for their virtual network, 5.73 for one that is never trained, 5.71 for a local
-# classifier, and 15.6 to 20.5 for the convolutional synthesizers of Jaderberg and others. Which
-# of these differences mean anything?
+# What do the papers say? Miyato and others used 110 layers and trained for a long time. They
+# report 5.15 % for backpropagation and 5.51 % for their virtual network. A virtual network that
+# is never trained has 5.73, and a local classifier 5.71. A control in which the lower half learns
+# by its own backpropagation has 5.76. The convolutional synthesizers of Jaderberg and others have
+# 15.6 to 20.5. Which of these differences mean anything?
 #
-# **Now you.** A share p of n images is misread. Other test images would give another share. Write
-# its standard error.
+# **Now you.** A network misreads a share p of n images. With other test images the share would be
+# a little different. Write its standard error: the standard deviation of p over many test sets.
 #
 # <details><summary>Hint</summary>
 #
-# One image is wrong (1) or right (0). The variance of such a number is p (1 - p).
+# Each image is wrong (1) or right (0). The variance of such a number is p (1 - p).
 # </details>
 #
 # <details><summary>A second hint</summary>
 #
-# A mean of n numbers has 1/n of the variance. Take the root.
+# The mean of n numbers has 1/n of the variance. Take the root.
 # </details>
 
 # %%
@@ -490,12 +494,12 @@ print(
 np.testing.assert_allclose(counted.std(), standard_error(p, n), rtol=0.05)
 
 # %% [markdown]
-# And the *difference* of two networks? If their errors were independent, it would have √2 times
-# that. But both see the same images, and many images are hard for both. So count in pairs: b
-# images that only the first network misreads, c that only the second does. If both are equally
-# good, each of these b + c images is the toss of a coin, and b - c has a spread of √(b + c). The
-# number $z = (b - c) / \sqrt{b + c}$ is above 2 or below -2 in one of 20 cases by chance alone.
-# This is **McNemar's test** (1947).
+# And the *difference* of two networks? If their errors were independent, its standard error would
+# be √2 times as large. But both see the same images, and many images are hard for both. So count
+# in pairs: the first network alone misreads b images, the second alone c. Suppose that both
+# networks are equally good. Then each of these b + c images belongs to b or c by chance, and b -
+# c has a standard deviation of √(b + c). The number $z = (b - c) / \sqrt{b + c}$ is above 2 or
+# below -2 in one of 20 cases by chance alone. This is **McNemar's test** (1947).
 #
 # **Now you.** Write z from two arrays of True and False: which images each network misreads.
 #
@@ -539,31 +543,33 @@ for a, b in (
     assert SHORT or np.sqrt(differ) / n < independent
 
 # %% [markdown]
-# Counted in pairs the error is smaller, since the two networks share most of their errors: a
-# difference that "√2 times" would call chance may be real. In the paper 5.51 and 5.73 differ by
-# 22 images of 10,000. For a z of 2 the two networks must not disagree on more than 121 images;
-# two networks that are trained separately disagree on far more than that. So the virtual network,
-# the untrained one and the local classifier cannot be told apart by single runs; only the
-# convolutional synthesizers stand apart. And all of this counts the *images* only. Another seed
-# gives another network, and that spread comes on top: docs/results has tables with several seeds.
+# Counted in pairs the standard error is smaller, since the two networks share most of their
+# errors. So a difference that looks like chance with "√2 times" may be real. In the paper 5.51
+# and 5.73 differ by 22 images of 10,000. For a z of 2 the two networks may disagree on at most
+# 121 images. Two networks that are trained separately disagree on many more. So single runs
+# cannot show a difference between the virtual network, the untrained one and the local
+# classifier. Only the convolutional synthesizers are clearly different. And all this concerns the
+# choice of the *images* only. Another seed gives another network, which makes the error larger
+# still: docs/results has tables with several seeds.
 
 # %% [markdown]
 # ## On your own
 #
-# **1.** Let the lower half of the CIFAR network learn from a classifier of its own:
+# **1.** Let the lower half of the CIFAR network learn from its own classifier:
 # `synthesizer=lambda *shape: td.variants.LocalHead(virtual(shape, rng), 10)`,
-# `synthesizer_lr=lambda: td.Adam(3e-3)`. Where does it end, and what follows for `vfbn`?
+# `synthesizer_lr=lambda: td.Adam(3e-3)`. How good does it get, and what does that say about
+# `vfbn`?
 #
 # <details><summary>Hint</summary>
 #
-# Level with `vfbn`, within the error of the count. The same small network, trained on the labels
-# instead of on the messages, does the job here, with a lower cosine. So on this task nobody has
-# shown that the *messages* are what matters. A cut that is further down, or more than one, would
-# make the task harder for it.
+# It is as good as `vfbn`, within the standard error. Here the same small network, trained on the
+# labels instead of on the messages, is good enough, with a lower cosine. So on this task nobody
+# has shown that the *messages* are important. With a cut further down, or with several cuts, the
+# local classifier would have a harder task.
 # </details>
 #
-# **2.** How many images must two networks with 5.51 and 5.15 % errors disagree on, of 10,000, so
-# that z is below 2?
+# **2.** Two networks have errors of 5.51 and 5.15 %, on 10,000 images. On how many images must
+# they disagree, so that z is below 2?
 #
 # <details><summary>Hint</summary>
 #
@@ -583,8 +589,8 @@ for a, b in (
 # %% [markdown]
 # ## In practice
 #
-# - Say how many images a difference rests on, and count in pairs where two networks saw the same
-#   ones.
+# - Say how many images a difference is based on. If two networks saw the same images, count in
+#   pairs.
 # - `tinydni train cifar10` trains 20 layers on whole images, with crops and mirrored images;
 #   with the options `--method` and `--cuts`.
 #
