@@ -51,5 +51,5 @@ html_theme_options = {
 }
 
 # `-b linkcheck` looks at links within the site; the net is another matter.
-linkcheck_ignore = [r"https?://.*", r"lite/.*"]       # the latter is made after the pages
+linkcheck_ignore = [r"https?://.*", r"lite/.*"]       # lite/ is made after the pages
 linkcheck_anchors = True
