@@ -55,7 +55,7 @@ def with_processes(monkeypatch, *ends):
     monkeypatch.setattr(gpu_day, "process", process)
 
 
-GOOD, UNDER_WAY = {"value": 1}, {"failed": "it did not come to its end"}
+GOOD, UNDER_WAY = {"value": 1}, gpu_parts.UNDER_WAY
 
 
 def test_a_part_that_crashes_goes_on_behind_the_case_that_crashed_it(monkeypatch, tmp_path):
@@ -128,6 +128,7 @@ def test_last_words():
 def test_a_case_that_fails_is_a_result_and_the_next_one_runs(tmp_path, monkeypatch):
     def case(day, name):
         if name == "a":
+            day.note("a", {"rows": [1]})
             raise ValueError("no such kernel")
         return {"ratio": float("nan")} if name == "b" else {"value": 1}
     monkeypatch.setitem(gpu_parts.PARTS, "some", (case, ("a", "b", "c")))
@@ -135,7 +136,7 @@ def test_a_case_that_fails_is_a_result_and_the_next_one_runs(tmp_path, monkeypat
     file.write_text("{}")
     gpu_parts.main("some", file, "numpy", time.time() + 60)
     found = gpu_day.read(file)
-    assert found["a"]["failed"] == "ValueError: no such kernel"
+    assert found["a"]["failed"] == "ValueError: no such kernel" and found["a"]["rows"] == [1]
     assert "not JSON compliant" in found["b"]["failed"] and found["c"]["value"] == 1
 
 
@@ -212,12 +213,15 @@ def test_the_setting_is_that_of_the_paper(tmp_path):
 def test_failures_on_the_card_are_told_from_those_everywhere(tmp_path):
     day = a_day(tmp_path)
     day.name = "cupy"
-    found = gpu_parts.Outcomes(day)
+    day.file.write_text("{}")
+    found = gpu_parts.Outcomes(day, "core")
     for test in ("a.py::t[cupy]", "b.py::t[cupy-1]", "b.py::t[fake-1]"):
         found.pytest_runtest_logreport(pytest.TestReport(
             test, ("a.py", 1, "t"), {}, "failed", "why", "call"))
     assert found.result()["differs"] == ["a.py::t[cupy]"]
     assert found.result()["counts"] == {"failed": 3}
+    kept = gpu_day.read(day.file)["core"]           # written as it came
+    assert kept["differs"] == ["a.py::t[cupy]"] and kept["failed"] == UNDER_WAY["failed"]
 
 
 @pytest.mark.parametrize("method", ["cdni", "guess"])

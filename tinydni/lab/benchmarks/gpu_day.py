@@ -74,7 +74,7 @@ def run(part, folder, backend, seconds):
             cases["start"] = {"failed": said}
         elif cases:                         # the last one took the process along
             last = list(cases)[-1]
-            cases[last] = {"failed": f"the process ended with exit code {code}: {said}"}
+            cases[last]["failed"] = f"the process ended with exit code {code}: {said}"
             write_json(path, cases)
     return {"end": ended, "seconds": round(time.monotonic() - start, 1), "cases": cases}
 

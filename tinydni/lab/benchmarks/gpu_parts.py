@@ -36,6 +36,7 @@ BLOCKS = 15             # of the clock
 UPDATES = 30            # of recall
 N_PROFILED = 10         # steps whose traffic is counted
 EVERY = 10              # seconds from one checkpoint of a training to the next
+UNDER_WAY = {"failed": "it did not come to its end"}
 
 
 class Day:
@@ -55,6 +56,11 @@ class Day:
     def left(self):
         """Return how many seconds are left."""
         return self.until - time.time()
+
+    def note(self, case, result):
+        """Write what a case has found so far: it stays if the process dies in it."""
+        found = json.loads(self.file.read_text(encoding="utf-8"))
+        files.write_json(self.file, found | {case: {**result, **UNDER_WAY}})
 
 
 def machine(day, case):
@@ -82,7 +88,7 @@ def tests(day, path):
     place = Path(td.__file__).parents[1] / "tests" / path
     if not place.exists():
         raise FileNotFoundError(f"no {place}: install a clone, with pip install -e")
-    found = Outcomes(day)
+    found = Outcomes(day, path)
     pytest.main(["-q", "-p", "no:cacheprovider", "-k", f"{day.name} or fake", str(place)],
                 plugins=[found])
     return found.result()
@@ -91,8 +97,8 @@ def tests(day, path):
 class Outcomes:
     """A plugin that keeps how tests end, and stops when the time is over."""
 
-    def __init__(self, day):
-        self.day, self.failed, self.counts = day, {}, Counter()
+    def __init__(self, day, case):
+        self.day, self.case, self.failed, self.counts = day, case, {}, Counter()
 
     def pytest_runtest_logreport(self, report):
         if report.when == "call" or report.outcome != "passed":
@@ -100,6 +106,8 @@ class Outcomes:
         if report.failed:
             self.failed[report.nodeid] = str(report.longrepr)[-600:]
             print(report.nodeid, report.longreprtext, flush=True)
+        if report.when == "call":
+            self.day.note(self.case, self.result())
 
     def pytest_runtest_setup(self, item):
         if self.day.left() < 0:
@@ -143,8 +151,11 @@ def times(day, case):
     """The rows of a workload beside PyTorch and JAX; recall alone."""
     if case == "recall":
         return {"rows": [recall_row(day)]}
-    return {"rows": [row for make in WORKLOADS[case][:1 if day.on_host else None]
-                     for row in compare(make, 2 if day.on_host else BLOCKS, 1, day.xp)]}
+    rows = []
+    for make in WORKLOADS[case][:1 if day.on_host else None]:
+        rows += compare(make, 2 if day.on_host else BLOCKS, 1, day.xp)
+        day.note(case, {"rows": rows})
+    return {"rows": rows}
 
 
 def recall_row(day):
@@ -272,8 +283,7 @@ def main(part, file, name, until):
     for case in cases:
         if case in found or day.left() < 0 or day.on_host and case in ("W3a", "W3b"):
             continue
-        found[case] = {"failed": "it did not come to its end"}      # if this process dies in it
-        files.write_json(file, found)
+        day.note(case, {})
         start = time.monotonic()
         share = 1 if case == cases[-1] or part in ("tests", "training") else 0.5
         faulthandler.dump_traceback_later(share * day.left() + 1, exit=True)    # if it hangs
@@ -284,6 +294,9 @@ def main(part, file, name, until):
             result = {"failed": f"{type(error).__name__}: {error}"}
             traceback.print_exc()
         faulthandler.cancel_dump_traceback_later()
+        found = json.loads(file.read_text(encoding="utf-8"))
+        if "failed" in result:
+            result = found[case] | result               # with what was noted before
         found[case] = {**result, "took": round(time.monotonic() - start, 1)}
         files.write_json(file, found)
 
