@@ -40,30 +40,26 @@ class Rival:
     source: str
 
 
-def method(name, *rest, **options):
-    """Return a Rival of `--method name`."""
-    return Rival({"method": name, **options}, *rest)
-
-
 BOTH, NO = "backward, update", "none"
 RIVALS = {
-    "backprop": method("backprop", "H", "H", NO, "Rumelhart et al. 1986"),
-    "late gradients": method("late-gradients", "H", "H", f"{BOTH} (updates are late)",
+    "backprop": Rival({"method": "backprop"}, "H", "H", NO, "Rumelhart et al. 1986"),
+    "late gradients": Rival({"method": "late-gradients"}, "H", "H", f"{BOTH} (updates are late)",
                              "Huo et al. 2018; PipeDream 2019; PETRA 2025"),
-    "h alone, late targets": method("dni", "H", "H", BOTH, "ours; forward as Huo et al. 2018",
-                                    late=1),
-    "h alone (dni)": method("dni", "H", "H", BOTH, "Jaderberg et al. 2016"),
-    "h and label (cdni)": method("cdni", "H + K", "H", BOTH, "Jaderberg et al. 2016"),
-    "virtual network (vfbn)": method("vfbn", "H + K", "H", BOTH, "Miyato et al. 2017"),
-    "layer-wise loss (Mono-Forward)": method("local", "H + K", "0", BOTH,
+    "h alone, late targets": Rival({"method": "dni", "late": 1}, "H", "H", BOTH,
+                                   "ours; forward as Huo et al. 2018"),
+    "h alone (dni)": Rival({"method": "dni"}, "H", "H", BOTH, "Jaderberg et al. 2016"),
+    "h and label (cdni)": Rival({"method": "cdni"}, "H + K", "H", BOTH, "Jaderberg et al. 2016"),
+    "virtual network (vfbn)": Rival({"method": "vfbn"}, "H + K", "H", BOTH, "Miyato et al. 2017"),
+    "layer-wise loss (Mono-Forward)": Rival({"method": "local"}, "H + K", "0", BOTH,
                                              "Gong et al. 2025; older"),
-    "greedy heads (dgl)": method("dgl", "H + K", "0", BOTH, "Belilovsky et al. 2020"),
-    "Forward-Forward": method("ff", "2 H", "0", BOTH, "Hinton 2022"),
-    "feedback alignment": method("fa", "H", "H", NO, "Lillicrap et al. 2016"),
-    "direct feedback": method("dfa", "H", "K", "backward", "Nøkland 2016"),
-    "target projection (drtp)": method("drtp", "H + K", "0", BOTH, "Frenkel et al. 2021"),
-    "target propagation (dtp)": method("dtp", "H", "H", NO, "Lee et al. 2015"),
-    "only the top (none)": method("none", "H", "0", BOTH, "control"),
+    "greedy heads (dgl)": Rival({"method": "dgl"}, "H + K", "0", BOTH, "Belilovsky et al. 2020"),
+    "Forward-Forward": Rival({"method": "ff"}, "2 H", "0", BOTH, "Hinton 2022"),
+    "feedback alignment": Rival({"method": "fa"}, "H", "H", NO, "Lillicrap et al. 2016"),
+    "direct feedback": Rival({"method": "dfa"}, "H", "K", "backward", "Nøkland 2016"),
+    "target projection (drtp)": Rival({"method": "drtp"}, "H + K", "0", BOTH,
+                                      "Frenkel et al. 2021"),
+    "target propagation (dtp)": Rival({"method": "dtp"}, "H", "H", NO, "Lee et al. 2015"),
+    "only the top (none)": Rival({"method": "none"}, "H", "0", BOTH, "control"),
 }
 MNIST, CIFAR10 = "tinydni.lab.jobs.mnist", "tinydni.lab.jobs.cifar10"
 NETWORKS = {                    # column: job, options

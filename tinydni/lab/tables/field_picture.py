@@ -21,9 +21,9 @@ def field_picture(report):
     picture = Picture(width, height, describe(report))
     axes, top = picture.blank_axes(), height - 1.15
     picture.title("Who waits, at what price, for what error")
-    axes.text(0.2, height - 0.5, "A closed circle is a lock that stays: the module waits for a "
-              "gradient (backward), or for the forward pass of all (update).", fontsize=SMALL,
-              color=QUIET, va="top")
+    axes.text(0.2, height - 0.5, "A full circle is a lock that stays: the module waits for a "
+              "gradient (backward), or for the forward pass of all (update). Half: it does not "
+              "wait, but what it learns from is late.", fontsize=SMALL, color=QUIET, va="top")
     for j, lock in enumerate(LOCKS):
         axes.text(NAME + LOCK * (j + 0.5), top + 0.12, lock, ha="center", fontsize=SMALL, color=INK)
     for j, head in enumerate(bars):
@@ -33,9 +33,10 @@ def field_picture(report):
         axes.plot([0.2, width - 0.2], [y + ROW / 2] * 2, color=RULE, linewidth=0.7)
         axes.text(0.2, y, row, fontsize=NORMAL, color=INK, va="center")
         for j, lock in enumerate(LOCKS):
-            stays = lock not in cost["removes"]
+            stays, late = lock not in cost["removes"], "updates are late" in cost["removes"]
             axes.plot(NAME + LOCK * (j + 0.5), y, "o", markersize=8, color=VERMILION if stays
-                      else GREEN, fillstyle="full" if stays else "none")
+                      else GREEN, fillstyle="full" if stays else "left" if late else "none",
+                      markerfacecoloralt="white")
         for j, values in enumerate(bars.values()):
             if row in values:
                 color = BLUE if j < len(errors) else GREY
