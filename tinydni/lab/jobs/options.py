@@ -225,7 +225,7 @@ OPTIONS = {
           "this many times the norm of the gradient matching (default: not)", GUESSES),
         O(ROWS, "untrained", FLAG, "freeze the synthesizers as they start", GUESSES),
         O(ROWS, "readers", whole(2, 1000), "so many copies of the top block, each with its own "
-          "weights and loss, read the output below; in use their mean counts", {},
+          "weights and loss, read the output below; at inference their mean counts", {},
           {"method=dfa": "--method dfa sends down the one error of one output; leave out "
                          "--readers.",
            "method=ff": "--method ff has no output that could be copied; leave out --readers."}),

@@ -123,9 +123,9 @@ class Run:
     def head(self):
         """Say what is about to be trained, in a few lines."""
         options, seen = self.options, " and ".join(self.sees)
-        seen = f". In training the synthesizers see {seen}; in use they are gone." if seen else "."
+        seen = seen and f" In training the synthesizers see {seen}; at inference they are gone."
         return "\n".join([*self.notes, "", *self.description(), "",
-                          f"{self.job.name}, {options['method']}: {self.meaning}{seen}",
+                          f"{self.job.name}, {options['method']}: {self.meaning}.{seen}",
                           f"{self.length}, seed {options['seed']}, {options['backend']}."])
 
     def table(self):
