@@ -73,7 +73,7 @@ BROKEN = {
     "no solution": (f"{TASK}    '''Doc.'''\n", "", "one function or class"),
     "no docstring": (TASK + BODY.replace("    '''Doc.'''\n", ""), "", "docstring"),
     "no check": (TASK + BODY, "", "has no function check_B1_1_"),
-    "other points": (TASK + BODY, "def check_B1_1_x(student, reference, trial):\n"
+    "other points": (TASK + BODY, "def check_B1_1_x(task, trial):\n"
                      "    '''It is. (2 points)'''", "B1.1 has 1 points; its checks give 2"),
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 from tinydni.classroom.assignment import Assignment, Task
 from tinydni.classroom.solution import Solution, SolutionError
 from tinydni.classroom.submission import Submission, SubmissionError
-from tinydni.classroom.trial import PUBLIC, Trial, Wrong
+from tinydni.classroom.trial import PUBLIC, Both, Trial, Wrong
 
 ROUNDS = 3      # of every check, each with other values and fresh objects
 Failures = dict[int, Exception]
@@ -115,7 +115,8 @@ def failure(assignment: Assignment, check: Any, student: Any, secret: str,
     """Run a check once. Return what failed, or None."""
     try:
         with np.errstate(all="ignore"):
-            check(student, assignment.reference, Trial(secret, check.__name__, number))
+            trial = Trial(secret, check.__name__, number)
+            check(Both(trial, student, assignment.reference), trial)
     except Exception as error:          # of a shape that a check did not expect, for one
         return error
     return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -45,14 +44,15 @@ class Wrong(AssertionError):
 class Trial:
     """Shapes and values for one run of a check, the same for the same secret, check and round.
 
-    Arrays are float64 and cannot be written to. Give `W.copy()` to what changes its array in place.
-    An array that is given to the solution twice is the same array there.
+    Arrays are float64 and cannot be written to, but for `weights`: of these the solution and the
+    reference get a copy each. An array that is given twice is the same array both times.
     """
 
     def __init__(self, secret: str, check: str, round: int = 0):
         digest = hashlib.sha256(f"{secret}\n{check}\n{round}".encode()).digest()
         self.rng = np.random.default_rng(int.from_bytes(digest, "big"))
         self.letters: dict[str, int] = {}
+        self.copies: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     # draws
 
@@ -83,18 +83,25 @@ class Trial:
         """Return N labels from 0 to K - 1."""
         return fixed(self.rng.integers(0, K, N))
 
+    def weights(self, *shapes: tuple[int, ...]) -> list[np.ndarray]:
+        """Return an array of each shape, as from `normal`, that may be written to."""
+        return [self.normal(*shape).copy() for shape in shapes]
+
     def one_hot(self, N: int, K: int) -> np.ndarray:
         """Return N labels as rows with a single one."""
         return fixed(np.eye(K)[self.rng.integers(0, K, N)])
 
     # comparisons
 
-    def both(self, make: Callable, student: Any, reference: Any) -> Any:
-        """Return what make(names) makes of the solution beside what it makes of the reference."""
-        mine, own = make(student), make(reference)
-        if isinstance(own, tuple):
-            return tuple(Both(self, *pair) for pair in zip(mine, own))
-        return Both(self, mine, own)
+    def given(self, value: Any, side: int) -> Any:
+        """Return an argument as the solution (0) or the reference (1) is to get it."""
+        if isinstance(value, Both):
+            return (value.mine, value.own)[side]
+        if isinstance(value, tuple):
+            return tuple(self.given(each, side) for each in value)
+        if isinstance(value, np.ndarray) and value.flags.writeable:
+            return self.copies.setdefault(id(value), (value, value.copy()))[side]
+        return value
 
     def same(self, name: str, got: Any, expected: Any, hint: str = "") -> None:
         """Raise Wrong unless |got - expected| is at most TOLERANCE of the largest |expected|.
@@ -125,22 +132,32 @@ class Trial:
 
 
 class Both:
-    """An object of the solution (`mine`) and that of the reference (`own`), asked the same."""
+    """A thing of the solution (`mine`) and that of the reference (`own`), asked the same.
+
+    The task itself is one: its names are those that a check may use.
+    """
 
     def __init__(self, trial: Trial, mine: Any, own: Any):
         self.trial, self.mine, self.own = trial, mine, own
 
-    def run(self, method: str, *arguments: Any) -> Any:
-        """Call a method of both, and compare nothing. Return what the reference gives."""
-        getattr(self.mine, method)(*arguments)
-        return getattr(self.own, method)(*arguments)
+    def run(self, method: str, *arguments: Any) -> tuple[Any, Any]:
+        """Call a method of both, and return what each gives. Nothing is compared."""
+        mine, own = (self.trial.given(arguments, k) for k in (0, 1))
+        return getattr(self.mine, method)(*mine), getattr(self.own, method)(*own)
 
-    def same(self, names: str, method: str, *arguments: Any) -> Any:
-        """Call a method of both and compare what is returned. Return what the reference gives."""
-        got = getattr(self.mine, method)(*arguments)
-        expected = getattr(self.own, method)(*arguments)
-        self.trial.parts(names, got, expected)
-        return expected
+    def make(self, name: str, *arguments: Any) -> Both:
+        """Return what a name makes of the arguments, for both."""
+        return Both(self.trial, *self.run(name, *arguments))
+
+    def same(self, names: str, method: str, *arguments: Any) -> None:
+        """Call a method of both and compare what is returned."""
+        self.trial.parts(names, *self.run(method, *arguments))
+
+    def set(self, **values: np.ndarray) -> None:
+        """Set attributes of both."""
+        for name, value in values.items():
+            setattr(self.mine, name, self.trial.given(value, 0))
+            setattr(self.own, name, self.trial.given(value, 1))
 
     def attributes(self, names: str, of: str = "", hint: str = "") -> None:
         """Compare attributes, such as "dW db". of: whose they are, for the sentence"""
