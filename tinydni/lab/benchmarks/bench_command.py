@@ -7,14 +7,14 @@ from tinydni.lab.benchmarks.ratios import compare
 from tinydni.lab.benchmarks.workloads import WORKLOADS
 from tinydni.lab.doctor import blas_kernel, slow_kernel
 from tinydni.lab.files import check_folder, write_json
-from tinydni.lab.jobs.ranges import OptionError, whole
+from tinydni.lab.jobs.ranges import THREADS, OptionError, whole
 
 
 def add_arguments(parser):
     """Add the options of this command to an argparse parser."""
     parser.add_argument("names", nargs="*", type=known, metavar="NAME",
                         help=f"of {', '.join(WORKLOADS)}; all if none is named")
-    parser.add_argument("--threads", type=whole(1), default=1,
+    parser.add_argument("--threads", type=THREADS, default=1,
                         help="threads of the matrix products (default 1)")
     parser.add_argument("--blocks", type=whole(1), default=30,
                         help="blocks of the clock per contender (default 30)")

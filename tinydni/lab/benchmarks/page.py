@@ -5,6 +5,7 @@ python -m tinydni.lab.benchmarks.page docs/benchmarks.md docs/results/benchmarks
 
 import json
 import sys
+import textwrap
 from pathlib import Path
 
 from tinydni.lab.files import write_text
@@ -46,8 +47,9 @@ def section(report):
             if not row["row"].startswith(("width", "depth", "batch"))]
     return "\n".join([
         f"### {report['kernel']} kernels, {threads} thread{'s' * (threads > 1)}", "",
-        f"{machine['CPU']}, {machine['cores']} cores, load {machine['load']} at the start and "
-        f"{machine['load_at_end']} at the end. {versions}. Settings: {machine['settings']}.", "",
+        textwrap.fill(f"{machine['CPU']}, {machine['cores']} cores, load {machine['load']} at the "
+                      f"start and {machine['load_at_end']} at the end. {versions}. Settings: "
+                      f"{machine['settings']}.", 100, break_on_hyphens=False), "",
         markdown(HEAD, rows)])
 
 
