@@ -535,6 +535,15 @@ np.True_
 >>> upper.forward(lower.forward(np.ones((2, 4), np.float32))).shape
 (2, 4)
 """,
+    "variants.DifferenceTarget": """
+>>> from tinydni.variants.difference_target import inverse
+>>> rng = np.random.default_rng(0)
+>>> algorithm = td.variants.DifferenceTarget([inverse(32, 32, rng)], [td.Adam(1e-3)], rng)
+>>> blocks = td.mlp((64, 32, 32, 10), np.random.default_rng(0))
+>>> network = td.build(blocks, td.SoftmaxCrossEntropy(), 0.1, algorithm=algorithm)
+>>> network.step(np.ones((5, 64), np.float32), np.arange(5)) > 0
+np.True_
+""",
     "variants.DirectFeedback": """
 >>> blocks = td.mlp((64, 32, 10), np.random.default_rng(0))
 >>> network = td.build(blocks, td.SoftmaxCrossEntropy(), 0.1,
@@ -549,10 +558,23 @@ np.True_
 >>> pair.forward(np.ones((3, 4), np.float32)).shape
 (3, 2)
 """,
+    "variants.FeedbackAlignment": """
+>>> blocks = td.mlp((64, 32, 32, 10), np.random.default_rng(0))
+>>> algorithm = td.variants.FeedbackAlignment(seed=0)
+>>> network = td.build(blocks, td.SoftmaxCrossEntropy(), 0.1, algorithm=algorithm)
+>>> network.step(np.ones((5, 64), np.float32), np.arange(5)) > 0
+np.True_
+""",
     "variants.Flattened": """
 >>> synthesizer = td.variants.Flattened(td.LinearSynthesizer(4 * 4 * 2))
 >>> synthesizer.forward(np.ones((3, 4, 4, 2), np.float32)).shape
 (3, 4, 4, 2)
+""",
+    "variants.ForwardForward": """
+>>> blocks = td.mlp((64, 32, 32, 10), np.random.default_rng(0))
+>>> network = td.variants.forward_forward(blocks, lambda: td.Adam(1e-3), n_classes=10, seed=0)
+>>> isinstance(network.algorithm, td.variants.ForwardForward), len(network.modules)
+(True, 2)
 """,
     "variants.Frozen": """
 >>> virtual = td.VirtualLinear(8, 3, np.random.default_rng(0))
@@ -572,6 +594,14 @@ True
 >>> type(network.algorithm).__name__
 'FullUnlock'
 """,
+    "variants.Goodness": """
+>>> h, real = np.ones((2, 4), np.float32), np.array([1, -1], np.float32)
+>>> loss = td.variants.Goodness(threshold=0.5)
+>>> loss.forward(h, real).round(3)         # log(1 + exp(-2)) and log(1 + exp(2)), the mean
+np.float32(1.127)
+>>> loss.backward().round(2)[:, 0]      # up for a real example, down for a false one
+array([-0.12,  0.88], dtype=float32)
+""",
     "variants.Guess": """
 >>> guess = td.variants.Guess(64, 10, np.random.default_rng(0))
 >>> guess.forward(np.eye(2, 64, dtype=np.float32))[0]      # every code is as likely at first
@@ -589,6 +619,25 @@ array([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], dtype=float32)
 >>> heads = [td.DNI(td.Linear(8, 3, rng), 0.1, loss=td.SoftmaxCrossEntropy()) for _ in range(3)]
 >>> td.variants.Heads(heads, n_run=2).forward(np.ones((4, 8), np.float32)).shape
 (4, 3)
+""",
+    "variants.LambdaReturns": """
+>>> rng = np.random.default_rng(0)
+>>> block = td.Recurrent(td.RNN(3, 4, rng), td.Linear(4, 2, rng))
+>>> boundary = td.Boundary(td.LinearSynthesizer(4), 0.1)
+>>> module = td.variants.LambdaReturns(0.9, block, 0.1, boundary, loss=td.MeanSquaredError())
+>>> network = td.RecurrentNetwork([module])
+>>> x, target = np.ones((5, 6, 3), np.float32), np.ones((5, 6, 2), np.float32)
+>>> for window in td.cut(x, target, asked=range(6), size=2):
+...     loss = network.step(window)
+>>> len(module.seen)                    # the sequence has ended, and the boundary has learned
+0
+""",
+    "variants.LateGradients": """
+>>> blocks = td.mlp((64, 32, 32, 10), np.random.default_rng(0))
+>>> algorithm = td.variants.LateGradients((64, 32, 32, 10), 5)
+>>> network = td.build(blocks, td.SoftmaxCrossEntropy(), 0.1, algorithm=algorithm)
+>>> network.step(np.ones((5, 64), np.float32), np.arange(5)) > 0
+np.True_
 """,
     "variants.LocalHead": """
 >>> head = td.variants.LocalHead(td.Linear(8, 3, np.random.default_rng(0)), 3)
@@ -629,6 +678,12 @@ True
 >>> network.step(np.ones((5, 64), np.float32), np.arange(5)) > 0
 np.True_
 """,
+    "variants.TargetProjection": """
+>>> synthesizer = td.variants.TargetProjection((4,), 3, np.random.default_rng(0))
+>>> h, labels = np.ones((2, 4), np.float32), np.eye(3, dtype=np.float32)[[0, 2]]
+>>> bool(np.all(synthesizer.forward(h, labels) == -synthesizer.B[[0, 2]]))
+True
+""",
     "variants.TwoClocks": """
 >>> issubclass(td.variants.TwoClocks, td.RecurrentNetwork)
 True
@@ -661,6 +716,15 @@ True
 >>> h, labels = np.ones((2, 14, 14, 8), np.float32), np.eye(10, dtype=np.float32)[[3, 7]]
 >>> synthesizer.forward(h, labels).shape
 (2, 14, 14, 8)
+""",
+    "variants.forward_forward": """
+>>> blocks = td.mlp((64, 32, 32, 10), np.random.default_rng(0))
+>>> network = td.variants.forward_forward(blocks, lambda: td.Adam(1e-3), n_classes=10, seed=0)
+>>> x = np.ones((5, 64), np.float32)
+>>> network.step(x, np.arange(5)) > 0
+np.True_
+>>> network.predict(x).shape            # a score for each label
+(5, 10)
 """,
     "variants.full_unlock": """
 >>> blocks = td.mlp((64, 32, 10), np.random.default_rng(0))
