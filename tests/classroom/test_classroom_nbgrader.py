@@ -13,7 +13,7 @@ import pytest
 from classroom_class import load
 
 import tinydni
-from tinydni.classroom import assert_task, nbgrader_form
+from tinydni.classroom import assert_task, release
 from tinydni.classroom import assignment as assignments
 from tinydni.classroom.collect import Handed, solution_file
 from tinydni.classroom.examine import examine
@@ -28,7 +28,7 @@ needs_nbgrader = pytest.mark.skipif(
 def test_a_notebook_holds_no_solution_and_all_points(tmp_path):
     for name in assignments.names():
         assignment = assignments.load(name)
-        nbgrader_form.write_course(assignment, tmp_path / name)
+        release.write_course(assignment, tmp_path / name)
         text = (tmp_path / name / "source" / name / f"{name}.ipynb").read_text()
         cells = json.loads(text)["cells"]
         kinds = [cell["metadata"].get("nbgrader", {}) for cell in cells]
@@ -59,7 +59,7 @@ def points(folder, assignment):
 
 def test_a_notebook_that_was_handed_in_is_graded_as_a_file_is(tmp_path):
     assignment = load("A1")
-    nbgrader_form.write_course(assignment, tmp_path / "course")
+    release.write_course(assignment, tmp_path / "course")
     folder = tmp_path / "submitted" / "anna" / "A1"
     shutil.copytree(tmp_path / "course" / "source" / "A1", folder)
     assert points(folder.parent, assignment) == [0] * 5
@@ -128,7 +128,7 @@ def test_a_check_cell_sees_what_is_written_into(globals_of_a_notebook):
 @pytest.mark.parametrize("name", ["A1", "A3"])
 def test_the_round_trip(name, tmp_path):
     assignment, course = assignments.load(name), tmp_path / "course"
-    nbgrader_form.write_course(assignment, course)
+    release.write_course(assignment, course)
     (tmp_path / "secret").write_text("nobody knows")
     environment = {**os.environ, "TINYDNI_SECRET": str(tmp_path / "secret"),
                                                        "OPENBLAS_NUM_THREADS": "1",

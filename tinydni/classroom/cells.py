@@ -56,14 +56,11 @@ def read_percent(text: str) -> list[Cell]:
             first += 1
         if first <= last:
             source = "\n".join(lines[first - 1:last]).rstrip()
-            cells.append(Cell(kind, uncommented(source) if kind == "markdown" else source, first))
+            if kind == "markdown":
+                source = re.sub(r"(?m)^# ?", "", source)
+            cells.append(Cell(kind, source, first))
         kind, start = "markdown" if "[markdown]" in line else "code", number + 1
     return cells
-
-
-def uncommented(text: str) -> str:
-    """Return a markdown cell without the `# ` at the beginning of its lines."""
-    return "\n".join(re.sub(r"^# ?", "", line) for line in text.split("\n"))
 
 
 def read_notebook(text: str) -> list[Cell]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tinydni.classroom import assignment as assignments
-from tinydni.classroom import nbgrader_form, progress, release
+from tinydni.classroom import progress, release
 
 
 class List:
@@ -45,8 +45,7 @@ class Release:
     def main(arguments: Any) -> int:
         """Write the files and print their names."""
         found = assignments.load(arguments.assignment)
-        nbgrader = arguments.format == "nbgrader"
-        write = nbgrader_form.write_course if nbgrader else release.write_files
+        write = release.write_files if arguments.format == "files" else release.write_course
         for path in write(found, arguments.out):
             print(path)
         return 0

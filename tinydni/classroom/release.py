@@ -1,20 +1,25 @@
-"""What students get: stubs, statements, visible checks, a notebook and a README.
+"""What students get, made from the instructor's files: as files to edit, or for nbgrader.
 
-All are made from the instructor's files.
+Stubs, statements, visible checks, a notebook and a README.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
-from tinydni.classroom import cells, stubs
+from tinydni.classroom import stubs
 from tinydni.classroom.assignment import Assignment, Task
+from tinydni.classroom.cells import Section
 from tinydni.lab import files
 
 README = Path(__file__).with_name("student_readme.md")
+CONFIG = """# The notebooks in source/ hold no solutions, so there are none to take out.
+c = get_config()
+c.CourseDirectory.course_id = "tinydni"
+c.ClearSolutions.enabled = False
+"""
 
 
 def write_files(assignment: Assignment, folder: str | Path) -> list[Path]:
@@ -22,13 +27,44 @@ def write_files(assignment: Assignment, folder: str | Path) -> list[Path]:
 
     Raises FileExistsError where the folder holds something: no student's work is overwritten.
     """
-    folder = empty_folder(folder)
-    name = assignment.name
+    folder, name = empty_folder(folder), assignment.name
+    tasks, n = assignment.tasks, max(len(task.title) for task in assignment.tasks)
+    readme = README.read_text(encoding="utf-8").format(
+        name=name, title=assignment.title, task=tasks[0].name, target=tasks[0].target,
+        tasks="\n".join(f"| {task.name} | {task.title:<{n}} | {task.points} |" for task in tasks))
+    story = [markdown(f"{heading(assignment)}\n\nWrite into `{name}.py`; the cells here check it."),
+             code("from tinydni.classroom import check")]
+    for task in tasks:
+        story += [markdown(statement(task)), code(f'check("{task.name}")')]
     files.write_text(folder / f"{name}.py", released(assignment))
-    files.write_text(folder / f"{name}.ipynb", as_json(story(assignment)))
+    files.write_text(folder / f"{name}.ipynb", notebook(story))
+    files.write_text(folder / "README.md", readme)
     shutil.copyfile(assignment.folder / "checks.py", folder / "checks.py")
-    files.write_text(folder / "README.md", readme(assignment))
     return sorted(folder.iterdir())
+
+
+def write_course(assignment: Assignment, folder: str | Path) -> list[Path]:
+    """Write a course for nbgrader: per task a cell to fill and a cell that checks.
+
+    It is nbgrader_config.py and source/NAME/ in a new or empty folder. Returns the paths.
+    """
+    folder, name = empty_folder(folder), assignment.name
+    source = folder / "source" / name
+    source.mkdir(parents=True)
+    found = [markdown(heading(assignment)),
+             code(code_of(assignment.prelude), grade_id=f"{name}_given", locked=True)]
+    for task in assignment.tasks:
+        identity = task.name.replace(".", "_")
+        check = f'from tinydni.classroom import assert_task\nassert_task("{task.name}", globals())'
+        found += [markdown(statement(task)),
+                  code(stubs.stub(code_of(task.section), task.name), grade_id=identity,
+                       solution=True),
+                  code(check, grade_id=f"{identity}_checks", grade=True, locked=True,
+                       points=task.points)]
+    files.write_text(folder / "nbgrader_config.py", CONFIG)
+    files.write_text(source / f"{name}.ipynb", notebook(found))
+    shutil.copyfile(assignment.folder / "checks.py", source / "checks.py")
+    return [folder / "nbgrader_config.py", *sorted(source.iterdir())]
 
 
 def empty_folder(folder: str | Path) -> Path:
@@ -43,33 +79,12 @@ def empty_folder(folder: str | Path) -> Path:
 
 def released(assignment: Assignment) -> str:
     """Return the instructor's file with every solution replaced by its stub."""
-    lines = assignment.source.splitlines()
-    starts = [lines.index(f"# ## {task.section.heading}") for task in assignment.tasks]
-    text = lines[:starts[0]]
-    for start, end, task in zip(starts, [*starts[1:], len(lines)],
-                                [task.name for task in assignment.tasks]):
-        text += stubs.stub("\n".join(lines[start:end]), task).splitlines()
-    return "\n".join(text) + "\n"
+    return stubs.stub(assignment.source) + "\n"
 
 
-def readme(assignment: Assignment) -> str:
-    """Return the README of the students."""
-    first, n = assignment.tasks[0], max(len(task.title) for task in assignment.tasks)
-    rows = [f"| {task.name} | {task.title:<{n}} | {task.points} |" for task in assignment.tasks]
-    return README.read_text(encoding="utf-8").format(
-        name=assignment.name, title=assignment.title, task=first.name, target=first.target,
-        tasks="\n".join(rows))
-
-
-def story(assignment: Assignment) -> list[cells.Cell]:
-    """Return the cells of the notebook: story, statements, and a check after each task."""
-    name = assignment.name
-    found = [("markdown", f"# {name} {assignment.title}\n\n{assignment.story.strip()}\n\n"
-                          f"Write into `{name}.py`; the cells here check it."),
-             ("code", "from tinydni.classroom import check")]
-    for task in assignment.tasks:
-        found += [("markdown", statement(task)), ("code", f'check("{task.name}")')]
-    return [cells.Cell(kind, text, 0) for kind, text in found]
+def heading(assignment: Assignment) -> str:
+    """Return the title and the story, in markdown."""
+    return f"# {assignment.name} {assignment.title}\n\n{assignment.story.strip()}"
 
 
 def statement(task: Task) -> str:
@@ -79,14 +94,30 @@ def statement(task: Task) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def as_json(found: list[cells.Cell], metadata: Callable = lambda number: {}) -> str:
-    """Return cells as a notebook file. metadata: of the cell with a number"""
-    notebook: dict = {"cells": [], "nbformat": 4, "nbformat_minor": 5, "metadata": {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"}}}
-    for number, cell in enumerate(found):
-        made = {"cell_type": cell.kind, "id": f"cell-{number}", "metadata": metadata(number),
-                "source": cell.source.splitlines(keepends=True)}
-        code: dict = {} if cell.kind == "markdown" else {"execution_count": None, "outputs": []}
-        notebook["cells"].append({**made, **code})
-    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+def code_of(section: Section) -> str:
+    """Return the code of a section as one cell."""
+    return "\n\n\n".join(cell.source for cell in section.cells if cell.kind == "code")
+
+
+# A notebook file ----------------------------------------------------------------------------------
+
+def markdown(text: str) -> dict:
+    """Return a cell of text."""
+    return {"cell_type": "markdown", "metadata": {}, "source": text.splitlines(keepends=True)}
+
+
+def code(text: str, **about: object) -> dict:
+    """Return a cell of code. about: what nbgrader is to know of it"""
+    known = {"schema_version": 3, "solution": False, "grade": False, "locked": False, "task": False}
+    return {**markdown(text), "cell_type": "code", "execution_count": None, "outputs": [],
+            "metadata": {"nbgrader": {**known, **about}} if about else {}}
+
+
+def notebook(found: list[dict]) -> str:
+    """Return a file of cells."""
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return json.dumps({
+        "cells": [{"id": f"cell-{number}", **cell} for number, cell in enumerate(found)],
+        "nbformat": 4, "nbformat_minor": 5,
+        "metadata": {"kernelspec": kernel, "language_info": {"name": "python"}}},
+        indent=1, ensure_ascii=False) + "\n"

@@ -16,11 +16,12 @@ def targets(source: str) -> dict[str, ast.FunctionDef | ast.ClassDef]:
             and any(BEGIN in line for line in lines[node.lineno - 1:node.end_lineno])}
 
 
-def stub(source: str, task: str) -> str:
-    """Return a cell with every solution taken out.
+def stub(source: str, task: str = "") -> str:
+    """Return a source with every solution taken out.
 
     What stands between BEGIN and END becomes  raise NotImplementedError("A1.2: ..."), with the name
     of the method; or, if the solution has a line INSTEAD, the commented lines after it.
+    task: that of the first lines; a heading "# ## A1.2 ..." names the next
     Raises ValueError where BEGIN and END do not pair up.
     """
     kept: list[str] = []
@@ -30,6 +31,8 @@ def stub(source: str, task: str) -> str:
         word = line.strip()
         if word.startswith("def "):
             owner = word[4:].partition("(")[0]
+        elif word.startswith("# ## "):
+            task = word.split()[2]
         if word == BEGIN and region is None:
             region, indent = [], line[:len(line) - len(line.lstrip())]
         elif word == END and region is not None:
@@ -37,10 +40,8 @@ def stub(source: str, task: str) -> str:
             region = None
         elif word in (BEGIN, END):
             raise ValueError(f"{task}: {BEGIN!r} and {END!r} do not pair up at {line!r}.")
-        elif region is not None:
-            region.append(line)
         else:
-            kept.append(line)
+            (kept if region is None else region).append(line)
     if region is not None:
         raise ValueError(f"{task}: {END!r} is missing.")
     return "\n".join(kept)
