@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from types import CodeType, ModuleType, SimpleNamespace
+from types import CodeType, SimpleNamespace
 from typing import Any
 
 from tinydni.classroom import cells, stubs
@@ -23,15 +23,14 @@ class AssignmentError(ValueError):
     """An instructor's file breaks the format, or what is asked for does not exist or fit."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Task:
     """One task.
 
     name: "A1.2"    title    points
     target: the function or class that is written    statement: its docstring
-    section: the cells    checks: the functions check_A1_2_...
-    parts: [(points, the checks that must all pass for them)]
-    given: the names of earlier tasks whose reference a solution may use
+    section: the cells    parts: [(points, the checks that must all pass for them)]
+    earlier: the tasks before it    given: the names of those whose reference a solution may use
     """
 
     name: str
@@ -40,9 +39,14 @@ class Task:
     target: str
     statement: str
     section: cells.Section
-    checks: list[Callable]
     parts: list[tuple[int, list[Callable]]]
+    earlier: list[Task]
     given: list[str]
+
+    @property
+    def checks(self) -> list[Callable]:
+        """The functions check_A1_2_..."""
+        return [check for _, checks in self.parts for check in checks]
 
 
 class Assignment:
@@ -50,7 +54,8 @@ class Assignment:
 
     name: "A1"    title: of its first cell    story: the text under it
     prelude: the code before the first task    tasks, in order
-    ending: the sections after the last task
+    ending: the sections after the last task    points: all of them
+    slips: [(task, words, what stands in the solution, what is written)]
     reference: what the file defines, solutions and given helpers, as attributes
     Raises AssignmentError where the format is broken; the sentence names the task.
     """
@@ -59,29 +64,33 @@ class Assignment:
         self.folder, self.name = Path(folder), Path(folder).name
         self.source = (self.folder / f"{self.name}.py").read_text(encoding="utf-8")
         self.checks_source = (self.folder / "checks.py").read_text(encoding="utf-8")
-        self.checks = load_module(self.folder / "checks.py", f"checks_of_{self.name}")
+        self.checks: dict[str, Any] = {"__name__": f"checks_of_{self.name}"}
+        exec(compile(self.checks_source, str(self.folder / "checks.py"), "exec"), self.checks)
         self.slips = read_slips(self.folder / "slips.txt")
-        first, *rest = cells.sections(cells.read_percent(self.source))
-        heading, _, self.story = first.text().partition("\n")
+        self.prelude, *rest = cells.sections(cells.read_percent(self.source))
+        heading, _, self.story = self.prelude.text().partition("\n")
         self.title = heading.removeprefix(f"# {self.name} ").strip()
-        self.prelude = first
         self.tasks: list[Task] = []
         self.ending = []
         for section in rest:
-            if cells.TASK.match(f"## {section.heading}"):
-                self.tasks.append(self.task(section))
+            if match := cells.TASK.match(f"## {section.heading}"):
+                self.tasks.append(self.task(section, *match.groups()))
             else:
                 self.ending.append(section)
         if not self.tasks:
             raise AssignmentError(f"{self.name}.py has no task; a heading looks like "
                                   f'"# ## {self.name}.1 Title (2 points)".')
-        self.reference = self.load_reference()
-        self.failed: dict[Any, Any] = {}            # how variants fail, see examine.py
-        self.made: dict[str, list[tuple[str, CodeType]]] = {}
+        self.points = sum(task.points for task in self.tasks)
+        self.globals: dict[str, Any] = {"__name__": f"reference_of_{self.name}"}
+        for section in (self.prelude, *(task.section for task in self.tasks)):
+            exec(compile(section.code(), str(self.folder / f"{self.name}.py"), "exec"),
+                 self.globals)
+        self.reference = SimpleNamespace(**{
+            name: value for name, value in self.globals.items()
+            if getattr(value, "__module__", "") == self.globals["__name__"]})
 
-    def task(self, section: cells.Section) -> Task:
+    def task(self, section: cells.Section, name: str, title: str, points: str) -> Task:
         """Return the task of a section."""
-        name, title, points = cells.TASK.match(f"## {section.heading}").groups()  # type: ignore
         targets = stubs.targets(section.code())
         if len(targets) != 1:
             raise AssignmentError(
@@ -93,56 +102,29 @@ class Assignment:
             raise AssignmentError(f"{name}: {target} has no docstring; "
                                   "it is the statement of the task.")
         start = f"check_{name.replace('.', '_')}_"
-        checks = [value for key, value in vars(self.checks).items() if key.startswith(start)]
+        checks = [value for key, value in self.checks.items() if key.startswith(start)]
         if not checks:
             raise AssignmentError(f"checks.py of {self.name} has no function {start}...")
-        given = getattr(self.checks, "GIVEN", {}).get(name, [each.name for each in self.tasks])
-        return Task(name, title, int(points), target, statement, section, checks,
-                    parts(name, int(points), checks), given)
-
-    def load_reference(self) -> SimpleNamespace:
-        """Run the file, and return what it defines."""
-        self.globals: dict[str, Any] = {"__name__": f"reference_of_{self.name}"}
-        for section in (self.prelude, *(task.section for task in self.tasks)):
-            exec(compile(section.code(), str(self.folder / f"{self.name}.py"), "exec"),
-                 self.globals)
-        return SimpleNamespace(**{name: value for name, value in self.globals.items()
-                                  if getattr(value, "__module__", "") == self.globals["__name__"]})
+        earlier = list(self.tasks)
+        given = self.checks.get("GIVEN", {}).get(name, [task.name for task in earlier])
+        return Task(name, title, int(points), target, statement, section,
+                    parts(name, int(points), checks), earlier, given)
 
     def setup(self, task: Task) -> dict[str, Any]:
         """Return what a room needs for a task: sources of what is given, and names."""
-        earlier = [each for each in self.earlier(task) if each.name in task.given]
+        earlier = [each for each in task.earlier if each.name in task.given]
         later = {each.target for each in self.tasks if each not in earlier}
         return {"target": task.target, "released": self.prelude.code(),
                 "given": [part.code() for part in (self.prelude, *(t.section for t in earlier))],
                 "names": [name for name in vars(self.reference) if name not in later],
                 "earlier": {each.name: each.target for each in earlier}}
 
-    def given(self, task: Task) -> dict[str, Any]:
-        """Return the references that a solution of a task finds in a notebook, by their names."""
-        return {name: getattr(self.reference, name) for name in self.setup(task)["names"]}
-
+    @cache      # noqa: B019  an assignment lives as long as the command
     def variants(self, task: Task) -> list[tuple[str, CodeType]]:
         """Return (words, code) of the mistakes that are known for a task."""
-        if task.name not in self.made:
-            slips = [(right, wrong, words) for name, words, right, wrong in self.slips
-                     if name == task.name]
-            self.made[task.name] = variants(task.section.code(), slips)
-        return self.made[task.name]
-
-    def variant(self, task: Task, number: int) -> SimpleNamespace | Exception:
-        """Return the names of the reference, with one mistake in a task."""
-        names = dict(self.globals)
-        try:
-            exec(self.variants(task)[number][1], names)
-            return SimpleNamespace(**{**vars(self.reference), task.target: names[task.target]})
-        except Exception as error:                  # a mistake with which nothing can be loaded
-            return error
-
-    @property
-    def points(self) -> int:
-        """All points."""
-        return sum(task.points for task in self.tasks)
+        slips = [(right, wrong, words) for name, words, right, wrong in self.slips
+                 if name == task.name]
+        return variants(task.section.code(), slips)
 
     def find(self, name: str) -> Task:
         """Return the task called `name`. Raise AssignmentError, with the names there are."""
@@ -151,10 +133,6 @@ class Assignment:
                 return task
         raise AssignmentError(f"{self.name} has no task {name}; "
                               f"it has {', '.join(task.name for task in self.tasks)}.")
-
-    def earlier(self, task: Task) -> list[Task]:
-        """Return the tasks before one."""
-        return self.tasks[:self.tasks.index(task)]
 
 
 def read_slips(path: Path) -> list[tuple[str, str, str, str]]:
@@ -186,16 +164,6 @@ def parts(name: str, points: int, checks: list[Callable]) -> list[tuple[int, lis
         raise AssignmentError(f"{name} has {points} points; its checks give "
                               f"{sum(worth for worth, _ in found)}.")
     return found
-
-
-def load_module(path: Path, name: str) -> ModuleType:
-    """Run a file as a module of its own."""
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise AssignmentError(f"{path} is no Python file.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def names() -> list[str]:

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from tinydni.classroom import assignment as assignments
-from tinydni.classroom.examine import Outcome, judge, run_checks
+from tinydni.classroom.examine import judge, run_checks
 from tinydni.classroom.grade import secret_of
 from tinydni.classroom.solution import Inside, Solution
 from tinydni.classroom.trial import PUBLIC
@@ -28,10 +28,9 @@ def assert_task(name: str, namespace: dict[str, Any]) -> int | None:
     secret = secret_of(secret_file) if secret_file else PUBLIC
     if task.target not in namespace:
         raise AssertionError(f"{name}: there is no {task.target}; run the cell that defines it.")
-    given = assignment.given(task)
+    given = {key: getattr(assignment.reference, key) for key in assignment.setup(task)["names"]}
     kept = {key: namespace[key] for key in given if key in namespace}
     namespace.update(given)
-    outcome = Outcome(task.name, task.title, 0, task.points)
     try:
         with Inside() as inside:
             inside.room.adopt(namespace, task.target, given)
@@ -41,14 +40,12 @@ def assert_task(name: str, namespace: dict[str, Any]) -> int | None:
         for key in given:
             namespace.pop(key)
         namespace.update(kept)
-    judge(assignment, task, outcome, failures, ended, secret)
-    said = "\n".join([f"{name} {task.title}: {outcome.points} of {task.points} points.", *(
+    outcome = judge(assignment, task, failures, ended, secret)
+    right = "right, " if outcome.passed else ""
+    said = "\n".join([f"{name} {task.title}: {right}{outcome.points} of {task.points} points.", *(
         f"{finding.check}: {finding.reason if secret_file else finding.message}"
         for finding in outcome.findings)])
     if not outcome.points:
         raise AssertionError(said)
-    if not outcome.passed:
-        print(said)
-        return outcome.points
-    print(f"{name} {task.title}: right, {task.points} of {task.points} points.")
-    return None
+    print(said)
+    return None if outcome.passed else outcome.points

@@ -29,6 +29,7 @@ class Submission:
             self.problem = error
 
     def read(self, text: str) -> None:
+        """Cut the text into its parts."""
         try:
             found = (cells.read_notebook(text) if self.file.lower().endswith(".ipynb")
                      else cells.read_percent(text))
@@ -61,24 +62,21 @@ class Submission:
         """Return which references the section of a task goes on with."""
         if self.problem:
             return []
-        code = self.sections[task.name].code() if task.name in self.sections else ""
-        found = [f'the heading "## {task.name} ..." is gone; the whole file was read'] if (
-            task.name not in self.sections) else []
-        for earlier in self.assignment.earlier(task):
-            if re.search(rf"use_reference\(\s*[\"']{re.escape(earlier.name)}[\"']", code):
-                found.append(f"goes on with the reference for {earlier.name}")
-        return found
+        if task.name not in self.sections:
+            return [f'the heading "## {task.name} ..." is gone; the whole file was read']
+        code = self.sections[task.name].code()
+        return [f"goes on with the reference for {earlier.name}" for earlier in task.earlier
+                if re.search(rf"use_reference\(\s*[\"']{re.escape(earlier.name)}[\"']", code)]
 
 
 def text_of(file: str, data: bytes) -> str:
     """Return the text of a file. Raise SubmissionError where it is none."""
-    if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if b"\0" in data and not wide:
         raise SubmissionError(f"{file} is not Python: it holds zero bytes")
-    try:
-        wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-        return data.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError:
+    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252"):      # an editor of Windows
         try:
-            return data.decode("cp1252")            # an editor of Windows
-        except UnicodeDecodeError as error:
-            raise SubmissionError(f"{file} is not Python: it is no text") from error
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            pass
+    raise SubmissionError(f"{file} is not Python: it is no text")
