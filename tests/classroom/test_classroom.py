@@ -13,7 +13,7 @@ import pytest
 from classroom_class import checked, hand_in, load, needs_bwrap, told, with_code
 
 from tinydni.classroom import assignment as assignments
-from tinydni.classroom import check, grade, results, sandbox, stubs, use_reference
+from tinydni.classroom import check, files, grade, sandbox, stubs, use_reference
 from tinydni.classroom.assignment import Assignment, AssignmentError
 from tinydni.classroom.pages import file_name
 from tinydni.classroom.release import released
@@ -426,4 +426,4 @@ def test_gradescope_gets_one_test_per_task(class_of_four, tmp_path, quick):
 
 
 def test_a_cell_is_no_formula():
-    assert results.safe("=1+1") == "'=1+1" and results.safe(-1) == -1 and results.safe("a") == "a"
+    assert files.safe("=1+1") == "'=1+1" and files.safe(-1) == -1 and files.safe("a") == "a"

@@ -9,7 +9,7 @@ def check(task: str) -> None:
     progress.check(task)
 
 
-def assert_task(task: str, namespace: dict[str, Any]) -> int | None:
+def assert_task(task: str, namespace: dict[str, Any]) -> float | None:
     """Raise AssertionError, with what is wrong, unless a task in `namespace` passes its checks.
 
     namespace: such as globals(). Returns the points where only a part is right.

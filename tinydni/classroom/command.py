@@ -109,7 +109,7 @@ class Grade:
     @staticmethod
     def main(arguments: Any) -> int:
         """Grade, and write what is asked for. Return 1 where a submission was not graded."""
-        from tinydni.classroom import grade, pages, results, sandbox
+        from tinydni.classroom import files, grade, pages, results, sandbox
         out = Path(arguments.out)
         if out.suffix != ".csv":
             raise assignments.AssignmentError(f"--out must end in .csv; got {out}.")
@@ -126,41 +126,34 @@ class Grade:
         if arguments.deadline:
             for handed, result in graded:
                 results.add_lateness(result, handed.time, arguments.deadline, arguments.late)
-        all_results = results.add_roster([result for _, result in graded], roster)
-        results.add_remarks(all_results, remarks, found)
-        results.write_table(found, all_results, out)
+        everyone = results.add_roster([result for _, result in graded], roster)
+        results.add_remarks(everyone, remarks, found)
+        files.write_rows(out, results.table(found, everyone))
         print(f"wrote {out}")
-        write_others(arguments, found, graded, all_results, roster, secret)
+        if arguments.canvas:
+            files.write_rows(arguments.canvas, results.canvas(found, everyone, roster))
+        if arguments.moodle:
+            files.write_rows(arguments.moodle, results.moodle(found, everyone))
+        if arguments.gradescope:
+            if len(graded) != 1:
+                raise assignments.AssignmentError("--gradescope takes one submission at a time; "
+                                                  f"got {len(graded)}.")
+            files.write_json(arguments.gradescope, results.gradescope(everyone[0]))
+        if arguments.anonymous:
+            path = out.with_suffix(".codes.csv")
+            files.write_rows(path, [["code", "student"], *([each.code(secret), each.student]
+                                                           for each in everyone)])
+            print(f"wrote {path}, which says whose code is whose")
+        pairs = print_similar(found, graded) if arguments.similar else None
         if arguments.report:
-            pairs = similar_pairs(found, graded) if arguments.similar else None
-            pages.write_pages(found, all_results, arguments.report, isolation.meaning, pairs,
-                              secret, arguments.anonymous)
+            pages.write_pages(found, everyone, arguments.report, isolation.meaning, pairs, secret,
+                              arguments.anonymous)
             print(f"wrote {Path(arguments.report) / 'index.html'}")
         return 1 if any(result.problem for _, result in graded) else 0
 
 
-def write_others(arguments: Any, found: Any, graded: list, all_results: list, roster: list,
-                 secret: str) -> None:
-    """Write the tables for other systems."""
-    from tinydni.classroom import results
-    if arguments.canvas:
-        results.write_canvas(found, all_results, Path(arguments.canvas), roster)
-    if arguments.moodle:
-        results.write_moodle(found, all_results, Path(arguments.moodle))
-    if arguments.gradescope:
-        if len(graded) != 1:
-            raise assignments.AssignmentError("--gradescope takes one submission at a time; "
-                                              f"got {len(graded)}.")
-        results.write_gradescope(all_results[0], arguments.gradescope)
-    if arguments.anonymous:
-        path = Path(arguments.out).with_suffix(".codes.csv")
-        results.write_rows(path, [["code", "student"], *([each.code(secret), each.student]
-                                                         for each in all_results)])
-        print(f"wrote {path}, which says whose code is whose")
-
-
-def similar_pairs(found: Any, graded: list) -> list[tuple[float, str, str]]:
-    """Return the pairs of submissions that are the same up to names, and print them."""
+def print_similar(found: Any, graded: list) -> list[tuple[float, str, str]]:
+    """Print the pairs of submissions that are the same up to names, and return them."""
     from tinydni.classroom.collect import Unclear, solution_file
     from tinydni.classroom.similar import similar
     from tinydni.classroom.submission import Submission

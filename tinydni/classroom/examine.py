@@ -43,7 +43,7 @@ class Outcome:
 
     task: str
     title: str
-    points: int
+    points: float
     most: int
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

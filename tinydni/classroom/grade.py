@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tinydni import __version__
+from tinydni.classroom import files
 from tinydni.classroom.assignment import Assignment, AssignmentError
 from tinydni.classroom.collect import Handed, Unclear, all_in, solution_file
 from tinydni.classroom.examine import Finding, Outcome, examine
@@ -19,7 +19,6 @@ from tinydni.classroom.results import Result
 from tinydni.classroom.sandbox import Isolation
 from tinydni.classroom.solution import Outside
 from tinydni.classroom.submission import Submission
-from tinydni.lab import files
 
 
 def grade(assignment: Assignment, folder: str | Path, keeper: Path, secret: str,
@@ -40,18 +39,23 @@ def grade(assignment: Assignment, folder: str | Path, keeper: Path, secret: str,
             f"{', '.join(left[:10])}.")
     terms = "\n".join(map(str, (__version__, secret, assignment.source, assignment.checks_source,
                                 sorted(limits.items()))))
-    kept, done = read(keeper), {}
+    kept = files.read_json(keeper)
+    done: dict[str, Any] = {}
 
-    def work(handed: Handed) -> tuple[Handed, dict[str, Any], bool]:
-        old = kept.get(handed.student, {})
-        new = graded(assignment, handed, secret, isolation, terms, old, limits)
-        return handed, new, new is not old
+    def work(handed: Handed) -> tuple[Handed, dict[str, Any]]:
+        return handed, graded(assignment, handed, secret, isolation, terms,
+                              kept.get(handed.student, {}), limits)
 
-    for handed, new, fresh in in_threads(work, students, jobs):
-        done[handed.student] = new
-        if fresh:
-            files.write_json(keeper, {**kept, **done})
-            say(news(handed, new, assignment))
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        for future in as_completed([pool.submit(work, handed) for handed in students]):
+            handed, new = future.result()
+            done[handed.student] = new
+            if new is not kept.get(handed.student):
+                files.write_json(keeper, {**kept, **done})
+                say(news(handed, new, assignment))
+    finally:
+        pool.shutdown(cancel_futures=True)
     reused = sum(done[handed.student] is kept.get(handed.student) for handed in students)
     if reused:
         say(f"{reused} of {len(students)} were graded before and have not changed.")
@@ -66,25 +70,23 @@ def graded(assignment: Assignment, handed: Handed, secret: str, isolation: Isola
     try:
         file, record["file"] = solution_file(handed, assignment)
         data = file.read()
-        digest = hashlib.sha256(f"{terms}\n{file.name}\n".encode() + data)
-        record["key"] = digest.hexdigest()
+        record["key"] = hashlib.sha256(f"{terms}\n{file.name}\n".encode() + data).hexdigest()
         if old.get("key") == record["key"]:
             return old
         submission = Submission(file.name, data, assignment)
-        for task in assignment.tasks:
-            outcome = examine(assignment, task, submission, Outside(isolation, **limits), secret)
-            record["outcomes"].append(asdict(outcome))
+        record["outcomes"] = [
+            asdict(examine(assignment, task, submission, Outside(isolation, **limits), secret))
+            for task in assignment.tasks]
     except Unclear as error:
         record["problem"] = str(error)
     except Exception as error:              # whatever it is, the others are graded
         record["problem"] = f"the grader stopped with {type(error).__name__}"
-        record["outcomes"] = []
     if old:
-        record["before"] = old_points(old)
+        record["before"] = points(old)
     return record
 
 
-def old_points(record: dict[str, Any]) -> int | None:
+def points(record: dict[str, Any]) -> int | None:
     """Return the points of a record, or None where it was not graded."""
     found = [outcome["points"] for outcome in record.get("outcomes", ())]
     return sum(found) if found else None
@@ -94,8 +96,7 @@ def news(handed: Handed, record: dict[str, Any], assignment: Assignment) -> str:
     """Return a line about a submission that was graded just now."""
     if record["problem"]:
         return f"{handed.student}: NOT GRADED: {record['problem']}."
-    before = record.get("before")
-    now = old_points(record)
+    before, now = record.get("before"), points(record)
     changed = f", was {before}" if before not in (None, now) else ""
     note = f" ({record['file']})" if record["file"] else ""
     return f"{handed.student}: {now} of {assignment.points}{changed}{note}"
@@ -105,30 +106,8 @@ def result_of(handed: Handed, record: dict[str, Any]) -> Result:
     """Return the result that a record keeps."""
     outcomes = [Outcome(**{**raw, "findings": [Finding(**finding) for finding in raw["findings"]]})
                 for raw in record["outcomes"]]
-    result = Result(handed.student, handed.identity, record["problem"], record["file"], outcomes,
-                    record.get("before"))
-    if handed.late:
-        result.remarks.append("Canvas says it is late")
-    return result
-
-
-def in_threads(work: Callable, items: list, jobs: int) -> Iterator:
-    """Yield work(item), in the order in which they are done; leave the rest at an error."""
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        for future in as_completed([pool.submit(work, item) for item in items]):
-            yield future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def read(keeper: Path) -> dict[str, Any]:
-    """Return what an earlier run kept."""
-    try:
-        kept = json.loads(keeper.read_text(encoding="utf-8"))
-        return kept if isinstance(kept, dict) else {}
-    except (OSError, ValueError):
-        return {}
+    return Result(handed.student, handed.identity, record["problem"], record["file"], outcomes,
+                  record.get("before"), remarks=["Canvas says it is late"] * handed.late)
 
 
 def secret_of(path: str | Path) -> str:

@@ -14,7 +14,7 @@ from tinydni.classroom.trial import PUBLIC
 VARIABLE = "TINYDNI_SECRET"         # names the file with the instructor's secret, in grading
 
 
-def assert_task(name: str, namespace: dict[str, Any]) -> int | None:
+def assert_task(name: str, namespace: dict[str, Any]) -> float | None:
     """Raise AssertionError, with what is wrong, unless a task in `namespace` has points.
 
     Returns the points where a part is right, which nbgrader takes for the score, or None for all.

@@ -9,10 +9,10 @@ from html import escape
 from pathlib import Path
 from statistics import mean
 
+from tinydni.classroom import files
 from tinydni.classroom.assignment import Assignment, Task
 from tinydni.classroom.examine import Outcome
 from tinydni.classroom.results import Result, number
-from tinydni.lab import files
 
 PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 
@@ -126,12 +126,11 @@ def row(result: Result, name: str, assignment: Assignment) -> str:
     link = escape(file_name(name).replace("%", "%25"))
     points = "".join(f"<td class=n>{number(outcome.points)}" for outcome in result.outcomes)
     points = points or "<td>" * len(assignment.tasks)
-    total = number(result.total) if result.graded else ""
-    changed = "" if result.before in (None, result.total) else f"was {number(result.before)}"
+    changed = f"was {result.changed}" if result.changed != "" else ""
     late = f"{result.days} days late" if result.days else ""
     said = "; ".join(filter(None, (changed, late, "nothing handed in" if result.absent else "")))
     return (f'<tr><td><a href="{link}.html">{escape(name)}</a>{points}'
-            f"<td class=n><strong>{total}</strong><td class=note>{said}")
+            f"<td class=n><strong>{result.grade}</strong><td class=note>{said}")
 
 
 def statistics(task: Task, place: int, graded: list[Result], names: dict[int, str]) -> str:

@@ -6,17 +6,16 @@ It runs in the process that asks, so that it works where no other can be started
 from __future__ import annotations
 
 import hashlib
-import json
 import textwrap
 from pathlib import Path
 
 from tinydni.classroom import assignment as assignments
+from tinydni.classroom import files
 from tinydni.classroom.assignment import Assignment, Task
 from tinydni.classroom.collect import Handed, Unclear, solution_file
 from tinydni.classroom.examine import Outcome, examine
 from tinydni.classroom.solution import Inside
 from tinydni.classroom.submission import Submission, SubmissionError
-from tinydni.lab import files
 
 FILE = "progress.json"
 
@@ -63,10 +62,7 @@ def so_far(assignment: Assignment, submission: Submission, outcomes: list[Outcom
            folder: Path) -> str:
     """Return the points of the tasks as they stand, as a sentence; keep the new outcomes."""
     path = folder / FILE
-    try:
-        kept = json.loads(path.read_text())
-    except (OSError, ValueError):
-        kept = {}
+    kept = files.read_json(path)
     for outcome in outcomes:
         kept[outcome.task] = [version(submission, assignment.find(outcome.task)), outcome.points]
     files.write_json(path, kept)

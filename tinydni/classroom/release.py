@@ -9,10 +9,9 @@ import json
 import shutil
 from pathlib import Path
 
-from tinydni.classroom import stubs
+from tinydni.classroom import files, stubs
 from tinydni.classroom.assignment import Assignment, Task
 from tinydni.classroom.cells import Section
-from tinydni.lab import files
 
 README = Path(__file__).with_name("student_readme.md")
 CONFIG = """# The notebooks in source/ hold no solutions, so there are none to take out.

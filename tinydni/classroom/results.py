@@ -13,7 +13,6 @@ from typing import Any
 
 from tinydni.classroom.assignment import Assignment, AssignmentError
 from tinydni.classroom.examine import Outcome
-from tinydni.lab import files
 
 NAME = ("Student", "Full name", "student", "Name", "name")
 IDENTITY = ("ID", "Identifier", "id", "user_id", "ID number")
@@ -53,6 +52,16 @@ class Result:
         """Whether there are points: of a submission, of nothing, or the instructor's."""
         return bool(self.outcomes) or self.absent or self.fixed is not None
 
+    @property
+    def grade(self) -> float | str:
+        """The points for a table, or "" where there are none."""
+        return number(self.total) if self.graded else ""
+
+    @property
+    def changed(self) -> float | str:
+        """The points of an earlier run, or "" where they were the same."""
+        return "" if self.before in (None, self.total) else number(self.before)     # type: ignore
+
     def code(self, secret: str) -> str:
         """Return a name that tells nobody whose it is."""
         text = f"{secret}\n{self.student}\n{self.identity}"
@@ -76,10 +85,9 @@ class Result:
 
 def read_table(path: str | Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file. Raise AssignmentError where it has no header."""
-    with open(path, newline="", encoding="utf-8-sig") as stream:
-        text = stream.read()
-    delimiter = ";" if text.partition("\n")[0].count(";") > text.partition("\n")[0].count(",") \
-        else ","
+    text = Path(path).read_text(encoding="utf-8-sig")
+    head = text.partition("\n")[0]
+    delimiter = ";" if head.count(";") > head.count(",") else ","
     rows = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
     if not rows:
         raise AssignmentError(f"{path} has no rows; its first line must name the columns.")
@@ -93,25 +101,23 @@ def add_roster(found: list[Result], rows: list[dict[str, str]]) -> list[Result]:
         name, identity = of_row(row)
         if not name or "points possible" in name.lower():
             continue
-        match = next((each for each in left if identity and each.identity == identity), None)
-        match = match or next((each for each in left if not (identity and each.identity)
-                               and plain(each.student) == plain(name)), None)
-        if match:
-            left.remove(match)
+        same = [each for each in left if identity and each.identity == identity]
+        same += [each for each in left if not (identity and each.identity)
+                 and plain(each.student) == plain(name)]
+        if same:
+            left.remove(same[0])
         else:
-            match = Result(name, identity, "handed in nothing", absent=True)
-        ordered.append(match)
+            same = [Result(name, identity, "handed in nothing", absent=True)]
+        ordered.append(same[0])
     return ordered + left
 
 
 def of_row(row: dict[str, str]) -> tuple[str, str]:
     """Return the name and the number of a student in a roster of Canvas, Moodle, or one's own."""
-    name = next((row[key] for key in NAME if row.get(key)), "")
-    if not name:
-        name = " ".join(filter(None, (row.get("First name"), row.get("Last name"))))
-    name = name or next(iter(row.values()), "")
+    whole = f"{row.get('First name', '')} {row.get('Last name', '')}".strip()
+    names = [*(row.get(key) for key in NAME), whole, *row.values()]
     identity = next((row[key] for key in IDENTITY if row.get(key)), "")
-    return name.strip(), re.sub(r"^\D+", "", identity)
+    return next(filter(None, names), "").strip(), re.sub(r"^\D+", "", identity)
 
 
 def plain(name: str) -> tuple[str, ...]:
@@ -122,26 +128,26 @@ def plain(name: str) -> tuple[str, ...]:
 def add_remarks(found: list[Result], rows: list[dict[str, str]], assignment: Assignment) -> None:
     """Add remarks and changed points: columns student, task (or nothing), points, remark."""
     for row in rows:
-        student, task = row.get("student", "").strip(), row.get("task", "").strip()
+        student, task, points, remark = (row.get(key, "").strip()
+                                         for key in ("student", "task", "points", "remark"))
         matches = [each for each in found if student in (each.student, each.identity)]
         if len(matches) != 1:
             raise AssignmentError(f"the remarks name {student!r}, who is "
                                   f"{'not there' if not matches else 'there more than once'}.")
-        result, points, remark = matches[0], row.get("points", "").strip(), row.get("remark", "")
+        result = matches[0]
         try:
             value = float(points) if points else None
         except ValueError:
             raise AssignmentError(f"the remarks give {student} {points!r} points.") from None
         if task:
-            title = assignment.find(task).name
-            outcome = next((each for each in result.outcomes if each.task == title), None)
-            if outcome and value is not None:
-                outcome.points = value if value % 1 else int(value)     # type: ignore
+            name = assignment.find(task).name
+            for outcome in result.outcomes:
+                if outcome.task == name and value is not None:
+                    outcome.points = number(value)
         elif value is not None:
             result.fixed = value
         if remark or points:
-            what = f"{task}: " if task else ""
-            result.remarks.append(f"{what}{remark or 'changed'}"
+            result.remarks.append((f"{task}: " if task else "") + (remark or "changed")
                                   + (f" ({points} points)" if points else ""))
 
 
@@ -154,36 +160,21 @@ def add_lateness(result: Result, time: float, deadline: datetime, percent: float
 
 # The tables ---------------------------------------------------------------------------------------
 
-def write_rows(path: Path, rows: list[list[Any]]) -> None:
-    """Write a CSV file whole or not at all."""
-    with files.whole_file(path) as temporary, \
-            open(temporary, "w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream).writerows([[safe(value) for value in row] for row in rows])
-
-
-def safe(value: Any) -> Any:
-    """Return a value that no spreadsheet takes for a formula."""
-    text = isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t")
-    return f"'{value}" if text else value
-
-
-def write_table(assignment: Assignment, found: list[Result], out: Path) -> None:
-    """Write one row per student: the points of each task, their sum, and in words what was lost."""
+def table(assignment: Assignment, found: list[Result]) -> list[list[Any]]:
+    """Return one row per student: the points of each task, their sum, and what was lost."""
     rows: list[list[Any]] = [["student", "id", *(task.name for task in assignment.tasks), "points",
                               "of", "before", "remarks"]]
     for result in found:
         points: list[Any] = [outcome.points for outcome in result.outcomes]
         points = points or [""] * len(assignment.tasks)
-        before = "" if result.before in (None, result.total) else number(result.before)
-        rows.append([result.student, result.identity, *points,
-                     number(result.total) if result.graded else "", assignment.points, before,
-                     "; ".join(result.words())])
-    write_rows(out, rows)
+        rows.append([result.student, result.identity, *points, result.grade, assignment.points,
+                     result.changed, "; ".join(result.words())])
+    return rows
 
 
-def write_canvas(assignment: Assignment, found: list[Result], path: Path,
-                 roster: list[dict[str, str]]) -> None:
-    """Write what Canvas imports as grades. roster: its own export, for the columns of students."""
+def canvas(assignment: Assignment, found: list[Result], roster: list[dict[str, str]]
+           ) -> list[list[Any]]:
+    """Return what Canvas imports as grades. roster: its own export, for the columns of students."""
     columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
     by_id = {row.get("ID", ""): row for row in roster}
     column = next((key for row in roster for key in row
@@ -191,32 +182,26 @@ def write_canvas(assignment: Assignment, found: list[Result], path: Path,
     rows: list[list[Any]] = [[*columns, column]]
     for result in found:
         own = by_id.get(result.identity, {"Student": result.student, "ID": result.identity})
-        rows.append([*(own.get(key, "") for key in columns),
-                     number(result.total) if result.graded else ""])
-    write_rows(path, rows)
+        rows.append([*(own.get(key, "") for key in columns), result.grade])
+    return rows
 
 
-def write_moodle(assignment: Assignment, found: list[Result], path: Path) -> None:
-    """Write a grading worksheet, as Moodle takes it back."""
-    rows: list[list[Any]] = [["Identifier", "Full name", "Grade", "Maximum Grade",
-                              "Feedback comments"]]
-    for result in found:
-        rows.append([f"Participant {result.identity}" if result.identity else "", result.student,
-                     number(result.total) if result.graded else "", assignment.points,
-                     "; ".join(result.words())])
-    write_rows(path, rows)
+def moodle(assignment: Assignment, found: list[Result]) -> list[list[Any]]:
+    """Return a grading worksheet, as Moodle takes it back."""
+    return [["Identifier", "Full name", "Grade", "Maximum Grade", "Feedback comments"],
+            *([f"Participant {result.identity}" if result.identity else "", result.student,
+               result.grade, assignment.points, "; ".join(result.words())] for result in found)]
 
 
-def write_gradescope(result: Result, path: str | Path) -> None:
-    """Write the result of one submission as Gradescope reads it: one test per task."""
+def gradescope(result: Result) -> dict[str, Any]:
+    """Return the result of one submission as Gradescope reads it: one test per task."""
     tests = [{"name": f"{outcome.task} {outcome.title}", "score": outcome.points,
               "max_score": outcome.most, "visibility": "visible", "output": "\n".join(
                   [*(f"{each.check}: {each.reason}" for each in outcome.findings),
                    *outcome.notes]) or "right"} for outcome in result.outcomes]
-    output = {"tests": tests} if tests else {"score": 0, "output": result.problem}
-    files.write_json(path, output)
+    return {"tests": tests} if tests else {"score": 0, "output": result.problem}
 
 
-def number(value: float | None) -> float | int | str:
+def number(value: float) -> float | int:
     """Return a number without needless zeros."""
-    return "" if value is None else int(value) if value == int(value) else round(value, 2)
+    return int(value) if value == int(value) else round(value, 2)
