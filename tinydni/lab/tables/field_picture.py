@@ -19,10 +19,10 @@ def field_picture(report):
     width = NAME + LOCK * len(LOCKS) + BAR * len(bars) + 0.2
     height = ROW * len(costs) + 1.5
     picture = Picture(width, height, describe(report))
-    axes, top = picture.blank_axes(), height - 1.15
+    axes, top = picture.blank_axes(), height - 1.3
     picture.title("Who waits, at what price, for what error")
     axes.text(0.2, height - 0.5, "A full circle is a lock that stays: the module waits for a "
-              "gradient (backward), or for the forward pass of all (update). Half: it does not "
+              "gradient (backward), or for the forward pass of all (update).\nHalf: it does not "
               "wait, but what it learns from is late.", fontsize=SMALL, color=QUIET, va="top")
     for j, lock in enumerate(LOCKS):
         axes.text(NAME + LOCK * (j + 0.5), top + 0.12, lock, ha="center", fontsize=SMALL, color=INK)
