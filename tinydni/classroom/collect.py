@@ -14,17 +14,19 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from tinydni.classroom.assignment import Assignment
 
 MOST_FILES, DEEPEST = 5000, 12
 MOST_BYTES, MOST_ARCHIVE = 8 * 2 ** 20, 100 * 2 ** 20
+SOURCES = (".py", ".ipynb")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 SKIPPED = {"site-packages", "dist-packages", "node_modules", "__MACOSX", "__pycache__", "venv",
            "env", "Lib"}
 CANVAS = re.compile(r"(?P<name>[^_]+)(?P<late>_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+)$")
-MOODLE = re.compile(r"(?P<name>[^_]+)_(?P<id>\d+)_assignsubmission_\w+?_(?P<file>.*)$")
+MOODLE = re.compile(r"(?P<name>[^_]+)(?P<late>)_(?P<id>\d+)_assignsubmission_\w+?_(?P<file>.*)$")
 
 
 class Unclear(Exception):
@@ -65,6 +67,16 @@ class File:
         """Its name, in letters that can be printed."""
         return printable(self.path.name)
 
+    @property
+    def ending(self) -> str:
+        """The ending of its name, such as ".py"."""
+        return ending(self.path.name)
+
+    @property
+    def stem(self) -> str:
+        """Its name without the ending."""
+        return self.path.name[:-len(self.ending)]
+
 
 def all_in(folder: str | Path, assignment: Assignment) -> tuple[list[Handed], list[str]]:
     """Return the submissions of a folder, and the names in it that belong to nobody.
@@ -100,21 +112,20 @@ def all_in(folder: str | Path, assignment: Assignment) -> tuple[list[Handed], li
 def whose(path: Path, assignment: Assignment) -> Handed | None:
     """Return whose a folder or file is, by its name, or None."""
     name, end = printable(path.name), ending(path.name)
+    if not (end or path.is_dir()):
+        return None
     for system, pattern in (("moodle", MOODLE), ("canvas", CANVAS)):
-        match = pattern.match(name)
-        if match and (end or path.is_dir()):
-            late = bool(match.groupdict().get("late"))
-            return Handed(match["name"], match["id"], late, [], system)
+        if match := pattern.match(name):
+            return Handed(match["name"], match["id"], bool(match["late"]), [], system)
     if path.is_dir():
         return Handed(name)
-    stem = name[:len(name) - len(end)]
-    stem = re.sub(rf"(?i)(^|[ _-]+){assignment.name}(\W.*)?$", "", stem)
-    return Handed(stem) if end and stem else None
+    stem = re.sub(rf"(?i)(^|[ _-]+){assignment.name}(\W.*)?$", "", name[:-len(end)])
+    return Handed(stem) if stem else None
 
 
 def ending(name: str) -> str:
     """Return the ending of a file that may be a submission, such as ".tar.gz", or ""."""
-    return next((end for end in (".py", ".ipynb", *ARCHIVES) if name.lower().endswith(end)), "")
+    return next((end for end in (*SOURCES, *ARCHIVES) if name.lower().endswith(end)), "")
 
 
 def solution_file(handed: Handed, assignment: Assignment) -> tuple[File, str]:
@@ -123,18 +134,16 @@ def solution_file(handed: Handed, assignment: Assignment) -> tuple[File, str]:
     The names A1.py and A1.ipynb come before names with A1 in them, these before others; what lies
     less deep comes first. Raises Unclear where that does not decide.
     """
-    loose = all(path.is_file() and ending(path.name) in (".py", ".ipynb") for path in handed.paths)
+    loose = all(path.is_file() and ending(path.name) in SOURCES for path in handed.paths)
     if len(handed.paths) > 1 and not (handed.system or loose):
         names = " and ".join(printable(path.name) for path in handed.paths)
         raise Unclear(f"{names} both belong to {handed.student}; keep one of them")
     files = [each for path in handed.paths for each in files_of(path)]
-    sources = [each for each in files if ending(each.path.name) in (".py", ".ipynb")]
-    found, note = pick(sources, assignment)
-    if found is None:
-        for archive in [each for each in files if ending(each.path.name) in ARCHIVES][:3]:
-            found, note = pick(list(in_archive(archive.name, archive.read())), assignment)
-            if found:
-                break
+    archives = [each for each in files if each.ending in ARCHIVES][:3]
+    found, note = pick(files, assignment)
+    while found is None and archives:
+        archive = archives.pop(0)
+        found, note = pick(in_archive(archive.name, archive.read()), assignment)
     if found is None:
         names = ", ".join(each.name for each in files[:4])
         raise Unclear(f"there is no file with the tasks of {assignment.name}"
@@ -146,13 +155,14 @@ def pick(files: list[File], assignment: Assignment) -> tuple[File | None, str]:
     """Return the file of those that counts, or None, and a note. The best names are read first."""
     heads = re.compile(rf"## ?{assignment.name}\.\d")
     targets = re.compile("|".join(rf"\b(?:def|class) {task.target}\b" for task in assignment.tasks))
-    named = [file for file in files if ending(file.path.name) in (".py", ".ipynb")
-             and file.path.name != "checks.py"]
-    keys = sorted({rank(file, assignment) for file in named})
-    found: list[tuple[File, str]] = []
+    ranked: dict[tuple[int, int], list[File]] = {}
+    for file in files:
+        if file.ending in SOURCES and file.path.name != "checks.py":
+            ranked.setdefault(rank(file, assignment), []).append(file)
     left, problem = MOST_ARCHIVE, None
-    for key in keys:
-        for file in [each for each in named if rank(each, assignment) == key]:
+    for key in sorted(ranked):
+        found: list[tuple[File, str]] = []
+        for file in ranked[key]:
             try:
                 text = file.read().decode("utf-8", "replace")
             except Unclear as error:
@@ -161,45 +171,44 @@ def pick(files: list[File], assignment: Assignment) -> tuple[File | None, str]:
             left -= len(text)
             if left < 0:
                 raise Unclear("it holds too many files that may be the one")
-            names = set(targets.findall(text))
-            if heads.search(text) or 2 * len(names) > len(assignment.tasks):
+            if heads.search(text) or 2 * len(set(targets.findall(text))) > len(assignment.tasks):
                 found.append((file, text))
-        if found or problem and key[0] < 2:
+        if found:
+            found = [each for each in found if targets.search(each[1])] or found[:1]
+            taken = newest(found)
+            others = [each.name for each, _ in found if each is not taken]
+            others += [str(each.path) for other in sorted(ranked) if key < other < (2, 0)
+                       for each in ranked[other]]
+            return taken, f"{taken.name} was read, not {', '.join(others[:3])}" if others else ""
+        if problem and key[0] < 2:
             break
-    if not found:
-        if problem:
-            raise problem
-        return None, ""
-    found = [each for each in found if targets.search(each[1])] or found[:1]
-    taken = newest(found, assignment)
-    others = [each.name for each, _ in found if each is not taken]
-    others += [str(each.path) for each in named if key < rank(each, assignment) < (2, 0)]
-    return taken, f"{taken.name} was read, not {', '.join(others[:3])}" if others else ""
+    if problem:
+        raise problem
+    return None, ""
 
 
 def rank(file: File, assignment: Assignment) -> tuple[int, int]:
     """Return how well a name fits (0 as released, 1 with the assignment in it), and how deep."""
-    stem, name = file.path.name[:-len(ending(file.path.name))].lower(), assignment.name.lower()
-    fits = stem == name, re.search(rf"(?<![a-z0-9]){name}(?![a-z0-9])", stem)
-    return 0 if fits[0] else 1 if fits[1] else 2, len(file.path.parts)
+    stem, name = file.stem.lower(), assignment.name.lower()
+    holds = re.search(rf"(?<![a-z0-9]){name}(?![a-z0-9])", stem)
+    return 0 if stem == name else 1 if holds else 2, len(file.path.parts)
 
 
-def newest(found: list[tuple[File, str]], assignment: Assignment) -> File:
+def newest(found: list[tuple[File, str]]) -> File:
     """Return the one of several that counts: of A1-1.py and A1-2.py the last one.
 
     Raises Unclear where they say different things and no number decides.
     """
-    stub = [each for each in found if "is not written yet" not in each[1]]
-    written = stub if len({text for _, text in stub}) == 1 else found
+    written = [each for each in found if "is not written yet" not in each[1]]
+    if len({text for _, text in written}) != 1:
+        written = found
     if len({text for _, text in written}) == 1:
         return written[0][0]
     numbered = {}
     for file, _ in written:
-        stem = file.path.name[:-len(ending(file.path.name))]
-        match = re.search(r"(?:-(\d+)| ?\((\d+)\))$", stem)
-        numbered[int(match[1] or match[2]) if match else 0, ending(file.path.name)] = file
-    kinds = {kind for _, kind in numbered}
-    if len(numbered) < len(written) or len(kinds) > 1:
+        match = re.search(r"(?:-(\d+)| ?\((\d+)\))$", file.stem)
+        numbered[int(match[1] or match[2]) if match else 0] = file
+    if len(numbered) < len(written) or len({file.ending for file, _ in written}) > 1:
         names = " and ".join(file.name for file, _ in written[:3])
         raise Unclear(f"{names} hold different solutions; keep one of them")
     return numbered[max(numbered)]
@@ -207,14 +216,13 @@ def newest(found: list[tuple[File, str]], assignment: Assignment) -> File:
 
 # The files of a submission ------------------------------------------------------------------------
 
-def files_of(path: Path) -> Iterator[File]:
-    """Yield the files of a folder or an archive, or the file itself."""
+def files_of(path: Path) -> list[File]:
+    """Return the files of a folder or an archive, or the file itself, the less deep ones first."""
     if path.is_dir():
-        yield from in_folder(path)
-    elif ending(path.name) in ARCHIVES:
-        yield from in_archive(printable(path.name), read(path, MOST_ARCHIVE))
-    else:
-        yield File(PurePosixPath(path.name), lambda: read(path, MOST_BYTES))
+        return list(in_folder(path))
+    if ending(path.name) in ARCHIVES:
+        return in_archive(printable(path.name), read(path, MOST_ARCHIVE))
+    return [File(PurePosixPath(path.name), lambda: read(path, MOST_BYTES))]
 
 
 def in_folder(folder: Path) -> Iterator[File]:
@@ -239,54 +247,52 @@ def in_folder(folder: Path) -> Iterator[File]:
             elif ending(entry.name) and entry.is_file(follow_symlinks=False):
                 inner = PurePosixPath(path.relative_to(folder).as_posix())
                 most = MOST_ARCHIVE if ending(entry.name) in ARCHIVES else MOST_BYTES
-                yield File(inner, lambda path=path, most=most: read(path, most))  # type: ignore
+                yield File(inner, partial(read, path, most))
 
 
-def in_archive(name: str, data: bytes) -> Iterator[File]:
-    """Yield the files in a zip or a tar, the less deep ones first."""
+def in_archive(name: str, data: bytes) -> list[File]:
+    """Return the files in a zip or a tar, the less deep ones first."""
     try:
         found = list(in_zip(data) if zipfile.is_zipfile(io.BytesIO(data)) else in_tar(data))
     except Unclear as error:
         raise Unclear(f"{name} {error}") from error
     except Exception as error:                  # damaged archives raise what they like
         raise Unclear(f"{name} cannot be unpacked") from error
-    yield from sorted(found, key=lambda file: len(file.path.parts))
+    found = [file for file in found if file.ending and not any(map(skipped, file.path.parts))]
+    return sorted(found, key=lambda file: len(file.path.parts))
 
 
 def in_zip(data: bytes) -> Iterator[File]:
     """Yield the files in a zip."""
     archive = zipfile.ZipFile(io.BytesIO(data))
+
+    def unzipped(member: zipfile.ZipInfo) -> bytes:
+        try:
+            with archive.open(member) as stream:
+                return bounded(stream.read(MOST_BYTES + 1), member.filename)
+        except (Unclear, MemoryError):
+            raise
+        except Exception as error:
+            raise Unclear(f"{printable(member.filename)} cannot be unpacked") from error
+
     for number, member in enumerate(archive.infolist()):
-        path = PurePosixPath(member.filename.replace("\\", "/"))
         if number > 10 * MOST_FILES:
             raise Unclear(f"holds more than {10 * MOST_FILES} files")
-        if ending(path.name) and not member.is_dir() and not any(map(skipped, path.parts)):
-            yield File(path, lambda member=member: unzipped(archive, member))  # type: ignore
-
-
-def unzipped(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    """Return the bytes of a member. Raise Unclear where that fails."""
-    try:
-        with archive.open(member) as stream:
-            return bounded(stream.read(MOST_BYTES + 1), member.filename)
-    except (Unclear, MemoryError):
-        raise
-    except Exception as error:
-        raise Unclear(f"{printable(member.filename)} cannot be unpacked") from error
+        if not member.is_dir():
+            path = PurePosixPath(member.filename.replace("\\", "/"))
+            yield File(path, partial(unzipped, member))
 
 
 def in_tar(data: bytes) -> Iterator[File]:
     """Yield the files in a tar, read one after the other."""
     with tarfile.open(fileobj=io.BytesIO(data), mode="r|*") as archive:
         for number, member in enumerate(archive):
-            path = PurePosixPath(member.name)
             if number > MOST_FILES or archive.offset > MOST_ARCHIVE or member.size > MOST_ARCHIVE:
                 raise Unclear("holds too much")
-            if member.isreg() and ending(path.name) and not any(map(skipped, path.parts)):
-                stream = archive.extractfile(member)
-                content = stream.read(MOST_BYTES + 1) if stream else b""
-                yield File(path, lambda content=content, path=path:  # type: ignore
-                           bounded(content, path.name))
+            stream = archive.extractfile(member) if ending(member.name) and member.isreg() else None
+            if stream:
+                content = stream.read(MOST_BYTES + 1)
+                yield File(PurePosixPath(member.name), partial(bounded, content, member.name))
 
 
 def skipped(part: str) -> bool:

@@ -40,31 +40,28 @@ REFUSED = {
 class Bubblewrap:
     """Namespaces of Linux: no network, no other process, and of the files Python and NumPy only."""
 
-    name, files = "bwrap", 0
+    name = "bwrap"
     meaning = "bubblewrap: no network, no files but Python's and NumPy's, no other process"
 
     def start(self) -> subprocess.Popen:
         """Start the worker."""
         command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv",
                    "--cap-drop", "ALL", "--uid", "65534", "--gid", "65534", "--hostname", "room"]
-        for name, value in ENVIRONMENT.items():
+        for name, value in {**ENVIRONMENT, "HOME": "/home"}.items():
             command += ["--setenv", name, value]
         command += [*self.places(), "--proc", "/proc", "--dev", "/dev", "--dir", "/home",
-                    "--setenv", "HOME", "/home", "--chdir", "/home",
-                    "--remount-ro", "/dev", "--remount-ro", "/"]
+                    "--chdir", "/home", "--remount-ro", "/dev", "--remount-ro", "/"]
         rules = seccomp()
-        fds: list[int] = []
-        if rules:
-            reading, writing = os.pipe()
-            os.write(writing, rules)
-            os.close(writing)
-            command += ["--seccomp", str(reading)]
-            fds = [reading]
+        if not rules:
+            return popen([*command, *python("/worker.py")])
+        reading, writing = os.pipe()
+        os.write(writing, rules)
+        os.close(writing)
         try:
-            return popen([*command, *python("/worker.py")], pass_fds=fds)
+            return popen([*command, "--seccomp", str(reading), *python("/worker.py")],
+                         pass_fds=[reading])
         finally:
-            for fd in fds:
-                os.close(fd)
+            os.close(reading)
 
     @staticmethod
     def places() -> list[str]:
@@ -82,9 +79,8 @@ class Bubblewrap:
                 for packages in sorted(Path(root).glob(pattern)):
                     found += ["--tmpfs", str(packages)]
         numpy = Path(np.__file__).parent
-        for part in (interpreter(), str(numpy), f"{numpy}.libs"):
-            found += ["--ro-bind-try", part, part]
-        for part in ("/etc/ld.so.cache", "/etc/alternatives"):
+        for part in (interpreter(), str(numpy), f"{numpy}.libs", "/etc/ld.so.cache",
+                     "/etc/alternatives"):
             found += ["--ro-bind-try", part, part]
         return [*found, "--ro-bind", str(WORKER), "/worker.py"]
 
@@ -96,7 +92,7 @@ class Bubblewrap:
 class Container:
     """Docker or podman, with the image that the Dockerfile beside this file makes."""
 
-    name, files = "container", 0
+    name = "container"
 
     def __init__(self, image: str = IMAGE):
         self.program = shutil.which("podman") or shutil.which("docker") or "docker"
@@ -131,7 +127,7 @@ class Container:
 class Nothing:
     """A plain process with limits of time and memory."""
 
-    name, files = "none", 0
+    name = "none"
     meaning = ("none: a solution can read and change all that you can, the secret and the other "
                "submissions among it")
 

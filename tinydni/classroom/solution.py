@@ -7,7 +7,7 @@ import contextlib
 import signal
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,11 +45,10 @@ class Thing:
         return self._solution.request({"do": "get", "of": self._handle, "name": name}, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._solution.request({"do": "set", "of": self._handle, "name": name}, name, value=value)
+        self._solution.request({"do": "set", "of": self._handle, "name": name}, name, [value])
 
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
-        return self._solution.request({"do": "call", "of": self._handle}, self._name,
-                                      arguments=arguments, named=named)
+    def __call__(self, *arguments: Any) -> Any:
+        return self._solution.request({"do": "call", "of": self._handle}, self._name, arguments)
 
 
 class Names:
@@ -79,17 +78,12 @@ class Solution:
         self.end: SolutionError | None = None
         self.names = Names(self)
 
-    def request(self, header: dict[str, Any], name: str, **values: Any) -> Any:
+    def request(self, header: dict[str, Any], name: str, arguments: Sequence = ()) -> Any:
         """Carry out one request. Raise SolutionError where it fails."""
         if self.end:
             raise self.end
         buffers: list[bytes] = []
-        if "value" in values:
-            header["value"] = self.encoded(values["value"], buffers)
-        if "arguments" in values:
-            header["arguments"] = [self.encoded(value, buffers) for value in values["arguments"]]
-            header["named"] = {k: self.encoded(value, buffers)
-                               for k, value in values["named"].items()}
+        header["arguments"] = [self.encoded(value, buffers) for value in arguments]
         try:
             answer, found = self.ask(header, buffers)
             self.notes |= {str(note) for note in answer.get("notes", ())}
@@ -236,7 +230,7 @@ class Outside:
     def __init__(self, isolation: Isolation | None = None, cpu: int = CPU, wall: int = WALL,
                  memory: int = MEMORY):
         self.isolation = isolation or Nothing()
-        self.limits = {"cpu": cpu, "memory": memory, "files": self.isolation.files}
+        self.limits = {"cpu": cpu, "memory": memory}
         self.wall, self.late, self.left = wall, False, ALL
 
     def __enter__(self) -> Outside:

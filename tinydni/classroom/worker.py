@@ -155,13 +155,12 @@ class Room:
                 raise self.first or NameError(name)
             return self.own[name]
         thing = self.things[header["of"]]
+        arguments = [self.decoded(part, buffers) for part in header["arguments"]]
         if do == "get":
             return getattr(thing, header["name"])
         if do == "set":
-            return setattr(thing, header["name"], self.decoded(header["value"], buffers))
-        arguments = [self.decoded(part, buffers) for part in header["arguments"]]
-        named = {key: self.decoded(part, buffers) for key, part in header["named"].items()}
-        return thing(*arguments, **named)
+            return setattr(thing, header["name"], *arguments)
+        return thing(*arguments)
 
     def decoded(self, part: dict[str, Any], buffers: Any) -> Any:
         if "n" in part:
@@ -213,7 +212,7 @@ def idle(*_: Any) -> None:
     """In place of a check cell of a notebook."""
 
 
-def set_limits(cpu: int = 0, memory: int = 0, files: int = 0) -> None:
+def set_limits(cpu: int = 0, memory: int = 0) -> None:
     """Limit this process: seconds of computing, MiB of memory, no files. Zeros: no limits."""
     if not cpu:
         return
@@ -221,7 +220,7 @@ def set_limits(cpu: int = 0, memory: int = 0, files: int = 0) -> None:
         import resource
     except ImportError:                             # Windows: only the clock of the other side runs
         return
-    for name, most in (("CPU", cpu), ("AS", memory * 2 ** 20), ("FSIZE", files), ("CORE", 0),
+    for name, most in (("CPU", cpu), ("AS", memory * 2 ** 20), ("FSIZE", 0), ("CORE", 0),
                        ("NPROC", 0), ("NOFILE", 64), ("MEMLOCK", 0), ("MSGQUEUE", 0)):
         kind = getattr(resource, f"RLIMIT_{name}", None)
         try:
