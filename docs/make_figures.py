@@ -50,8 +50,37 @@ def without_labels():
                           ylabel="validation error [%]")
 
 
+def directions():
+    """Draw how well the guesses, and the truth, of one batch know the gradient of all images."""
+    found = json.loads((RESULTS / "late-targets.json").read_text())["gradients"]
+    parts = {"true gradients of the batch": ("late", "one batch of truth: cosine"),
+             "guesses, late targets": ("late", "one batch of guesses: cosine"),
+             "guesses, ordinary targets": ("bootstrapped", "one batch of guesses: cosine")}
+    curves = {label: zip(*[(at["step"], at[name][0]) for at in found[run]["over time"]
+                           if at["step"]])
+              for label, (run, name) in parts.items()}
+    return learning_curve({label: tuple(curve) for label, curve in curves.items()},
+                          title="dW of the lowest block: one batch beside all images",
+                          xlabel="step", ylabel="cosine")
+
+
+def recall_seeds():
+    """Draw the bits of every seed at the end of recall, sorted."""
+    rows = json.loads((RESULTS / "recall.json").read_text())["rows"]
+    curves = {}
+    for row in rows:
+        kind, _, when = row["row"].rpartition(", ")
+        if when == "at the end" and kind in ("N = 10", "N = 20") and row["column"] in (
+                "truncated", "dni"):
+            values = sorted(row["values"])
+            curves[f"{row['column']}, {kind}"] = (range(1, len(values) + 1), values)
+    return learning_curve(curves, title="Recall: every seed", xlabel="seeds, best first",
+                          ylabel="bits per answer at the end")
+
+
 FIGURES = {"decoupled.png": decoupled, "from-h-alone-explained.png": explained,
-           "from-h-alone-errors.png": without_labels}
+           "from-h-alone-errors.png": without_labels, "late-targets.png": directions,
+           "recall-seeds.png": recall_seeds}
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)

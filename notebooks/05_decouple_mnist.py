@@ -741,9 +741,9 @@ td.plots.learning_curve(
 
 # %% [markdown]
 # The true gradient of one batch is noisy, too: its cosine with that of all images is 0.1 to
-# 0.2. The guesses of `late` reach between a quarter and nearly all of this. The guesses of
-# guesses point to the other side for most of the time. So `late` is not a good guess, but a
-# signal that is right on average, for every block. That is enough to learn.
+# 0.2. The guesses of `late` reach most of this early, but not at every place, and a quarter at
+# the end. The guesses of guesses point to the other side for most of the time. So `late` is not a
+# good guess, but a weak signal in the true direction, for every block. That is enough to learn.
 #
 # In `dni` the label comes in at the top interface alone. What the top synthesizer cannot read from
 # its h is never asked of any block below, however much that block knows. The late truth asks every

@@ -109,7 +109,8 @@ class Table:
             values = [score(result) if callable(score) else result[score] for result in found]
             rows.append({"row": cell.row, "column": cell.column, "seeds": len(values),
                          "mean": round(statistics.mean(values), 4), "paper": cell.paper,
-                         "std": round(statistics.stdev(values), 4) if len(values) > 1 else None})
+                         "std": round(statistics.stdev(values), 4) if len(values) > 1 else None,
+                         "values": [round(value, 4) for value in values]})
         seconds = {(digest(result["options"]), result["method"], result["seed"]): result["seconds"]
                    for result in every}                     # one run may give several figures
         return {"table": self.name, "rows": rows,
