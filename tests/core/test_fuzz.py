@@ -30,16 +30,21 @@ SEED = int(os.environ.get("FUZZ_SEED", 0))
 CALLS = 130                             # of a family
 SECONDS, BYTES = 20, 6 * 2**30          # that a call may take
 HOME = str(Path(td.__file__).parent)
-OWN = (ValueError, TypeError, KeyError, RuntimeError, td.DivergedError, td.datasets.DataError)
+OWN = (ValueError, TypeError, KeyError, RuntimeError, FileNotFoundError, td.DivergedError,
+       td.datasets.DataError)
 OTHERS = {      # what an argument is called where it is passed on to
-    "branch": "argument", "channels": "n_out", "dataset": "batch_size", "ddelta_hat": "dy",
-    "dend": "state", "dstate": "target|message", "h": "context|x", "h_shape": "images",
-    "hidden": "n_out", "input_shape": "image", "layer": "argument|gradients", "n_channels": "n_in",
-    "n_classes": "n_out", "n_context": "n_in", "n_h": "n_in|n_out|n_hidden|n_features",
-    "n_in": "n_features|n_out", "n_neighbors": "neighbours", "n_points": "points",
-    "n_steps": "warm_up", "net": "argument", "output": "argument", "prediction": "target|MMD",
-    "shortcut": "argument", "state": "h|x|guess", "states": "state", "synthesizer_lr": "lr",
-    "synthesizers": "scale", "target": "MMD|prediction", "top_lr": "lr",
+    "branch": "argument", "channels": "n_out", "curve": "curves", "dataset": "batch_size",
+    "ddelta_hat": "dy", "dend": "state", "dstate": "target|message", "h": "context|x",
+    "h_shape": "images", "hidden": "n_out", "input_shape": "image",
+    "layer": "argument|gradients|method|is a class", "loss": "loss|method|is a class",
+    "n_channels": "n_in", "n_classes": "n_out|y", "n_context": "n_in",
+    "n_h": "n_in|n_out|n_hidden|n_features", "n_in": "n_features|n_out",
+    "n_neighbors": "neighbours", "n_points": "points", "n_steps": "warm_up", "net": "argument",
+    "output": "argument", "path": "path|folder", "prediction": "target|MMD", "records": "runs",
+    "shortcut": "argument", "state": "h|x|guess", "states": "state",
+    "synthesizer": "forward|method|is a class|target", "synthesizer_lr": "lr",
+    "synthesizers": "scale", "target": "MMD|prediction",
+    "thing": "method|is a class|backward|forward", "top_lr": "lr",
     "true_gradient": "target|message", "width": "n_out", "x": "prediction|context|target|MMD",
     "x_shape": "images", "y": "MMD|target"}
 pytestmark = pytest.mark.slow
@@ -153,6 +158,8 @@ WIDTHS = Kind(lambda: (5, 4, 3), lambda got: isinstance(got, (list, tuple, range
 SOME_WIDTHS = Kind(lambda: (4,), lambda got: isinstance(got, (list, tuple, range, set, dict, str,
     bytes)) and all(whole(1).means(width) for width in got))
 SEED_KIND = whole(0, 0, 10**40)
+CELLS = Kind(lambda: floats(6, 5), lambda got: type(got) is np.ndarray and got.shape[1:] == (5,)
+             and got.dtype.kind in "fiub" and np.isfinite(got).all())
 ANY = Kind(lambda: None, lambda got: True)
 NOTHING = Kind(lambda: [None], lambda got: isinstance(got, (list, tuple, dict, set, str))
                and not got)
@@ -165,6 +172,27 @@ def rate():
 
 def maker_of_rate():
     return Kind(lambda: 0.1, lambda got: callable(got) or real(0.1, 0, None).means(got))
+
+
+def named(one):
+    """A dictionary of such things by label."""
+    return Kind(lambda: {"cdni": one}, lambda got: False)
+
+
+def names(good):
+    """As many things that can be written."""
+    def means(got):
+        try:
+            return len(list(got)) == len(good)
+        except TypeError:
+            return False
+    return Kind(lambda: good, means)
+
+
+def like(array):
+    """Numbers of this shape."""
+    return Kind(lambda: array.copy(), lambda got: isinstance(got, (list, np.ndarray))
+                and np.shape(got) == array.shape)
 
 
 class Case:
@@ -518,6 +546,80 @@ def cases_variants():
         yield from itertools.islice(learning(make), 0, 3, 2)
 
 
+def cases_tools():
+    d, g = td.datasets, td.gradcheck
+    yield Case(d.addition, bits=whole(2, 1, 31), seed=SEED_KIND, max_pairs=whole(100, 2))
+    yield Case(d.digits, seed=SEED_KIND)
+    yield Case(d.crop_and_flip, xp=Kind(lambda: np, lambda got: got is np), x=array(
+        2, 4, 4, 3, free=4), rng=RNG, pad=whole(1, 0, 4))
+    yield Case(d.Dataset, name=ANY, x=array(6, 5), y=LABELS, x_test=array(6, 5), y_test=LABELS,
+               n_classes=whole(5, 2), held_out=one_of("test", "validation"),
+               notes=Kind(lambda: (), lambda got: isinstance(got, tuple)
+                                         and not got))
+    yield method(data, "with_validation", n=whole(3, 1, 11))
+    yield method(data, "context", dtype=DTYPE)
+    yield method(data, "as_images", H=whole(2), W=whole(2), C=whole(1))
+    yield Case(g.Settings, step=real(1e-4, 0, None, include_low=False) | None, directions=whole(3),
+               tolerance=real(1e-6, 0, None, include_low=False), most_entries=whole(100))
+    inputs = Kind(lambda: floats(6, 5), lambda got: isinstance(got, (
+        tuple, list, range, np.ndarray, bool, numbers.Real)))      # of numbers, or a shape
+    linear = instance(lambda: td.Linear(5, 5, rng()), td.Layer, td.DNI)
+    yield Case(lambda layer, x, rng: g.check_layer(layer, x, rng=rng), "check_layer",
+               layer=linear, x=inputs, rng=RNG | None)
+    yield Case(g.check_loss, loss=LOSS, prediction=inputs, target=inputs, rng=RNG | None)
+    yield Case(g.check_synthesizer, synthesizer=SYNTHESIZER, h=inputs, context=Kind(
+        lambda: None, lambda got: False) | None, rng=RNG | None)
+    yield Case(lambda thing: g.assert_gradients(thing, (6, 5)), "assert_gradients",
+               thing=linear)
+
+
+def cases_pictures():
+    p = td.plots
+    sequence = Kind(lambda: [1.0, 2.0], lambda got: isinstance(got, (list, tuple, np.ndarray,
+                                                                     range)))
+    a_network = instance(network, td.Network)
+    yield Case(lambda x, y: p.learning_curve({"cdni": (x, y)}), "learning_curve", x=sequence,
+               y=sequence)
+    yield Case(lambda spread: p.learning_curve({"cdni": ([1, 2], [3, 4], spread)}),
+               "learning_curve", spread=sequence)
+    yield Case(lambda reference: p.learning_curve({"cdni": ([1], [2])}, reference={
+        "paper": reference}), "learning_curve", reference=real(1.0, None, None))
+    yield Case(p.learning_curve, curves=named(([1], [2])))
+    yield Case(lambda curve: p.learning_curve({"a": curve}), "learning_curve", curve=Kind(
+        lambda: ([1], [2]), lambda got: isinstance(got, (tuple, list))))
+    labels, bits = like(np.arange(6)), like(np.ones((6, 3), int))
+    yield Case(p.misread_digits, images=Kind(lambda: floats(6, 4, 4), lambda got: np.shape(got)
+               in ((6, 1), (6, 4), (6, 4, 4))), truth=labels, predicted=labels, count=whole(4),
+               columns=whole(2))
+    yield Case(p.bit_predictions, x=like(np.ones((6, 4))), truth=bits, predicted=bits,
+               count=whole(4))
+    yield Case(lambda network: p.draw_network(network), "draw_network", network=a_network)
+    yield Case(lambda titles: p.draw_network(network(), titles=titles), "draw_network",
+               titles=names(["one"]) | None)
+    yield Case(p.summary, network=a_network, input_shape=Kind(
+        lambda: (5,), SOME_WIDTHS.means))
+    cell = {"row": "a", "column": "b", "mean": 1.0, "std": 0.1, "seeds": 2, "paper": None}
+    spread, text = real(1.0, None, None), Kind(lambda: "a", lambda got: True)
+    for table in (p.markdown_table, p.results_table):
+        yield Case(table, rows=Kind(lambda: [cell], lambda got: False))
+        yield Case(lambda table=table, **odd: table([cell | odd]), table.__name__, row=text,
+                   column=text, mean=spread, std=spread | None, seeds=whole(2), paper=ANY)
+    yield Case(p.cell_scatter, reference=CELLS, before=CELLS, after=CELLS, rng=RNG,
+               names=names("abc"))
+    yield Case(p.marker_histograms, reference=CELLS, before=CELLS, after=CELLS,
+               markers=names("abcde"))
+    records = np.array([[0, step, step, step + 1] for step in range(3)], float)
+    yield Case(p.timeline, runs=named({0: records}), n_batches=whole(1))
+    yield Case(lambda records: p.timeline({"a run": {0: records}}), "timeline", records=Kind(
+        lambda: records, lambda got: False))
+    history = {"epoch": [1], "gradients": [[{"cosine": 0.5, "norm_ratio": None}]]}
+    yield Case(p.gradient_quality, histories=named(history))
+    yield Case(lambda **odd: p.gradient_quality({"cdni": history | odd}), "gradient_quality",
+               epoch=like(np.ones(1)), gradients=Kind(lambda: history["gradients"],
+                                                      lambda got: False))
+    yield Case(p.check_path, path=Kind(lambda: "a.png", lambda got: False))
+
+
 FAMILIES = {name[6:]: cases for name, cases in list(globals().items()) if name[:6] == "cases_"}
 
 
@@ -538,7 +640,8 @@ def told(error, case, odd):
         return f"{type(error).__name__} of {Path(last.filename).name}:{last.lineno}: {error}"
     if not any(re.search(rf"\b({name}|{OTHERS.get(name, name)})\b", str(error)) for name in odd):
         return f"names none of {', '.join(odd)}: {error}"
-    if not re.search(r"got|has |have |missing|empty|differ|together|but |stands|needs", str(error)):
+    if not re.search(r"got|has |is a class|takes an argument|have |missing|empty|differ|together|"
+                     r"but |stands|needs|exist", str(error)):
         return f"does not say what was got: {error}"
     return None
 

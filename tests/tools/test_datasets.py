@@ -54,7 +54,7 @@ def test_sizes_and_context_of_labels():
         np.testing.assert_array_equal(context.argmax(axis=1), data.y)
         np.testing.assert_array_equal(np.sort(context, axis=1)[:, :-1], 0)
         np.testing.assert_array_equal(context.sum(axis=1), 1)
-    with pytest.raises(TypeError, match="floating-point type.*got int64"):
+    with pytest.raises(TypeError, match="dtype must be float32 or float64.*int"):
         data.context(np.int64)
 
 
@@ -324,7 +324,7 @@ def with_damaged_byte(content):
     (TRAIN_LABELS, packed(labels_file(6)), "holds 6 labels for 7 images"),
     (TEST_LABELS, packed(labels_file(4)), "holds 4 labels for 3 images"),
     (TEST_LABELS, packed(labels_file(3)[:-1] + b"\x0a"),
-     "the label 10 at index 2; labels are 0 ... 9"),
+     "the label 10 in record 2; labels are 0 ... 9"),
     (TEST_IMAGES, packed(images_file(10_001)), "holds 10,001 images, more than 10,000"),
 ])
 def test_a_broken_mnist_file_is_named(local_mnist, name, content, message):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinydni import checks
-from tinydni.datasets.dataset import Dataset
+from tinydni.datasets.dataset import Dataset, generator
 
 MAX_BITS = 31       # a pair is drawn as one number of 2 * bits bits, which must fit into an int64
 
@@ -24,7 +24,8 @@ def addition(bits: int = 5, seed: int | np.random.SeedSequence = 0,
 
     Raises
     ------
-    TypeError, ValueError : if bits is not a whole number from 1 to 31, max_pairs not one above 1
+    TypeError, ValueError : if bits is not a whole number from 1 to 31, max_pairs not one above 1,
+        seed not one from 0 on
 
     Examples
     --------
@@ -32,13 +33,11 @@ def addition(bits: int = 5, seed: int | np.random.SeedSequence = 0,
     >>> data.x.shape, data.y.shape, data.x_test.shape
     ((12, 4), (12, 3), (4, 4))
     """
-    bits = checks.check_positive_int(bits, "bits")
-    if bits > MAX_BITS:
-        raise ValueError(f"bits must be at most {MAX_BITS}; got {bits}.")
+    bits = checks.check_positive_int(bits, "bits", maximum=MAX_BITS)
     n_all = 4**bits
     n = min(n_all, checks.check_positive_int(max_pairs, "max_pairs", 2))
     n_train = 4 * n // 5
-    pairs = np.random.default_rng(seed).choice(n_all, n, replace=False)    # in random order
+    pairs = generator(seed).choice(n_all, n, replace=False)   # in random order
     a, b = pairs >> bits, pairs & (2**bits - 1)
     x = np.hstack([to_bits(a, bits), to_bits(b, bits)])
     y = to_bits(a + b, bits + 1)

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tinydni import backend
-from tinydni.datasets.dataset import Dataset, image_notes
+from tinydni import backend, checks
+from tinydni.datasets.dataset import Dataset
 from tinydni.datasets.download import RemoteFile, broken, data_folder, download, find, read_bytes
+from tinydni.datasets.images import check_ten_classes, image_notes, standardised
 
 ARCHIVE = RemoteFile("cifar-10-binary.tar.gz",
                      ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
@@ -71,14 +72,11 @@ def records(name: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
                            " were expected")
     table = np.frombuffer(data, np.uint8).reshape(n, RECORD)
     y = table[:, 0].astype(np.int64)
-    if y.max() > 9:
-        i = int(np.argmax(y > 9))
-        raise broken(path, f"holds the label {y[i]} in record {i}; labels are 0 ... 9")
+    check_ten_classes(path, y)
     x = np.empty((n, 32, 32, 3), np.float32)
-    grey = np.arange(256, dtype=np.float32) / 255      # 256 different ones: looked up, not computed
-    for channel, plane in enumerate(np.split(table[:, 1:], 3, axis=1)):
-        values = (grey - np.float32(MEAN[channel])) / np.float32(STD[channel])
-        x[..., channel] = values[plane].reshape(n, 32, 32)
+    planes = table[:, 1:].reshape(n, 3, 32, 32)
+    for channel in range(3):
+        x[..., channel] = standardised(planes[:, channel], MEAN[channel], STD[channel])
     return x, y
 
 
@@ -94,7 +92,13 @@ def crop_and_flip(xp: Any, x: Any, rng: np.random.Generator, pad: int = 4) -> An
     x (N, H, W, C) : images, standardised, so that the mean pixel is 0
     rng : draws on the host, so that every backend sees the same images
     """
+    checks.check_can(xp, "xp", "the array module of x, such as numpy", "asarray", "pad")
+    checks.check_floats(x, "crop_and_flip")
+    checks.check_generator(rng)
+    if x.ndim != 4:
+        raise ValueError(f"x must have shape (N, H, W, C); got {x.shape}.")
     N, H, W, _ = x.shape
+    checks.check_positive_int(pad, "pad", minimum=0, maximum=min(H, W))
     rows = rng.integers(0, 2 * pad + 1, (N, 1)) + np.arange(H)
     columns = rng.integers(0, 2 * pad + 1, (N, 1)) + np.arange(W)
     columns = np.where(rng.random((N, 1)) < 0.5, columns[:, ::-1], columns)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from tinydni import checks
-from tinydni.datasets.download import DataError, RemoteFile, broken, find
+from tinydni.datasets.download import RemoteFile, broken, find, read_bytes
 
 SOURCE = ("https://raw.githubusercontent.com/KlugerLab/DeepCyTOF/"
           "ac924b10a77cf2d5c7ea43ea39a172898d71abb1/Data/MultiCenter_16sample/")
@@ -104,9 +104,7 @@ def read(name: str, dtype: type, ndmin: Literal[1, 2]) -> tuple[Path, np.ndarray
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)        # of an empty file
-            return path, np.loadtxt(path, delimiter=",", dtype=dtype, ndmin=ndmin)
+            lines = read_bytes(path).decode().splitlines()
+            return path, np.loadtxt(lines, delimiter=",", dtype=dtype, ndmin=ndmin)
     except ValueError as error:
         raise broken(path, f"is not a table of numbers ({error})") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror or error}). "
-                        "Check that you may read it.") from error

@@ -1,14 +1,12 @@
 """What every data set looks like: examples to train on, and a held-out part to test on."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from tinydni import checks
-from tinydni.datasets.download import VARIABLE, data_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,27 +39,29 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.held_out not in ("test", "validation"):
+        if not isinstance(self.held_out, str) or self.held_out not in ("test", "validation"):
             raise ValueError(f"held_out must be 'test' or 'validation'; got {self.held_out!r}.")
-        if isinstance(self.notes, str) or not all(isinstance(note, str) for note in self.notes):
+        if not isinstance(self.notes, tuple) or not all(isinstance(n, str) for n in self.notes):
             raise TypeError(f"notes must be a tuple of sentences; got {self.notes!r}.")
         if self.n_classes is not None:
             checks.check_positive_int(self.n_classes, "n_classes", 2)
         for part, x, y in (("", self.x, self.y), ("_test", self.x_test, self.y_test)):
             check_array("x" + part, x, np.float32, 2, 4)
-            check_finite("x" + part, x)
+            check_entries("x" + part, x, np.isfinite(x), "be finite",
+                          " Remove or repair these entries first.")
             if self.n_classes is None:
-                check_bits("y" + part, y)
+                check_array("y" + part, y, np.float32, 2)
+                check_entries("y" + part, y, (y == 0) | (y == 1), "hold bits, 0 or 1")
             else:
                 check_array("y" + part, y, np.int64, 1)
                 checks.check_labels(y, self.n_classes, len(y), "y" + part)
             if len(x) != len(y):
                 raise ValueError(f"x{part} and y{part} must have one row per example each; "
                                  f"got {len(x)} inputs and {len(y)} targets.")
-        for train, test in ((self.x, self.x_test), (self.y, self.y_test)):
+        for name, train, test in (("x", self.x, self.x_test), ("y", self.y, self.y_test)):
             if train.shape[1:] != test.shape[1:]:
-                raise ValueError("the training part and the held-out part must have the same "
-                                 f"width; got shapes {train.shape} and {test.shape}.")
+                raise ValueError(f"{name} and {name}_test must have the same width; got shapes "
+                                 f"{train.shape} and {test.shape}.")
 
     @property
     def n_in(self) -> int:
@@ -75,9 +75,7 @@ class Dataset:
 
     def context(self, dtype: Any = np.float32) -> np.ndarray:
         """What a synthesizer may see of the training part, (N, C): one-hot labels, or the bits."""
-        dtype = np.dtype(dtype)
-        if dtype.kind != "f":
-            raise TypeError(f"dtype must be a floating-point type, such as float32; got {dtype}.")
+        checks.check_dtype(dtype)
         if self.n_classes is None:
             return self.y.astype(dtype)
         return np.eye(self.n_classes, dtype=dtype)[self.y]
@@ -92,8 +90,12 @@ class Dataset:
         return replace(self, x=self.x[:-n], y=self.y[:-n], x_test=self.x[-n:], y_test=self.y[-n:],
                        held_out="validation", notes=(*self.notes, note))
 
-    def as_images(self, *shape: int) -> "Dataset":
+    def as_images(self, H: int, W: int, C: int) -> "Dataset":
         """The same with inputs as images, (N, D) -> (N, H, W, C), for convolutions; no copy."""
+        shape = [checks.check_positive_int(n, name) for name, n in (("H", H), ("W", W), ("C", C))]
+        if math.prod(shape) != self.n_in:
+            raise ValueError(f"H · W · C must be {self.n_in}, the values of one input; got {H}, "
+                             f"{W} and {C}.")
         return replace(self, x=self.x.reshape(-1, *shape), x_test=self.x_test.reshape(-1, *shape))
 
     def as_rows(self) -> "Dataset":
@@ -104,7 +106,7 @@ class Dataset:
 
 def check_array(name: str, array: Any, dtype: Any, *ndims: int) -> None:
     """Raises unless it is a NumPy array of this dtype and number of axes that is not empty."""
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{name} must be a NumPy array; got {type(array).__name__}.")
     if array.dtype != dtype:
         raise TypeError(f"{name} must have dtype {np.dtype(dtype)}; got {array.dtype}. "
@@ -115,31 +117,16 @@ def check_array(name: str, array: Any, dtype: Any, *ndims: int) -> None:
                          f"least one entry per axis; got {array.shape}.")
 
 
-def check_finite(name: str, x: np.ndarray) -> None:
-    """Raises if x holds NaN or infinity."""
-    wrong = np.argwhere(~np.isfinite(x))
-    if len(wrong):
-        index = tuple(wrong[0].tolist())
-        raise ValueError(f"{name} must be finite; got {x[index]} at index {index}. "
-                         "Remove or repair these entries first.")
+def check_entries(name: str, array: np.ndarray, right: np.ndarray, wanted: str,
+                  hint: str = "") -> None:
+    """Raises for the first entry that is not right."""
+    if not right.all():
+        index = tuple(np.argwhere(~right)[0].tolist())
+        raise ValueError(f"{name} must {wanted}; got {array[index]} at index {index}.{hint}")
 
 
-def check_bits(name: str, y: np.ndarray) -> None:
-    """Raises unless y is (N, M) float32, each entry 0 or 1."""
-    check_array(name, y, np.float32, 2)
-    wrong = np.argwhere((y != 0) & (y != 1))
-    if len(wrong):
-        index = tuple(wrong[0].tolist())
-        raise ValueError(f"{name} must hold bits, 0 or 1; got {y[index]} at index {index}.")
-
-
-def image_notes(title: str, unit: str, folder: str, labels: Iterable[np.ndarray],
-                official: Iterable[int]) -> tuple[str, ...]:
-    """Sentences for the report: where images came from, how many there are, how many miss."""
-    source = f"the official {unit}" if data_folder() is None else \
-        f"local files (${VARIABLE}/{folder})"
-    parts = list(zip(("training", "test"), map(len, labels), official))
-    counts = ", ".join(f"{n:,} {part} images" for part, n, _ in parts)
-    missing = (f"This copy holds {n:,} of the {whole:,} official {part} images."
-               for part, n, whole in parts if n < whole)
-    return (f"{title} from {source}: {counts}.", *missing)
+def generator(seed: int | np.random.SeedSequence) -> np.random.Generator:
+    """The random generator of a seed."""
+    if not isinstance(seed, np.random.SeedSequence):
+        seed = checks.check_positive_int(seed, "seed", 0, 2**128)
+    return np.random.default_rng(seed)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydni.datasets.dataset import Dataset
+from tinydni.datasets.dataset import Dataset, generator
 from tinydni.datasets.download import DataError
 
 FILE = "digits.csv.gz"          # a line per image: 64 pixels from 0 to 16, then the label
@@ -33,7 +33,7 @@ def digits(seed: int | np.random.SeedSequence = 0) -> Dataset:
         raise DataError(f"The digits, {FILE}, are neither in {' nor in '.join(map(str, PLACES))}. "
                         "Install tinydni again.")
     table = np.loadtxt(path, np.uint8, delimiter=",")
-    order = np.random.default_rng(seed).permutation(len(table))
+    order = generator(seed).permutation(len(table))
     x = ((table[order, :-1] - MEAN) / STD).astype(np.float32)
     y = table[order, -1].astype(np.int64)
     note = (f"The small digits of UCI, 8 x 8 pixels, {len(y):,} images: {N_TRAIN:,} to train on, "

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tinydni.datasets.dataset import Dataset, image_notes
+from tinydni.datasets.dataset import Dataset
 from tinydni.datasets.download import RemoteFile, broken, find, read_bytes
+from tinydni.datasets.images import check_ten_classes, image_notes, standardised
 
 MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/",
            "https://storage.googleapis.com/cvdf-datasets/mnist/")
@@ -18,8 +19,6 @@ MD5 = {
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
 }
 KAGGLE = "looks like Kaggle's table; the four official files, in IDX format, are needed"
-
-
 FILES = {name: RemoteFile(
     f"mnist/{name}", tuple(mirror + name for mirror in MIRRORS), f"md5:{md5}",
     ((name[:-3].replace("-idx", "?idx") + "*", ""),     # also "train-images.idx3-ubyte"
@@ -56,19 +55,8 @@ def read_part(part: str) -> tuple[np.ndarray, np.ndarray]:
         raise broken(images_path, f"holds {len(images):,} images, more than {OFFICIAL[part]:,}")
     if len(images) != len(labels):
         raise broken(labels_path, f"holds {len(labels):,} labels for {len(images):,} images")
-    if labels.max() > 9:
-        i = np.argmax(labels > 9)
-        raise broken(labels_path, f"holds the label {labels[i]} at index {i}; labels are 0 ... 9")
-    return standardised(images), labels.astype(np.int64)
-
-
-def standardised(images: np.ndarray) -> np.ndarray:
-    """Pixels (N, 28, 28) from 0 to 255 as inputs (N, 784) of about mean 0 and variance 1."""
-    x = images.reshape(len(images), -1).astype(np.float32)      # the only large array
-    x /= 255
-    x -= MEAN
-    x /= STD
-    return x
+    check_ten_classes(labels_path, labels)
+    return standardised(images.reshape(len(images), -1), MEAN, STD), labels.astype(np.int64)
 
 
 def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:

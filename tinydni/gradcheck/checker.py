@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydni import backend
+from tinydni import backend, checks
 from tinydni.gradcheck import contract, contract_violations
 from tinydni.gradcheck.calls import Call
 from tinydni.gradcheck.compare import check_gradient, other_batch_size
@@ -63,16 +63,8 @@ def check_layer(layer: Any, *inputs: Any, state: Any = None, rng: Random = None,
     >>> check_layer(Square(), (5, 3)).arrays[0].diagnosis
     'dx is 2 times too small everywhere: looks like a constant factor that is missing.'
     """
-    contract.require(layer)
     inputs = inputs if state is None else (*inputs, state)
-    needed, names, more = contract.arguments_of(layer.forward)
-    n = len(inputs)
-    if not n or n < len(needed) or n > len(names) and not more:
-        takes = ", ".join(names) or "nothing"
-        raise TypeError(f"{type(layer).__name__}.forward takes {takes}; got {n} "
-                        f"input{'s' * (n != 1)}. (The backward of a loss takes no argument.)")
-    names += [f"x{i + 1}" for i in range(len(names), n)]
-    return run(layer, dict(zip(names, inputs, strict=False)), {}, rng, settings)
+    return run(layer, inputs, None, {}, rng, settings)
 
 
 def check_loss(loss: Any, prediction: Any, target: Any, rng: Random = None,
@@ -102,7 +94,7 @@ def check_loss(loss: Any, prediction: Any, target: Any, rng: Random = None,
         raise ContractError(f"{type(loss).__name__}.backward takes an argument; that of a loss "
                             "takes none and returns the gradient at what forward saw last.")
     how = {"differentiated": ("prediction",), "output": "loss", "upstream": None}
-    return run(loss, {"prediction": prediction, "target": target}, how, rng, settings)
+    return run(loss, (prediction, target), ("prediction", "target"), how, rng, settings)
 
 
 def check_synthesizer(synthesizer: Any, h: Any, context: Any = None, rng: Random = None,
@@ -128,7 +120,7 @@ def check_synthesizer(synthesizer: Any, h: Any, context: Any = None, rng: Random
         As `check_layer`.
     """
     how = {"differentiated": (), "output": "delta_hat", "upstream": "ddelta_hat"}
-    return run(synthesizer, {"h": h, "context": context}, how, rng, settings)
+    return run(synthesizer, (h, context), ("h", "context"), how, rng, settings)
 
 
 def check(thing: Any, *inputs: Any, rng: Random = None, **settings: Any) -> Report:
@@ -195,13 +187,13 @@ def assert_gradients(thing: Any, *inputs: Any, rng: Random = None, **settings: A
         raise GradientError(report)
 
 
-def run(thing, inputs, how, rng, settings):
+def run(thing, inputs, names, how, rng, settings):
     """Check one object that is called in one way: `how` is for `Call`."""
     contract.require(thing)
-    rng = rng or np.random.default_rng(0)
-    first, *_ = inputs
-    inputs = {name: None if value is None and name != first else as_input(value, name, rng)
-              for name, value in inputs.items()}
+    rng = np.random.default_rng(0) if rng is None else checks.check_generator(rng)
+    own = contract.names_of_inputs(thing, len(inputs))
+    inputs = {name: as_input(value, name, rng) if value is not None or not i else None
+              for i, (name, value) in enumerate(zip(names or own, inputs, strict=True))}
     if how.get("output") == "loss" and inputs["prediction"].dtype.kind != "f":
         raise TypeError("prediction holds whole numbers, which have no gradient; give floats.")
     with np.errstate(all="ignore"):         # what is not finite is reported by name
@@ -217,10 +209,13 @@ def as_input(value, name, rng):
         if min(value) < 1:
             raise ValueError(f"the shape of {name} must hold positive numbers; got {value}.")
         return rng.standard_normal(value)
-    array = backend.to_numpy(value) if hasattr(value, "dtype") else np.asarray(value)
-    if array.dtype.kind not in "fiub" or array.size == 0:
-        raise TypeError(f"{name} must be an array of numbers, or a shape as a tuple; "
-                        f"got {value!r}.")
+    try:
+        array = backend.to_numpy(value) if hasattr(value, "shape") else np.asarray(value)
+    except ValueError:                      # lists of different lengths
+        array = np.empty(0)
+    if array.dtype.kind not in "fiub" or array.size == 0 or np.ma.is_masked(value):
+        raise TypeError(f"{name} must be an array of numbers, or a shape as a tuple; got "
+                        f"{checks.brief(value)}.")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite; got "
                          f"{contract_violations.first_not_finite(name, array)}.")

@@ -29,6 +29,16 @@ def arguments_of(method):
             any(p.kind is p.VAR_POSITIONAL for p in named))
 
 
+def names_of_inputs(thing, n):
+    """Return what `forward` calls n inputs; raise TypeError where it does not take so many."""
+    needed, names, more = arguments_of(thing.forward)
+    if not n or n < len(needed) or n > len(names) and not more:
+        takes = ", ".join(names) or "nothing"
+        raise TypeError(f"{type(thing).__name__}.forward takes {takes}; got {n} "
+                        f"input{'s' * (n != 1)}. (The backward of a loss takes no argument.)")
+    return names[:n] + [f"x{i + 1}" for i in range(len(names), n)]
+
+
 def takes_no_argument(method):
     """Tell whether a method needs no argument, as backward of a loss, and is not open to many."""
     needed, _, more = arguments_of(method)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinydni import checks
+
 ORDER = RIGHT, UNSURE, WRONG = "", "CANNOT TELL", "WRONG"
 WORK = 10 ** 7          # numbers that may be touched while entries are compared one by one
 
@@ -29,6 +31,13 @@ class Settings:
     directions: int = 3
     tolerance: float = 1e-6
     most_entries: int = 2000
+
+    def __post_init__(self) -> None:
+        if self.step is not None:
+            checks.check_range(self.step, "step", 0, None, include_low=False)
+        checks.check_positive_int(self.directions, "directions")
+        checks.check_range(self.tolerance, "tolerance", 0, None, include_low=False)
+        checks.check_positive_int(self.most_entries, "most_entries")
 
 
 @dataclass

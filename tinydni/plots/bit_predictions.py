@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinydni import checks
+from tinydni.plots.arguments import as_numbers
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import GREEN, INK, NORMAL, QUIET, SMALL, VERMILION, rounded_box
 
@@ -24,7 +25,8 @@ def bit_predictions(x: Any, truth: Any, predicted: Any, count: int = 8,
     predicted (N, B + 1) : bits, 0 or 1 (threshold logits at 0 first)
     count : how many additions are drawn
     """
-    x, truth, predicted = (np.asarray(array) for array in (x, truth, predicted))
+    x, truth, predicted = (as_numbers(array, name) for name, array in (
+        ("x", x), ("truth", truth), ("predicted", predicted)))
     check(x, truth, predicted)
     n, bits = min(checks.check_positive_int(count, "count"), len(x)), x.shape[1] // 2
     height, wrong = ROW * n + 1.15, int((predicted != truth).sum())

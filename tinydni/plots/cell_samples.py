@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydni import checks
+from tinydni.plots.arguments import as_names, as_samples
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import BLUE, INK, NORMAL, QUIET, RULE, SMALL, VERMILION
 
@@ -31,10 +32,7 @@ def cell_scatter(reference: Any, before: Any, after: Any, rng: np.random.Generat
     names : of the panels
     """
     checks.check_generator(rng)
-    samples = [np.asarray(cells, dtype=float) for cells in (reference, before, after)]
-    if len({cells.shape[1:] for cells in samples}) > 1:
-        raise ValueError("the samples must have the same columns; got shapes "
-                         f"{[cells.shape for cells in samples]}.")
+    samples, names = as_samples(reference, before, after), as_names(names, "names", 3)
     centre, axes_of_plane, share = plane(samples[0])
     points = [(some(cells, rng) - centre) @ axes_of_plane.T for cells in samples]
     low, high = limits(points)
@@ -103,10 +101,8 @@ def marker_histograms(reference: Any, before: Any, after: Any, markers: Sequence
     reference (M, D), before (N, D), after (N, D) : cells on one scale
     markers : D names
     """
-    samples = [np.asarray(cells) for cells in (reference, before, after)]
-    if len({cells.shape[1:] for cells in samples} | {(len(markers),)}) > 1:
-        raise ValueError("the samples must have one column per marker; got shapes "
-                         f"{[cells.shape for cells in samples]} and {len(markers)} markers.")
+    samples = as_samples(reference, before, after)
+    markers = as_names(markers, "markers", samples[0].shape[1])
     n_columns = min(COLUMNS, len(markers))
     width = max(MARGIN + n_columns * WIDTH + 0.1, 5.2)
     height = HEAD + -(-len(markers) // n_columns) * HEIGHT + 0.18
@@ -118,7 +114,7 @@ def marker_histograms(reference: Any, before: Any, after: Any, markers: Sequence
         axes = picture.panel(MARGIN + column * WIDTH, height - HEAD - (row + 1) * HEIGHT + 0.42,
                              WIDTH - 0.2, HEIGHT - 0.5)
         draw_marker(axes, [cells[:, i] for cells in samples])
-        axes.set_title(str(marker), loc="left", fontsize=SMALL + 0.5, color=INK, pad=3)
+        axes.set_title(marker, loc="left", fontsize=SMALL + 0.5, color=INK, pad=3)
         axes.set_ylabel("" if column else "density", fontsize=SMALL - 1, color=INK, labelpad=2)
     picture.text(width / 2, 0.12, xlabel, fontsize=SMALL + 0.5, ha="center", va="bottom")
     return picture

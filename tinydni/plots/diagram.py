@@ -4,6 +4,7 @@ import textwrap
 from itertools import groupby
 from typing import NamedTuple
 
+from tinydni import checks
 from tinydni.algorithms import backprop, no_backprop, update_decoupled
 from tinydni.plots.summary import leaves
 from tinydni.variants.full_unlock import FullUnlock
@@ -156,6 +157,7 @@ def box_text(block):
 
 def check(network):
     """Raise ValueError for a network that `diagram` cannot show truthfully."""
+    checks.check_can(network, "network", "a tinydni.Network", "modules", "algorithm")
     algorithm, known = network.algorithm, (backprop, update_decoupled, no_backprop)
     unlocked = isinstance(algorithm, FullUnlock)
     name = getattr(algorithm, "__name__", type(algorithm).__name__)

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tinydni.checks import brief, check_range
+from tinydni.plots.arguments import as_numbers, check_named
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import INK, QUIET, SMALL, Line, lines, log_axis, plain_axes
 
@@ -30,10 +32,11 @@ def learning_curve(curves: Mapping[str, Sequence[Any]], title: str = "", ylabel:
         a value that is not finite leaves a gap
     reference : {label: value} for horizontal lines, such as the figure of a paper
     """
-    checked = {label: check(label, curve) for label, curve in curves.items()}
-    if not checked:
-        raise ValueError("curves is empty; name at least one curve to draw.")
-    reference, styles = reference or {}, lines(checked)
+    check_named(curves, "curves", "curve")
+    checked = {label: check(f"curves[{label!r}]", curve) for label, curve in curves.items()}
+    reference = {label: check_range(value, f"reference[{label!r}]", None, None)
+                 for label, value in (reference or {}).items()}
+    styles = lines(checked)
     labels = [f"{label}  {final_text(y, spread)}" for label, (_, y, spread) in checked.items()]
     labels += [f"{label}  {number(value)}" for label, value in reference.items()]
     right, height = 0.6 + 0.077 * max(map(len, labels)), max(HEIGHT, LABEL * len(labels))
@@ -52,16 +55,21 @@ def learning_curve(curves: Mapping[str, Sequence[Any]], title: str = "", ylabel:
     return picture
 
 
-def check(label: str, curve: Sequence[Any]) -> tuple[Any, Any, Any]:
-    """Return the curve as three float arrays (spread may be None), or raise ValueError."""
-    parts = [np.asarray(part, dtype=float) for part in curve]
-    shapes = {name: part.shape for name, part in zip(("x", "y", "spread"), parts)}
-    x, y, spread = *parts[:2], parts[2] if len(parts) > 2 else None
+def check(name: str, curve: Sequence[Any]) -> tuple[Any, Any, Any]:
+    """Return the curve as three float arrays (spread may be None), or raise an error."""
+    if not isinstance(curve, (tuple, list)) or len(curve) not in (2, 3):
+        raise TypeError(f"{name} must be (x, y) or (x, y, spread); got {brief(curve)}.")
+    parts = {part: as_numbers(values, f"{name}: {part}").astype(float)
+             for part, values in zip(("x", "y", "spread"), curve)}
+    shapes = {part: values.shape for part, values in parts.items()}
+    x, y, spread = parts["x"], parts["y"], parts.get("spread")
     if x.ndim != 1 or len(set(shapes.values())) > 1:
-        raise ValueError(f"curves[{label!r}]: x, y and spread must be sequences of one length; "
-                         f"got shapes {shapes}.")
+        raise ValueError(f"{name}: x, y and spread must be sequences of one length; got shapes "
+                         f"{shapes}.")
+    if not np.isfinite(x).all():
+        raise ValueError(f"{name}: x must be finite; got {x[~np.isfinite(x)][0]}.")
     if not np.isfinite(y).any():
-        raise ValueError(f"curves[{label!r}] has no finite value to draw; it has {len(y)} points.")
+        raise ValueError(f"{name} has no finite value to draw; y has {len(y)} points.")
     return x, y, spread
 
 

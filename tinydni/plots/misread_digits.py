@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinydni import checks
+from tinydni.plots.arguments import as_numbers
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import QUIET, SMALL, VERMILION
 
@@ -24,14 +25,15 @@ def misread_digits(images: Any, truth: Any, predicted: Any, count: int = 24,
     truth, predicted (N,) : labels
     count, columns : how many images at most, and in a row
     """
-    images, truth, predicted = (np.asarray(array) for array in (images, truth, predicted))
-    images = as_squares(images)
-    if not len(images) == len(truth) == len(predicted) > 0:
-        raise ValueError("images, truth and predicted must have one entry per example; got "
-                         f"{len(images)}, {len(truth)} and {len(predicted)}.")
+    images = as_squares(as_numbers(images, "images"))
+    truth, predicted = as_numbers(truth, "truth"), as_numbers(predicted, "predicted")
+    if not truth.shape == predicted.shape == images.shape[:1]:
+        raise ValueError("images, truth and predicted must have one entry per example; got shapes "
+                         f"{images.shape}, {truth.shape} and {predicted.shape}.")
+    checks.check_positive_int(columns, "columns")
     wrong = np.flatnonzero(truth != predicted)
     shown = wrong[:checks.check_positive_int(count, "count")]
-    rows = max(1, -(-len(shown) // checks.check_positive_int(columns, "columns")))
+    rows = max(1, -(-len(shown) // columns))
     height = HEAD + rows * (CELL + CAPTION)
     picture = Picture(CELL * columns + 0.4, height, describe(truth, predicted, wrong, shown))
     picture.title(f"{len(wrong):,} of {len(truth):,} digits misread", below_top=0.18)
@@ -57,8 +59,8 @@ def draw_digit(picture, image, x, y):
 
 def as_squares(images):
     """Return the images as (N, S, S), or raise ValueError."""
-    side = math.isqrt(images[0].size) if len(images) else 0
-    if images.ndim not in (2, 3) or not side or images[0].size != side * side:
+    side = math.isqrt(math.prod(images.shape[1:]))
+    if images.ndim not in (2, 3) or not images.size or images[0].size != side * side:
         raise ValueError(f"images must have shape (N, S·S) or (N, S, S); got {images.shape}.")
     return images.reshape(len(images), side, side)
 

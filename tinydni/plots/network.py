@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import Sequence
 
 from tinydni.dni import Network
+from tinydni.plots.arguments import as_names
 from tinydni.plots.diagram import diagram
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import INK, LARGE, NORMAL, QUIET, ROLES, SMALL, rounded_box
@@ -50,10 +51,8 @@ def draw_network(*networks: Network, titles: Sequence[str] | None = None) -> Pic
         raise ValueError("networks is empty; name at least one network to draw.")
     diagrams = [diagram(network) for network in networks]
     if titles is not None:
-        if len(titles) != len(networks):
-            raise ValueError(f"titles must name every network: {len(networks)} networks, "
-                             f"{len(titles)} titles.")
-        diagrams = [one._replace(title=title) for one, title in zip(diagrams, titles)]
+        diagrams = [one._replace(title=title) for one, title in zip(
+            diagrams, as_names(titles, "titles", len(networks)))]
     drawn = {arrow.kind for one in diagrams for arrow in one.arrows}
     kinds, columns = [kind for kind in MEANING if kind in drawn], 2 * len(diagrams)
     key_rows = -(-len(kinds) // columns)

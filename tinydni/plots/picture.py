@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+from tinydni.checks import brief
 from tinydni.lab.files import check_folder, whole_file
 from tinydni.plots.style import INK, LARGE
 
@@ -74,6 +75,8 @@ def check_path(path: str | Path) -> None:
 
     `save` asks this too; a long run asks before it begins.
     """
+    if not isinstance(path, (str, Path)):
+        raise TypeError(f"path must be a string or a Path; got {brief(path)}.")
     path = check_folder(path)
     if path.suffix.lower() not in ENDINGS:
         raise ValueError(f"path: a picture's file must end in {', '.join(ENDINGS[:-1])} or "

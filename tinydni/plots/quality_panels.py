@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tinydni.checks import brief
+from tinydni.plots.arguments import as_numbers, check_named
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import INK, NORMAL, QUIET, SMALL, lines, log_axis, plain_axes
 
@@ -79,15 +81,24 @@ def values(history, name, i):
 
 
 def check(histories):
-    """Return the number of interfaces, or raise ValueError."""
-    if not histories:
-        raise ValueError("histories is empty; name at least one training to draw.")
+    """Return the number of interfaces, or raise an error."""
+    check_named(histories, "histories", "history")
     numbers = {}
     for label, history in histories.items():
-        if not history.get("gradients") or not history["gradients"][0]:
-            raise ValueError(f"histories[{label!r}] has no measured gradients; train with "
-                             "measure_gradients, and a synthesizer at least at one interface.")
-        numbers[label] = len(history["gradients"][0])
+        where = f"histories[{label!r}]"
+        check_named(history, where, "list")
+        try:
+            found = [[[one[name] for name in ROWS] for one in interfaces]
+                     for interfaces in history["gradients"]]
+        except (KeyError, IndexError, TypeError):
+            found = []
+        if not found or not found[0]:
+            raise ValueError(f"{where} has no measured gradients; train with measure_gradients, "
+                             "and a synthesizer at least at one interface.")
+        if as_numbers(history.get("epoch"), f"{where}: epoch").shape != (len(found),):
+            raise ValueError(f"{where}: epoch must have a number for each of its {len(found)} "
+                             f"gradients; got {brief(history['epoch'])}.")
+        numbers[label] = len(found[0])
     if len(set(numbers.values())) > 1:
         raise ValueError(f"histories must have the same number of interfaces; got {numbers}.")
     return next(iter(numbers.values()))

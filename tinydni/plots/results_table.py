@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tinydni.checks import brief, check_positive_int, check_range
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import INK, NORMAL, QUIET, RULE, SMALL
 
@@ -72,18 +73,25 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def layout(rows):
     """Return the names of rows and columns, as they first come, and {(row, column): entry}."""
+    if not isinstance(rows, (list, tuple)):
+        raise TypeError(f"rows must be a list of entries; got {brief(rows)}.")
     if not rows:
         raise ValueError("rows is empty; a table needs at least one entry.")
     cells = {}
     for entry in rows:
+        if not isinstance(entry, Mapping):
+            raise TypeError(f"rows: an entry must be a dictionary; got {brief(entry)}.")
         missing = {"row", "column", "mean", "std", "seeds", "paper"} - entry.keys()
         if missing:
             raise ValueError(f"rows: the entry {entry} lacks {', '.join(sorted(missing))}.")
-        key = entry["row"], entry["column"]
+        check_positive_int(entry["seeds"], "rows: seeds")
+        numbers = {name: check_range(entry[name], f"rows: {name}", None, None)
+                   for name in ("mean", "std") if name == "mean" or entry[name] is not None}
+        key = str(entry["row"]), str(entry["column"])
         if key in cells:
             raise ValueError(f"rows: there are two entries for row {key[0]!r}, "
                              f"column {key[1]!r}.")
-        cells[key] = entry
+        cells[key] = {**entry, **numbers}
     names, columns = (list(dict.fromkeys(part)) for part in zip(*cells))
     return names, columns, cells
 

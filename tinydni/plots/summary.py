@@ -2,6 +2,7 @@
 
 import textwrap
 
+from tinydni import checks
 from tinydni.containers import Sequential
 from tinydni.dni import Network
 from tinydni.layer import Shape
@@ -17,7 +18,8 @@ def summary(network: Network, input_shape: Shape) -> str:
 
     input_shape: shape of one example, such as (784,)
     """
-    shape = tuple(input_shape)
+    checks.check_can(network, "network", "a tinydni.Network", "modules", "synthesizers")
+    shape = tuple(checks.check_sizes(input_shape, "input_shape", 1))
     rows = [("block", "layer", "output", "parameters"), ("", "input", shape_text(shape), "")]
     for i, module in enumerate(network.modules):
         for number, layer in enumerate(leaves(module.block)):

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tinydni.checks import check_positive_int
+from tinydni.plots.arguments import as_numbers, check_named
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import BLUE, GREEN, INK, NORMAL, QUIET, RULE, SMALL, VERMILION, YELLOW
 
@@ -28,8 +30,8 @@ def timeline(runs: Mapping[str, Mapping[int, Any]], title: str = "Who does what 
         batch, start, end) [s]
     n_batches : how many are shown
     """
-    if not runs:
-        raise ValueError("runs is empty; name at least one run to draw.")
+    check_named(runs, "runs", "run")
+    check_positive_int(n_batches, "n_batches")
     windows = {label: Window(label, run, n_batches) for label, run in runs.items()}
     span = max(window.length for window in windows.values())
     heights = [LANE * len(window.run) for window in windows.values()]
@@ -51,11 +53,13 @@ class Window:
     """The batches of a run that are shown: the run in ms from their start, and how long it is."""
 
     def __init__(self, label, run, n_batches):
-        run = {worker: np.asarray(records, dtype=float).reshape(-1, 4)
-               for worker, records in sorted(run.items())}
-        if not run or any(len(records) == 0 for records in run.values()):
-            raise ValueError(f"runs[{label!r}] has a worker without records; "
-                             "was there a recorder?")
+        check_named(run, f"runs[{label!r}]", "worker")
+        run = {worker: as_numbers(run[worker], f"runs[{label!r}][{worker!r}]").astype(float)
+               for worker in sorted(run)}
+        for worker, records in run.items():
+            if records.ndim != 2 or records.shape[1] != 4 or not len(records):
+                raise ValueError(f"runs[{label!r}]: worker {worker} has no records (n, 4), but "
+                                 f"{records.shape}; was there a recorder?")
         starts = batch_starts(run[min(run)])
         all_begun = max(records[:, 2].min() for records in run.values())
         one_over = min(records[:, 3].max() for records in run.values())
