@@ -37,10 +37,7 @@ class LateGradients(LateTargets):
     widths, batch_size, xp, dtype : as in LateTargets
     delay : steps that a message takes from module to module; without any it is `backprop`
 
-    Raises
-    ------
-    ValueError
-        As LateTargets does.
+    Raises ValueError as LateTargets does.
     """
 
     def __init__(self, widths: Sequence[int | Shape], batch_size: int, delay: int = 1,

@@ -43,9 +43,8 @@ def build(task, options):
     readout = td.Linear(H, task.n_out, rng, std=1 / np.sqrt(H))
     cores[0].skip_dx()
 
-    make = td.RecurrentModule
-    if options.get("lambda") is not None:
-        make = partial(LambdaReturns, options["lambda"])
+    lam = options.get("lambda")
+    make = td.RecurrentModule if lam is None else partial(LambdaReturns, lam)
 
     def module(block, *boundary, **parts):
         return make(block, td.Adam(options["lr"], clip_norm=CLIP_NORM), *boundary,
