@@ -696,8 +696,8 @@ td.plots.learning_curve(
 # %% [markdown]
 # With three steps per window, a row of five bits is already longer than two windows. At about
 # this length truncation stops. With guesses the network learns a few bits more. (`tinydni
-# reproduce copy`, with three seeds: 5.3 ± 0.6 for truncation, 6.0 ± 0 for `dni`, 8.7 ± 0.6 for
-# `cdni`.) Full backpropagation through time learns much longer rows than all of them. It gets
+# reproduce copy --first-seed 3`, three seeds: 5.3 ± 0.6 for truncation, 6.3 ± 0.6 for `dni`, 8.0
+# ± 1.0 for `cdni`.) Full backpropagation through time learns much longer rows than all of them. It gets
 # only a fifth of the windows, but each is as long as its sequence, and it needs the whole
 # sequence in memory. So use it if you have enough memory. The guess is for sequences that are too
 # long for that.
