@@ -27,7 +27,7 @@ class LateGradients(LateTargets):
     a block learns from is n steps old; the forward lock stays. Messages, memory and their order are
     those of `LateTargets`; a step costs one more forward pass of each block below the top.
 
-    This is the rival that engineers use: features replay (Huo et al. 2018, section 4, algorithm 1),
+    This is the rival that engineers use: features replay (Huo et al. 2018),
     and with other ways to keep what a block needs, pipelines: PipeDream (Narayanan et al. 2019)
     keeps the weights of each batch under way, PETRA (Rivaud et al. 2025) inverts blocks and keeps
     nothing. Where the delay is long, unknown, or without end, only a guess is left.
