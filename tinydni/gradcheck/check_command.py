@@ -58,14 +58,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--args", type=arguments, default={}, metavar="JSON",
         help="""arguments of the constructor, such as '{"n_in": 5, "n_out": 4}'; """
              "an argument rng is given by itself")
-    add("--input", type=one_input, required=True, action="append", metavar="SHAPE[:LOW..HIGH]",
+    add("--input", type=random_inputs.parse, required=True, action="append", metavar="SHAPE[:LOW..HIGH]",
         help="shape of the input, such as 6,5: a batch of 6 with 5 features; with a range if it "
              "is not to be normal: 6,5:0.1..0.9, or whole numbers, 6,4:0..9; once for each input")
     add("--loss", action="store_true",
         help="the class is a loss; --input is its prediction's shape")
     add("--target", dest="target_kind", choices=random_inputs.KINDS,
         help="what the target of a loss holds (default: what the name of the class suggests)")
-    add("--context", type=lambda text: one_input(text)[0], metavar="SHAPE",
+    add("--context", type=lambda text: random_inputs.parse(text)[0], metavar="SHAPE",
         help="shape of the context of a synthesizer")
     add("--between", type=interval, default=(None, None), metavar="LOW,HIGH",
         help="draw the inputs uniformly from here, such as 0.1,0.9 (default: normal)")
@@ -96,14 +96,6 @@ def arguments(text):
         raise argparse.ArgumentTypeError("""it must be an object, such as '{"n_in": 5}'; """
                                          f"got {text!r}")
     return value
-
-
-def one_input(text):
-    """Read --input."""
-    try:
-        return random_inputs.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def interval(text):

@@ -25,32 +25,21 @@ def check_layer(layer: Any, *inputs: Any, state: Any = None, rng: Random = None,
     <gradient, v> = (s(a + step v) - s(a - step v)) / (2 step), in float64, to a relative 1e-6.
 
     Copies are checked; the layer stays as it is. Their parameters are moved a little, so that a
-    zero or an old copy of a weight hides nothing.
+    zero or an old copy of a weight hides nothing. All is right if `report.ok`; `print(report)`
+    says the rest.
 
     Parameters
     ----------
-    layer : object
-        y = forward(x, ...), dx = backward(dy, ...), with one or several inputs and outputs.
-    *inputs : array or tuple of int
-        x (N, ...), or its shape; then x is drawn. Whole numbers have no gradient.
-    state : array or tuple of int, optional
-        One more input, of a recurrent layer: y, end = forward(x, state).
-    rng : numpy.random.Generator, optional
-        Draws everything; by default from a fixed seed.
-    **settings : step, directions, tolerance, most_entries
-        As in `Settings`.
-
-    Returns
-    -------
-    Report
-        All is right if `report.ok`; `print(report)` says the rest.
+    layer : y = forward(x, ...), dx = backward(dy, ...), with one or several inputs and outputs
+    *inputs : x (N, ...), or its shape; then x is drawn. Whole numbers have no gradient.
+    state : one more input, of a recurrent layer, y, end = forward(x, state); or its shape
+    rng : draws everything; by default from a fixed seed
+    **settings : step, directions, tolerance, most_entries, as in `Settings`
 
     Raises
     ------
-    ContractError
-        The class lacks something.
-    TypeError, ValueError
-        An input is no array of finite numbers.
+    ContractError : the class lacks something
+    TypeError, ValueError : an input is no array of finite numbers
 
     Examples
     --------
@@ -71,23 +60,12 @@ def check_loss(loss: Any, prediction: Any, target: Any, rng: Random = None,
                **settings: Any) -> Report:
     """Check dprediction of a loss, and that the loss is a mean over the batch.
 
+    What is not said here is as for `check_layer`.
+
     Parameters
     ----------
-    loss : object
-        loss = forward(prediction, target), dprediction = backward().
-    prediction, target : array or tuple of int
-        (N, ...), or their shapes. The target is not differentiated.
-    rng, **settings
-        As for `check_layer`.
-
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    ContractError, TypeError, ValueError
-        As `check_layer`; also where backward takes an argument.
+    loss : loss = forward(prediction, target), dprediction = backward()
+    prediction, target (N, ...) : arrays, or their shapes; the target is not differentiated
     """
     contract.require(loss)
     if contract.arguments_of(loss.backward)[0]:
@@ -101,23 +79,12 @@ def check_synthesizer(synthesizer: Any, h: Any, context: Any = None, rng: Random
                       **settings: Any) -> Report:
     """Check the gradients of a synthesizer's own parameters; nothing flows from it into h.
 
+    What is not said here is as for `check_layer`.
+
     Parameters
     ----------
-    synthesizer : object
-        delta_hat = forward(h, context), backward(ddelta_hat).
-    h, context : array or tuple of int
-        (N, H) and (N, C), or their shapes; the context may be None.
-    rng, **settings
-        As for `check_layer`.
-
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    ContractError, TypeError, ValueError
-        As `check_layer`.
+    synthesizer : delta_hat = forward(h, context), backward(ddelta_hat)
+    h (N, H), context (N, C) : arrays, or their shapes; the context may be None
     """
     how = {"differentiated": (), "output": "delta_hat", "upstream": "ddelta_hat"}
     return run(synthesizer, (h, context), ("h", "context"), how, rng, settings)
@@ -126,21 +93,8 @@ def check_synthesizer(synthesizer: Any, h: Any, context: Any = None, rng: Random
 def check(thing: Any, *inputs: Any, rng: Random = None, **settings: Any) -> Report:
     """Check a layer (x, ...), a loss (prediction, target) or a synthesizer (h, context).
 
-    A loss is known by a backward without argument, a synthesizer by its method `learn`.
-
-    Parameters
-    ----------
-    thing, *inputs, rng, **settings
-        As for `check_layer`, `check_loss` and `check_synthesizer`.
-
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    ContractError, TypeError, ValueError
-        As `check_layer`.
+    A loss is known by a backward without argument, a synthesizer by its method `learn`. The rest
+    is as for `check_layer`, `check_loss` and `check_synthesizer`.
     """
     contract.require(thing)
     name, n = type(thing).__name__, len(inputs)
@@ -159,19 +113,7 @@ def check(thing: Any, *inputs: Any, rng: Random = None, **settings: Any) -> Repo
 
 
 def assert_gradients(thing: Any, *inputs: Any, rng: Random = None, **settings: Any) -> None:
-    """Raise GradientError unless all gradients are found right.
-
-    Parameters
-    ----------
-    thing, *inputs, rng, **settings
-        As for `check`.
-
-    Raises
-    ------
-    GradientError
-        With the whole report as its message.
-    ContractError, TypeError, ValueError
-        As `check_layer`.
+    """Raise GradientError, with the whole report as its message, unless `check` is content.
 
     Examples
     --------

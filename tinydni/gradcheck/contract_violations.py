@@ -92,9 +92,8 @@ def memory_order(subject):
             if not same(subject.forward_from(subject.start, layout), subject.y):
                 found.append("forward returns another result")
             else:
-                what, other = subject.call.upstream, subject.gradients(layout=layout)
-                found += [f"{subject.gradient_name(name)} has other values" for name in other
-                          if not same(other[name], subject.claimed[name])]
+                what = subject.call.upstream
+                found += other_values(subject, layout=layout)
         except Exception as error:
             found.append(f"it fails ({type(error).__name__}: {error})")
         if found:
@@ -108,10 +107,15 @@ def first_pass(subject):
     first = subject.moved_on(subject.fresh, subject.second)
     if not same(subject.forward_from(first), subject.y):
         return []
-    other = subject.gradients(start=first)
-    return [f"{subject.gradient_name(name)} has other values in the first pass than in the next, "
-            "though x and dy are the same." for name in other
-            if not same(other[name], subject.claimed[name])][:1]
+    return [f"{found} in the first pass than in the next, though x and dy are the same."
+            for found in other_values(subject, start=first)[:1]]
+
+
+def other_values(subject, **how):
+    """List the gradients that come out otherwise if backward runs so."""
+    return [f"{subject.gradient_name(name)} has other values"
+            for name, other in subject.gradients(**how).items()
+            if not same(other, subject.claimed[name])]
 
 
 def same(a, b):

@@ -6,7 +6,7 @@ import types
 import numpy as np
 
 from tinydni.gradcheck.contract import ContractError, is_floats
-from tinydni.gradcheck.parameters import inside, objects
+from tinydni.gradcheck.parameters import objects, walk
 
 
 def copied(thing, as_double=False):
@@ -15,7 +15,7 @@ def copied(thing, as_double=False):
     Two names of one array stay two names of one array, and views of one memory stay views of one.
     as_double: make its arrays of floats float64
     """
-    items = everything_inside(thing)
+    items = [item for _, _, item in walk(thing)]
     memo = {id(item): item for item in items if isinstance(item, types.ModuleType)}
     sharing = {}
     for array in items:
@@ -66,14 +66,3 @@ def in_float64(thing):
         if getattr(item, "dtype", None) in (np.float32, np.float16):
             item.dtype = np.float64
     return twin
-
-
-def everything_inside(thing):
-    """List the object and all that its attributes, lists and dictionaries hold."""
-    seen, waiting = {}, [thing]
-    while waiting:
-        item = waiting.pop()
-        if id(item) not in seen:
-            seen[id(item)] = item
-            waiting += [value for _, value in inside(item)]
-    return list(seen.values())

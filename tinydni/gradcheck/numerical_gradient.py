@@ -16,15 +16,11 @@ class Settings:
 
     Parameters
     ----------
-    step : float, optional
-        The step of the differences, as a share of the spread of the array. By default 1e-5, and
-        fitted where the function is too steep or rounding too large for that.
-    directions : int
-        How many random directions to try for each array.
-    tolerance : float
-        The relative error that passes.
-    most_entries : int
-        A larger array is compared at this many random entries.
+    step : of the differences, as a share of the spread of the array; by default 1e-5, and fitted
+        where the function is too steep or rounding too large for that
+    directions : how many random ones to try for each array
+    tolerance : the relative error that passes
+    most_entries : a larger array is compared at this many random entries
     """
 
     step: float | None = None

@@ -86,17 +86,20 @@ def inside(value):
     return list(attributes(value).items()) if is_object(value) else []
 
 
-def objects(thing):
-    """Yield (label, steps, object) for the object and all objects in it, in lists of lists, too."""
-    seen, waiting = set(), [("", (), thing)]
-    while waiting:
-        label, steps, item = waiting.pop(0)
+def walk(thing):
+    """Yield (label, steps, item) for the object and all that it holds, in lists of lists, too."""
+    seen, waiting = {}, [("", (), thing)]
+    for label, steps, item in waiting:
         if id(item) not in seen:
-            seen.add(id(item))
-            if is_object(item):
-                yield label, steps, item
+            seen[id(item)] = item           # kept, so that no other item gets its id
+            yield label, steps, item
             waiting += [(label if str(step).startswith("_") else f"{label}{step}.",
                          (*steps, step), value) for step, value in inside(item)]
+
+
+def objects(thing):
+    """List (label, steps, object) for the object and all objects in it."""
+    return [found for found in walk(thing) if is_object(found[2])]
 
 
 def find_slots(before, after):

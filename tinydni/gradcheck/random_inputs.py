@@ -1,5 +1,6 @@
 """Random inputs for a check from the shell, where nobody hands over data."""
 
+import argparse
 import re
 
 import numpy as np
@@ -18,8 +19,9 @@ def parse(text):
                      for end in form.groups()[1:])
         if shape and min(shape) > 0 and (low is None or low < high):
             return shape, low, high
-    raise ValueError("a shape is a list of positive numbers, such as 6,5, perhaps with where to "
-                     f"draw from: 6,5:0.1..0.9, or whole numbers, 6,4:0..9; got {text!r}")
+    raise argparse.ArgumentTypeError(
+        "a shape is a list of positive numbers, such as 6,5, perhaps with where to draw from: "
+        f"6,5:0.1..0.9, or whole numbers, 6,4:0..9; got {text!r}")
 
 
 def draw(shape, between, rng):

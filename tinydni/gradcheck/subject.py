@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from tinydni.gradcheck.contract import ContractError, is_floats, to_device, to_host
-from tinydni.gradcheck.float64_copies import copied, everything_inside, in_float64
+from tinydni.gradcheck.float64_copies import copied, in_float64
 from tinydni.gradcheck.numerical_gradient import NumericalGradient
-from tinydni.gradcheck.parameters import find_slots
+from tinydni.gradcheck.parameters import find_slots, walk
 
 
 class TransposedError(Exception):
@@ -207,7 +207,7 @@ class Subject:
     @cached_property
     def work(self):
         """How many numbers a forward pass touches, about."""
-        return self.y.size + sum(item.size for item in everything_inside(self.start)
+        return self.y.size + sum(item.size for _, _, item in walk(self.start)
                                  if isinstance(item, np.ndarray))
 
     @cached_property
@@ -247,7 +247,7 @@ class Subject:
     def generators(self, thing):
         """Return the states of the random generators that the object keeps, and of NumPy's own."""
         states = [item.bit_generator.state if isinstance(item, np.random.Generator) else
-                  item.get_state()[1:3] for item in everything_inside(thing)
+                  item.get_state()[1:3] for _, _, item in walk(thing)
                   if isinstance(item, (np.random.Generator, np.random.RandomState))]
         return list(map(str, states)), np.random.get_state()[2]
 
