@@ -106,8 +106,9 @@ def result_of(handed: Handed, record: dict[str, Any]) -> Result:
     """Return the result that a record keeps."""
     outcomes = [Outcome(**{**raw, "findings": [Finding(**finding) for finding in raw["findings"]]})
                 for raw in record["outcomes"]]
+    before = None if record.get("before") == points(record) else record.get("before")
     return Result(handed.student, handed.identity, record["problem"], record["file"], outcomes,
-                  record.get("before"), remarks=["Canvas says it is late"] * handed.late)
+                  before, remarks=["Canvas says it is late"] * handed.late)
 
 
 def secret_of(path: str | Path) -> str:

@@ -14,6 +14,7 @@ from tinydni.classroom.assignment import Assignment, Task
 from tinydni.classroom.examine import Outcome
 from tinydni.classroom.results import Result, number
 
+MOST_PAIRS = 100
 PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 
 
@@ -26,16 +27,27 @@ def write_pages(assignment: Assignment, found: list[Result], folder: str | Path,
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    names = {id(each): each.code(secret) if anonymous else each.student for each in found}
-    codes = {each.student: names[id(each)] for each in found}
-    for each in found:
-        name = names[id(each)]
-        page = student_page(assignment, each, name, isolation)
-        files.write_text(folder / f"{file_name(name)}.html", page)
-    shown = [(share, codes.get(one, one), codes.get(other, other))
-             for share, one, other in pairs or ()]
-    page = summary_page(assignment, found, names, isolation, shown, pairs is not None)
-    files.write_text(folder / "index.html", page)
+    names = {each.student: each.code(secret) if anonymous else each.student for each in found}
+    shown = [(names[each.student], each) for each in found]
+    for name, each in shown:
+        write_page(folder / f"{file_name(name)}.html", assignment, name,
+                   student_page(assignment, each, isolation))
+    body = summary(assignment, shown, isolation)
+    if pairs is not None:
+        same = [f"{escape(names.get(one, one))} and {escape(names.get(other, other))}: "
+                f"{100 * share:.0f} %" for share, one, other in pairs]
+        more = [f"and {len(pairs) - MOST_PAIRS} pairs more"] * (len(pairs) > MOST_PAIRS)
+        body += ["<h2>Similar up to names and layout</h2>",
+                 listed(same[:MOST_PAIRS] + more) or "<p>No pair.</p>",
+                 "<p class=note>A reason to look, not a proof: short tasks have few right "
+                 "solutions.</p>" * bool(pairs)]
+    write_page(folder / "index.html", assignment, "grades", body)
+
+
+def write_page(path: Path, assignment: Assignment, name: str, body: list[str]) -> None:
+    """Write one page under a title."""
+    title = escape(f"{assignment.name} {assignment.title}: {name}")
+    files.write_text(path, PAGE.format(title=title, body="\n".join(body)))
 
 
 def file_name(student: str) -> str:
@@ -50,26 +62,43 @@ def words(text: str) -> str:
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
-def student_page(assignment: Assignment, result: Result, name: str, isolation: str) -> str:
+def lost(text: str) -> str:
+    """Return what cost points."""
+    return f"<span class=lost>{words(text)}</span>"
+
+
+def listed(items: list[str]) -> str:
+    """Return a list, or nothing."""
+    return "<ul>\n" + "\n".join(f"<li>{item}" for item in items) + "\n</ul>" if items else ""
+
+
+def table(head: str, rows: list[str]) -> str:
+    """Return a table, which scrolls where it is too wide; its head is on every printed page."""
+    body = "\n".join(f"<tr>{row}" for row in rows)
+    return f"<div class=wide><table>\n<thead><tr>{head}\n<tbody>\n{body}\n</table></div>"
+
+
+def student_page(assignment: Assignment, result: Result, isolation: str) -> list[str]:
     """Return what was lost and why. The drawn values are not shown."""
-    title = escape(f"{assignment.name} {assignment.title}: {name}")
-    if not result.outcomes:
-        why = "Nothing was handed in." if result.absent else (
-            f"Not graded: {words(result.problem)}. Your instructor knows.")
-        body = [f"<p class=sum>{why}</p>"]
+    if result.absent:
+        body = ["<p class=sum>Nothing was handed in.</p>"]
+    elif not result.outcomes:
+        body = [f"<p class=sum>Not graded: {words(result.problem)}. Your instructor knows.</p>"]
     else:
         body = [f"<p class=sum><strong>{number(result.total)} of {assignment.points} points"
-                "</strong></p>", "<div class=wide><table><tr><th>task<th><th class=n>points"]
-        body += [f"<tr><td>{escape(o.task)}<td>{escape(o.title)}<td class=n>{number(o.points)} of "
-                 f"{o.most}" for o in result.outcomes]
-        body.append("</table></div>")
-    extra = [*result.remarks]
+                "</strong></p>", table("<th>task<th><th class=n>points", [
+                    f"<td>{escape(each.task)}<td>{escape(each.title)}"
+                    f"<td class=n>{number(each.points)} of {each.most}"
+                    for each in result.outcomes])]
+    remarks = [words(each) for each in result.remarks]
     if result.lost:
-        extra.append(f"{result.days} days after the deadline: {result.lost:g} points less")
-    if extra:
-        body.append("<h2>Remarks</h2><ul>" + "".join(f"<li>{words(each)}" for each in extra)
-                    + "</ul>")
-    body += [lost(outcome) for outcome in result.outcomes if outcome.findings or outcome.notes]
+        remarks.append(f"{result.late} after the deadline: -{result.lost:g}")
+    body += ["<h2>Remarks</h2>" * bool(remarks), listed(remarks)]
+    for outcome in result.outcomes:
+        items = [f"{words(each.check)}: {lost(each.reason)}" for each in outcome.findings]
+        items += [f"<span class=note>{words(note)}</span>" for note in outcome.notes]
+        if items:
+            body += [f"<h2>{escape(outcome.task)} {escape(outcome.title)}</h2>", listed(items)]
     if result.outcomes:
         read = f" {escape(result.file)}." if result.file else ""
         body.append(
@@ -77,85 +106,55 @@ def student_page(assignment: Assignment, result: Result, name: str, isolation: s
             "shown. The same checks, with other values: <code>tinydni assignment check "
             f"{escape(assignment.name)}</code> in your folder.{read}<br>Isolation: "
             f"{escape(isolation)}.</p>")
-    return PAGE.format(title=title, body="\n".join(body))
+    return body
 
 
-def lost(outcome: Outcome) -> str:
-    """Return what a task asks that its solution does not do."""
-    items = [f"<li>{words(each.check)}: <span class=lost>{words(each.reason)}</span>"
-             for each in outcome.findings] + [f"<li class=note>{words(note)}"
-                                              for note in outcome.notes]
-    return (f"<h2>{escape(outcome.task)} {escape(outcome.title)}</h2>\n<ul>\n"
-            + "\n".join(items) + "\n</ul>")
-
-
-def summary_page(assignment: Assignment, found: list[Result], names: dict[int, str],
-                 isolation: str, pairs: list[tuple[float, str, str]], compared: bool) -> str:
+def summary(assignment: Assignment, found: list[tuple[str, Result]], isolation: str) -> list[str]:
     """Return all students, what was lost in each task and by whom, and the distribution."""
-    graded = [each for each in found if each.outcomes]
-    average = ""
-    if graded:
-        points = mean(each.total for each in graded)
-        average = f", on average {points:.1f} of {assignment.points} points"
+    graded = [(name, each) for name, each in found if each.outcomes]
+    totals = [each.total for _, each in graded]
+    average = f", on average {mean(totals):.1f} of {assignment.points} points" if totals else ""
     body = [f"<p>{len(graded)} graded of {len(found)}{average}. "
             f"Isolation: {escape(isolation)}.</p>"]
-    undone = [each for each in found if each.problem and not each.absent]
-    if undone:
-        body.append("<h2>Not graded</h2><ul>" + "".join(
-            f"<li>{escape(names[id(each)])}: <span class=lost>{words(each.problem)}</span>"
-            for each in undone) + "</ul>")
-    body += ["<h2>Points</h2>", histogram(assignment, graded)]
-    body += ["<h2>Tasks</h2>", *(statistics(task, number_, graded, names)
-                                 for number_, task in enumerate(assignment.tasks))]
-    if compared:
-        items = "".join(f"<li>{escape(one)} and {escape(other)}: {100 * share:.0f} %"
-                        for share, one, other in pairs)
-        body.append("<h2>Similar up to names and layout</h2>" + (
-            f"<ul>{items}</ul><p class=note>A reason to look, not a proof: short tasks have few "
-            "right solutions.</p>" if items else "<p>No pair.</p>"))
+    undone = [f"{escape(name)}: {lost(each.problem)}" for name, each in found
+              if each.problem and not each.absent]
+    body += ["<h2>Not graded</h2>" * bool(undone), listed(undone)]
+    counts = Counter(map(int, totals))
+    most = max(counts.values(), default=1)
+    body += ["<h2>Points</h2>", table("<th class=n>points<th>students", [
+        f"<td class=n>{n}<td class=bars><span style='width: {75 * counts[n] / most:.0f}%'></span> "
+        f"{counts[n] or ''}" for n in range(assignment.points, -1, -1)])]
+    body.append("<h2>Tasks</h2>")
+    for k, task in enumerate(assignment.tasks):
+        body.append(statistics(task, [(name, each.outcomes[k]) for name, each in graded]))
     heads = "".join(f"<th class=n>{escape(task.name)}" for task in assignment.tasks)
-    rows = "\n".join(row(each, names[id(each)], assignment) for each in found)
-    body.append(f"<h2>Students</h2><div class=wide><table><tr><th>student{heads}<th class=n>points"
-                f"<th>\n{rows}\n</table></div>")
-    return PAGE.format(title=escape(f"{assignment.name} {assignment.title}: grades"),
-                       body="\n".join(body))
+    body += ["<h2>Students</h2>", table(f"<th>student{heads}<th class=n>points<th>", [
+        row(each, name, assignment) for name, each in found])]
+    return body
 
 
 def row(result: Result, name: str, assignment: Assignment) -> str:
     """Return the row of a student in the summary."""
     link = escape(file_name(name).replace("%", "%25"))
     points = "".join(f"<td class=n>{number(outcome.points)}" for outcome in result.outcomes)
-    points = points or "<td>" * len(assignment.tasks)
-    changed = f"was {result.changed}" if result.changed != "" else ""
-    late = f"{result.days} days late" if result.days else ""
-    said = "; ".join(filter(None, (changed, late, "nothing handed in" if result.absent else "")))
-    return (f'<tr><td><a href="{link}.html">{escape(name)}</a>{points}'
-            f"<td class=n><strong>{result.grade}</strong><td class=note>{said}")
+    said = [f"was {number(result.before)}" if result.before is not None else "",
+            f"{result.late} late" if result.days else "",
+            "nothing handed in" if result.absent else ""]
+    return (f'<td><a href="{link}.html">{escape(name)}</a>'
+            f"{points or '<td>' * len(assignment.tasks)}<td class=n><strong>{result.grade}</strong>"
+            f"<td class=note>{'; '.join(filter(None, said))}")
 
 
-def statistics(task: Task, place: int, graded: list[Result], names: dict[int, str]) -> str:
+def statistics(task: Task, outcomes: list[tuple[str, Outcome]]) -> str:
     """Return how many solved a task, which slip cost others their points, and who they are."""
-    outcomes = [(names[id(each)], each.outcomes[place]) for each in graded]
     solved = sum(outcome.passed for _, outcome in outcomes)
     partly = sum(0 < outcome.points < outcome.most for _, outcome in outcomes)
-    slips = Counter(each.reason for _, outcome in outcomes for each in outcome.findings[:1])
-    items = []
-    for reason, count in slips.most_common(8):
-        who = [name for name, outcome in outcomes
-               if outcome.findings and outcome.findings[0].reason == reason]
-        more = f" and {count - 5} more" if count > 5 else ""
-        items.append(f"<li>{count} × <span class=lost>{words(reason)}</span> "
-                     f"<span class=note>{escape(', '.join(who[:5]))}{more}</span>")
+    who: dict[str, list[str]] = {}
+    for name, outcome in outcomes:
+        if outcome.findings:
+            who.setdefault(outcome.findings[0].reason, []).append(name)
+    items = [f"{len(names)} × {lost(reason)} <span class=note>{escape(', '.join(names[:5]))}"
+             f"{f' and {len(names) - 5} more' if len(names) > 5 else ''}</span>"
+             for reason, names in sorted(who.items(), key=lambda each: -len(each[1]))[:8]]
     return (f"<p><strong>{escape(task.name)} {escape(task.title)}</strong>: solved by {solved} of "
-            f"{len(graded)}{f', in part by {partly}' if partly else ''}</p>"
-            + (f"<ul>{''.join(items)}</ul>" if items else ""))
-
-
-def histogram(assignment: Assignment, graded: list[Result]) -> str:
-    """Return how many students have how many points, as bars."""
-    counts = Counter(int(each.total) for each in graded)
-    most = max(counts.values(), default=1)
-    rows = "".join(f"<tr><td class=n>{n}<td><span class=bar style='width: "
-                   f"{18 * counts[n] / most:.2f}em'></span> {counts[n] or ''}"
-                   for n in range(assignment.points, -1, -1))
-    return f"<table><tr><th class=n>points<th>students{rows}</table>"
+            f"{len(outcomes)}{f', in part by {partly}' if partly else ''}</p>{listed(items)}")

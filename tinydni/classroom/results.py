@@ -23,7 +23,7 @@ class Result:
     """One student's result.
 
     identity: the number that Canvas or Moodle gives    problem: why it is not graded, or ""
-    file: what was read    outcomes: one per task    before: the points of an earlier run, or None
+    file: what was read    outcomes: one per task    before: other points of an earlier run, or None
     days: by how many days it was late    lost: the points that this costs
     remarks: what the instructor adds    total: the points that count
     """
@@ -53,14 +53,14 @@ class Result:
         return bool(self.outcomes) or self.absent or self.fixed is not None
 
     @property
+    def late(self) -> str:
+        """How late it was, such as "2 days"."""
+        return f"{self.days} day{'s' * (self.days != 1)}"
+
+    @property
     def grade(self) -> float | str:
         """The points for a table, or "" where there are none."""
         return number(self.total) if self.graded else ""
-
-    @property
-    def changed(self) -> float | str:
-        """The points of an earlier run, or "" where they were the same."""
-        return "" if self.before in (None, self.total) else number(self.before)     # type: ignore
 
     def code(self, secret: str) -> str:
         """Return a name that tells nobody whose it is."""
@@ -77,7 +77,7 @@ class Result:
                 found.append(f"{outcome.task}: {outcome.findings[0].reason.rstrip('.')}")
             found += [f"{outcome.task} {note}" for note in outcome.notes]
         if self.lost:
-            found.append(f"{self.days} days late: -{self.lost:g}")
+            found.append(f"{self.late} late: -{self.lost:g}")
         return found + self.remarks
 
 
@@ -167,8 +167,9 @@ def table(assignment: Assignment, found: list[Result]) -> list[list[Any]]:
     for result in found:
         points: list[Any] = [outcome.points for outcome in result.outcomes]
         points = points or [""] * len(assignment.tasks)
+        before = "" if result.before is None else number(result.before)
         rows.append([result.student, result.identity, *points, result.grade, assignment.points,
-                     result.changed, "; ".join(result.words())])
+                     before, "; ".join(result.words())])
     return rows
 
 
