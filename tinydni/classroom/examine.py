@@ -66,9 +66,8 @@ def examine(assignment: Assignment, task: Task, submission: Submission,
         limits = getattr(asked, "limits", {})
         solution = Solution(asked.ask, submission.file, submission.lines, limits.get("memory", 0))
         try:
-            solution.request({**assignment.setup(task), "do": "furnish", "file": submission.file,
-                              "limits": limits, "prelude": submission.prelude, "section": section},
-                             task.name)
+            solution.request("furnish", None, task.name, **assignment.setup(task), limits=limits,
+                             file=submission.file, prelude=submission.prelude, section=section)
             failures, ended = run_checks(assignment, task, solution.names, secret)
         except SolutionError as error:
             failures, ended = {}, error

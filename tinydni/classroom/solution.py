@@ -34,33 +34,24 @@ class SolutionError(Exception):
 
 
 class Thing:
-    """An object of the solution: attributes and calls go to the room."""
+    """An object of the solution, or all its names: attributes and calls go to the room.
 
-    def __init__(self, solution: Solution, handle: int, name: str):
+    handle: its number in the room; None, the names: the task's target and what is given for it
+    """
+
+    def __init__(self, solution: Solution, handle: int | None, name: str):
         vars(self).update(_solution=solution, _handle=handle, _name=name)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._solution.request({"do": "get", "of": self._handle, "name": name}, name)
+        return self._solution.request("get", self._handle, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._solution.request({"do": "set", "of": self._handle, "name": name}, name, [value])
+        self._solution.request("set", self._handle, name, [value])
 
     def __call__(self, *arguments: Any) -> Any:
-        return self._solution.request({"do": "call", "of": self._handle}, self._name, arguments)
-
-
-class Names:
-    """What a check may name: the target of the task, and what is given for it."""
-
-    def __init__(self, solution: Solution):
-        vars(self).update(_solution=solution)
-
-    def __getattr__(self, name: str) -> Any:
-        found = self._solution.request({"do": "name", "name": name}, name)
-        vars(self)[name] = found
-        return found
+        return self._solution.request("call", self._handle, self._name, arguments)
 
 
 class Solution:
@@ -76,14 +67,16 @@ class Solution:
         self.numbers: dict[int, int] = {}
         self.notes: set[str] = set()
         self.end: SolutionError | None = None
-        self.names = Names(self)
+        self.names = Thing(self, None, "")
 
-    def request(self, header: dict[str, Any], name: str, arguments: Sequence = ()) -> Any:
+    def request(self, do: str, handle: int | None, name: str, arguments: Sequence = (),
+                **setup: Any) -> Any:
         """Carry out one request. Raise SolutionError where it fails."""
         if self.end:
             raise self.end
         buffers: list[bytes] = []
-        header["arguments"] = [self.encoded(value, buffers) for value in arguments]
+        header = {"do": do, "of": handle, "name": name,
+                  "arguments": [self.encoded(value, buffers) for value in arguments], **setup}
         try:
             answer, found = self.ask(header, buffers)
             self.notes |= {str(note) for note in answer.get("notes", ())}
@@ -96,7 +89,7 @@ class Solution:
                 OverflowError):
             self.end = SolutionError("its answers cannot be read", ended=True)
             raise self.end from None
-        raise self.error(header, name, answer)
+        raise self.error(do, handle, name, answer)
 
     def encoded(self, value: Any, buffers: list[bytes]) -> dict[str, Any]:
         if isinstance(value, Thing):
@@ -133,15 +126,16 @@ class Solution:
         handle = part.get("h", -1)
         return Thing(self, int(handle), name)
 
-    def error(self, header: dict[str, Any], name: str, answer: dict[str, Any]) -> SolutionError:
+    def error(self, do: str, handle: int | None, name: str, answer: dict[str, Any]
+              ) -> SolutionError:
         """Return what an exception of the solution means, in words of our own."""
         kind, text, line = str(answer["e"]), str(answer.get("text")), answer.get("line")
         known = type(line) is int and 0 < line <= self.lines
         where = f" ({self.file}, line {line})" if known else ""
-        if header["do"] == "get" and kind == "AttributeError" and not known:
-            return SolutionError(f"there is no {name}: is self.{name} set, or the method there?")
-        if header["do"] == "name" and kind == "NameError" and not known:
+        if do == "get" and kind == "NameError" and handle is None and not known:
             return SolutionError(f"there is no {name} any more")
+        if do == "get" and kind == "AttributeError" and handle is not None and not known:
+            return SolutionError(f"there is no {name}: is self.{name} set, or the method there?")
         if kind == "NotImplementedError":
             return SolutionError(f"{name} is not written yet")
         if kind == "ReferenceUsed":

@@ -147,20 +147,23 @@ class Room:
         if do == "probe":
             import importlib.util
             return [importlib.util.find_spec("tinydni") is None, True]
-        if do == "name":
-            name = header["name"]
-            if name != self.target:
-                return self.given[name]
-            if name not in self.own:
-                raise self.first or NameError(name)
-            return self.own[name]
+        name, arguments = header["name"], [self.decoded(each, buffers)
+                                           for each in header["arguments"]]
+        if header["of"] is None:
+            return self.named(name)
         thing = self.things[header["of"]]
-        arguments = [self.decoded(part, buffers) for part in header["arguments"]]
         if do == "get":
-            return getattr(thing, header["name"])
+            return getattr(thing, name)
         if do == "set":
-            return setattr(thing, header["name"], *arguments)
+            return setattr(thing, name, *arguments)
         return thing(*arguments)
+
+    def named(self, name: str) -> Any:
+        if name != self.target:
+            return self.given[name]
+        if name not in self.own:
+            raise self.first or NameError(name)
+        return self.own[name]
 
     def decoded(self, part: dict[str, Any], buffers: Any) -> Any:
         if "n" in part:
