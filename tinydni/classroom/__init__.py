@@ -14,8 +14,8 @@ def assert_task(task: str, namespace: dict[str, Any]) -> float | None:
 
     namespace: such as globals(). Returns the points where only a part is right.
     """
-    from tinydni.classroom import notebook_check
-    return notebook_check.assert_task(task, namespace)
+    from tinydni.classroom import progress
+    return progress.assert_task(task, namespace)
 
 
 def use_reference(task: str) -> Any:
