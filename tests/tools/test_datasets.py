@@ -22,6 +22,7 @@ from tinydni.datasets import (
     Dataset,
     addition,
     cifar10,
+    crop_and_flip,
     cytometry,
     digits,
     download,
@@ -115,11 +116,52 @@ NAN[4, 1], INF[0, 2] = np.nan, -np.inf
     (dict(n_classes=None, y=X, y_test=X[:4, :1]), ValueError,
      r"same width; got shapes \(6, 3\) and \(4, 1\)"),
     (dict(held_out="train"), ValueError, "held_out must be 'test' or 'validation'"),
+    (dict(held_out=np.zeros(2)), ValueError, "held_out must be 'test' or 'validation'"),
     (dict(notes="a sentence"), TypeError, "notes must be a tuple of sentences"),
+    (dict(notes=5), TypeError, "notes must be a tuple of sentences; got 5"),
+    (dict(x=np.ma.array(X, mask=True)), TypeError, "x must be a NumPy array; got MaskedArray"),
 ])
 def test_wrong_data_is_refused(changes, error, message):
     with pytest.raises(error, match=message):
         small(**changes)
+
+
+@pytest.mark.parametrize("shape, error, message", [
+    ((2, 2, 1), ValueError, "H · W · C must be 3, the values of one input; got 2, 2 and 1"),
+    ((3, -1, 1), ValueError, "W must be at least 1; got -1"),
+    ((3, 1, None), TypeError, r"C must be a whole number; got None \(NoneType\)"),
+])
+def test_images_of_another_size_are_refused(shape, error, message):
+    with pytest.raises(error, match=message):
+        small().as_images(*shape)
+
+
+@pytest.mark.parametrize("odd, error, message", [
+    (dict(xp=5), TypeError, "xp must be the array module of x.*got 5"),
+    (dict(x=[[1.0]]), TypeError, "crop_and_flip: x must be an array of float32.*got list"),
+    (dict(x=X), ValueError, r"x must have shape \(N, H, W, C\); got \(6, 3\)"),
+    (dict(rng=0), TypeError, "rng must be a numpy.random.Generator; got 0"),
+    (dict(pad=9), ValueError, "pad must be at most 4; got 9"),
+])
+def test_odd_arguments_of_crop_and_flip_are_told(odd, error, message):
+    arguments = dict(xp=np, x=np.zeros((2, 4, 4, 3), np.float32), rng=np.random.default_rng(0))
+    with pytest.raises(error, match=message):
+        crop_and_flip(**arguments | odd)
+
+
+def test_the_page_on_data_names_every_file_with_its_checksum():
+    page = (ROOT / "data" / "README.md").read_text(encoding="utf-8")
+    of_mnist, of_cifar10, of_text, of_cells = (
+        importlib.import_module(f"tinydni.datasets.{name}")
+        for name in ("mnist", "cifar10", "text", "cytometry"))
+    for file in (*of_mnist.FILES.values(), of_cifar10.ARCHIVE, of_text.FILE):
+        assert file.checksum.partition(":")[2] in page and file.path.rpartition("/")[2] in page
+    for address in (*of_mnist.MIRRORS, *of_cifar10.ARCHIVE.addresses):
+        assert f"<{address}>" in page
+    assert f"{of_text.OFFICIAL:,} characters" in page
+    assert sorted(of_cells.FILES) == sorted(f"{kind}{i}.csv" for kind in ("sample", "labels")
+                                            for i in of_cells.SAMPLES)
+    assert of_cells.CHECKSUMS.name in page and "of the 32 files" in page
 
 
 # Binary addition ----------------------------------------------------------------------------------
@@ -187,6 +229,8 @@ def test_addition_of_30_bits_by_default_is_a_sample_of_65536():
     (dict(bits=5.0), TypeError, r"bits must be a whole number; got 5.0 \(float\)"),
     (dict(bits=True), TypeError, "bits must be a whole number; got True"),
     (dict(max_pairs=1), ValueError, "max_pairs must be at least 2; got 1"),
+    (dict(seed=None), TypeError, r"seed must be a whole number; got None \(NoneType\)"),
+    (dict(seed=-1), ValueError, "seed must be at least 0; got -1"),
 ])
 def test_addition_refuses(arguments, error, message):
     with pytest.raises(error, match=message):

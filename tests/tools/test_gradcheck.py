@@ -30,6 +30,7 @@ from tinydni import (
 from tinydni.gradcheck import (
     ContractError,
     GradientError,
+    Settings,
     assert_gradients,
     check,
     check_command,
@@ -501,6 +502,15 @@ WRONG_USE = [
     (lambda: check(ReLU(), "6,5"), TypeError, "must be an array of numbers"),
     (lambda: check_loss(MeanSquaredError(), np.ones((2, 3), int), (2, 3)), TypeError,
      "whole numbers"),
+    (lambda: check(ReLU(), [[1.0, 2.0], [3.0]]), TypeError, "must be an array of numbers"),
+    (lambda: check(ReLU(), (6, 5), rng=0), TypeError,
+     "rng must be a numpy.random.Generator; got 0"),
+    (lambda: check_synthesizer(ReLU(), (6, 5)), TypeError, "ReLU.forward takes x; got 2 inputs"),
+    (lambda: Settings(step=0), ValueError, "step must lie in (0, inf); got 0"),
+    (lambda: Settings(directions=0), ValueError, "directions must be at least 1; got 0"),
+    (lambda: Settings(tolerance="1e-6"), TypeError, "tolerance must be a number; got '1e-6' (str)"),
+    (lambda: check(ReLU(), (6, 5), most_entries=2.5), TypeError,
+     "most_entries must be a whole number; got 2.5"),
     (lambda: check_example("missing_n.py:OnePerExample", is_loss=True), UsageError,
      "returns one number"),
 ]

@@ -538,6 +538,7 @@ def test_a_diverged_curve_says_so():
     ({"mine": ([1], [np.nan])}, "'mine'.*no finite value"),
     ({"mine": ([1, 2], [1])}, r"'mine'.*one length.*'x': \(2,\), 'y': \(1,\)"),
     ({"mine": ([1, 2], [1, 2], [1])}, r"'spread': \(1,\)"),
+    ({"mine": ([1, np.inf], [1, 2])}, "'mine'.*x must be finite; got inf"),
 ])
 def test_curves_that_cannot_be_drawn(curves, message):
     with pytest.raises(ValueError, match=message):
@@ -708,3 +709,37 @@ def test_a_guess_of_zero_leaves_a_gap():
 def test_histories_that_cannot_be_drawn(histories, message):
     with pytest.raises(ValueError, match=message):
         gradient_quality(histories)
+
+
+CELLS = np.random.default_rng(0).standard_normal((6, 2))
+
+
+@pytest.mark.parametrize("call, error, message", [
+    (lambda: learning_curve([1, 2]), TypeError, "curves must be a dictionary.*got .1, 2. .list"),
+    (lambda: learning_curve({"a": 5}), TypeError, "'a'. must be .x, y. or .x, y, spread.; got 5"),
+    (lambda: learning_curve({"a": ([1], ["b"])}), TypeError, "'a'.: y must be an array of numbers"),
+    (lambda: learning_curve({"a": ([1], [2])}, reference={"b": "c"}), TypeError,
+     "reference.'b'. must be a number; got 'c'"),
+    (lambda: draw_network(5), TypeError, "network must be a tinydni.Network; got 5 .int"),
+    (lambda: draw_network(network(), titles=5), ValueError, "titles must be 1 name; got 5"),
+    (lambda: td.plots.summary([], (5,)), TypeError, "network must be a tinydni.Network; got .. "),
+    (lambda: td.plots.summary(network(), 5), ValueError, "input_shape must be 1 or more whole"),
+    (lambda: misread_digits(np.zeros((3, 4)), np.arange(3), None), TypeError,
+     "predicted must be an array of numbers; got None"),
+    (lambda: markdown_table(5), TypeError, "rows must be a list of entries; got 5"),
+    (lambda: markdown_table([5]), TypeError, "rows: an entry must be a dictionary.*got 5"),
+    (lambda: markdown_table([ROWS[0] | {"mean": "1"}]), TypeError, "rows: mean must be a number"),
+    (lambda: marker_histograms(CELLS, CELLS, CELLS, ["a"]), ValueError,
+     "markers must be 2 names; got .'a'"),
+    (lambda: marker_histograms(CELLS, CELLS[:, :1], CELLS, "ab"), ValueError,
+     "reference, before and after must have the same columns"),
+    (lambda: marker_histograms(CELLS, CELLS, CELLS * np.nan, "ab"), ValueError,
+     "after must hold finite numbers"),
+    (lambda: td.plots.timeline({"a": 5}), TypeError, "runs.'a'. must be a dictionary.*got 5"),
+    (lambda: gradient_quality({"a": {"epoch": 5, "gradients": [[{"cosine": 1, "norm_ratio": 1}]]}}),
+     ValueError, "epoch must have a number for each of its 1 gradients"),
+    (lambda: td.plots.check_path(None), TypeError, "path must be a string or a Path; got None"),
+])
+def test_odd_arguments_are_told_in_a_sentence(call, error, message):
+    with pytest.raises(error, match=message):
+        call()

@@ -19,13 +19,8 @@ def addition(bits: int = 5, seed: int | np.random.SeedSequence = 0,
     Parameters
     ----------
     bits : of each number, 1 ... 31
-    seed : decides the draw, the split and the order
-    max_pairs : where there are more, so many distinct ones are drawn at random; a note says so
-
-    Raises
-    ------
-    TypeError, ValueError : if bits is not a whole number from 1 to 31, max_pairs not one above 1,
-        seed not one from 0 on
+    seed : from 0 on; decides the draw, the split and the order
+    max_pairs : 2 or more; of more pairs, so many are drawn at random, and a note says so
 
     Examples
     --------

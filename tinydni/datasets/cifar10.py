@@ -37,11 +37,8 @@ def cifar10() -> Dataset:
     y (50000,): labels 0 ... 9, see CLASSES
     x_test (10000, 32, 32, 3), y_test (10000,): the official test set
 
-    A local copy may hold fewer records (a note in the data set says how many).
-
-    Raises
-    ------
-    DataError : if a file is missing, broken or not of this kind; it names the file
+    A local copy may hold fewer records (a note says how many). Raises DataError, which names the
+    file, if one is missing, broken or not of this kind.
     """
     parts = {name: records(name, data) for name, data in read_files().items()}
     x, y = (np.concatenate(arrays) for arrays in zip(*(parts[name] for name in TRAINING)))

@@ -42,12 +42,8 @@ def cytometry(sample: int) -> Cells:
     """The cells of one of the 16 samples, from deepcytof/ in $TINYDNI_DATA, else by download.
 
     Samples 1 to 8 were measured much alike, 9 to 16 differ from them. Neither the markers nor the
-    four cell types are named by the source. About 3 MB each.
-
-    Raises
-    ------
-    ValueError : for an unknown sample
-    DataError : if a file is missing or broken; it names the file
+    four cell types are named by the source. About 3 MB each. Raises ValueError for an unknown
+    sample, and DataError, which names the file, if one is missing or broken.
     """
     if checks.check_positive_int(sample, "sample") not in SAMPLES:
         raise ValueError(f"sample must be a number from 1 to 16; got {sample}.")

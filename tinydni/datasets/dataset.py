@@ -13,6 +13,9 @@ from tinydni import checks
 class Dataset:
     """Examples to train on and held-out ones, checked once, here, so that no step has to.
 
+    Raises TypeError for a wrong type or dtype; ValueError for shapes that disagree, NaN or
+    infinity, a label outside 0 ... K-1, a target that is not a bit.
+
     Parameters
     ----------
     x (N, D) or images (N, H, W, C) : float32, inputs to train on
@@ -21,12 +24,6 @@ class Dataset:
     n_classes : K, or None
     held_out : what the held-out part is, "test" or "validation"
     notes : sentences for the report: where the data came from, how many records there are
-
-    Raises
-    ------
-    TypeError : for a wrong type or dtype
-    ValueError : for shapes that disagree, NaN or infinity, a label outside 0 ... K-1, a target
-        that is not a bit
     """
 
     name: str

@@ -17,11 +17,7 @@ def digits(seed: int | np.random.SeedSequence = 0) -> Dataset:
     """1,797 images of handwritten digits, 8 x 8 pixels, shuffled and split; no download.
 
     x (1437, 64): pixels, (pixel - 4.884) / 6.017        y (1437,): labels 0 ... 9
-    x_test (360, 64), y_test (360,): the rest
-
-    Parameters
-    ----------
-    seed : decides the order of the images before they are split
+    x_test (360, 64), y_test (360,): the rest. The seed decides the order before the split.
 
     References
     ----------

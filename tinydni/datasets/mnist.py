@@ -34,11 +34,8 @@ def mnist() -> Dataset:
     x (60000, 784): pixels, (pixel / 255 - 0.1307) / 0.3081        y (60000,): labels 0 ... 9
     x_test (10000, 784), y_test (10000,): the official test set
 
-    A local copy may hold fewer records (a note says how many), packed with gzip or not.
-
-    Raises
-    ------
-    DataError : if a file is missing, broken or not of this kind; it names the file
+    A local copy may hold fewer records (a note says how many), packed with gzip or not. Raises
+    DataError, which names the file, if one is missing, broken or not of this kind.
     """
     x, y = read_part("train")
     x_test, y_test = read_part("t10k")

@@ -42,11 +42,8 @@ def tinyshakespeare() -> Text:
     """The text, from tinyshakespeare/ in $TINYDNI_DATA if that is set, else from cache or download.
 
     The first 90 % are to train on, then 5 % each for validation and test. A local copy may be
-    shorter (a note says how long).
-
-    Raises
-    ------
-    DataError : if the file is missing, not text, or has too few characters; it names the file
+    shorter (a note says how long). Raises DataError, which names the file, if it is missing, not
+    text, or has too few characters.
     """
     path = find(FILE)
     try:

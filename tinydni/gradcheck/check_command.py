@@ -16,12 +16,7 @@ from tinydni.gradcheck.student_file import UsageError
 def run_check(target: str, args: dict, inputs: list, is_loss: bool = False,
               target_kind: str | None = None, context: tuple | None = None,
               between: tuple = (None, None), seed: int = 0) -> Report:
-    """Check one class of a file, at random inputs.
-
-    target: "FILE.py:ClassName"    args: the arguments of its constructor
-    inputs: (shape, low, high) of each; where low is None, they are drawn from `between`
-    is_loss: it is a loss; target_kind: what its target holds, by default what its name suggests
-    context: the shape of the context of a synthesizer    seed: of all random numbers
+    """Check one class of a file, at random inputs; the arguments are the command's options.
 
     Raises UsageError, in a sentence, if no check could be made.
     """
@@ -58,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--args", type=arguments, default={}, metavar="JSON",
         help="""arguments of the constructor, such as '{"n_in": 5, "n_out": 4}'; """
              "an argument rng is given by itself")
-    add("--input", type=random_inputs.parse, required=True, action="append", metavar="SHAPE[:LOW..HIGH]",
+    add("--input", type=random_inputs.parse, required=True, action="append",
+        metavar="SHAPE[:LOW..HIGH]",
         help="shape of the input, such as 6,5: a batch of 6 with 5 features; with a range if it "
              "is not to be normal: 6,5:0.1..0.9, or whole numbers, 6,4:0..9; once for each input")
     add("--loss", action="store_true",

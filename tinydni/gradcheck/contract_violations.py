@@ -44,6 +44,10 @@ def first_not_finite(name, array):
 def changed_arrays(subject):
     """List what forward and backward write into, though it is not theirs."""
     thing, call = copied(subject.start), subject.call
+    theirs = ("{method} writes into {name}. The array belongs to the caller, who may still need "
+              "it: make a new array, or work on {name}.copy().")
+    parameter = ("{method} changes the parameter {name}. Only update may do that, once all "
+                 "gradients are known.")
     arguments = {name: None if array is None else to_device(thing, array)
                  for name, array in subject.inputs.items()}
     dys = call.on_device(thing, subject.dy)
@@ -55,18 +59,11 @@ def changed_arrays(subject):
                         ("backward", lambda: call.backward(thing, dys))):
         before = {name: to_host(array, name).copy() for name, array in watched.items()}
         run()
-        found += [complaint(method, name, name in subject.slots) for name in watched
-                  if not np.array_equal(before[name], to_host(watched[name], name), equal_nan=True)]
+        for name, array in watched.items():
+            if not np.array_equal(before[name], to_host(array, name), equal_nan=True):
+                said = parameter if name in subject.slots else theirs
+                found.append(said.format(method=method, name=name))
     return found
-
-
-def complaint(method, name, is_parameter):
-    """Say what a method changes that it must leave alone."""
-    if is_parameter:
-        return (f"{method} changes the parameter {name}. Only update may do that, once all "
-                "gradients are known.")
-    return (f"{method} writes into {name}. The array belongs to the caller, who may still need it: "
-            f"make a new array, or work on {name}.copy().")
 
 
 def not_a_mean(subject):

@@ -15,8 +15,9 @@ SHOWN, SIZE = 3000, 2.2             # cells per sample, and the size of their po
 COLORS = (QUIET, VERMILION, BLUE)   # of the reference, of the sample before and after
 WIDTH, HEIGHT, MARGIN, HEAD, COLUMNS = 2.05, 1.35, 0.3, 0.8, 4      # of histograms
 BINS = 60
-BEFORE = {"color": VERMILION, "linewidth": 1, "linestyle": (0, (3, 1.5))}
-AFTER = {"color": BLUE, "linewidth": 1.2}
+BEHIND: dict[str, Any] = {"color": QUIET, "alpha": 0.35, "linewidth": 0}
+BEFORE: dict[str, Any] = {"color": VERMILION, "linewidth": 1, "linestyle": (0, (3, 1.5))}
+AFTER: dict[str, Any] = {"color": BLUE, "linewidth": 1.2}
 
 
 def cell_scatter(reference: Any, before: Any, after: Any, rng: np.random.Generator, title: str = "",
@@ -34,7 +35,9 @@ def cell_scatter(reference: Any, before: Any, after: Any, rng: np.random.Generat
     checks.check_generator(rng)
     samples, names = as_samples(reference, before, after), as_names(names, "names", 3)
     centre, axes_of_plane, share = plane(samples[0])
-    points = [(some(cells, rng) - centre) @ axes_of_plane.T for cells in samples]
+    shown = [cells[rng.choice(len(cells), min(SHOWN, len(cells)), replace=False)]
+             for cells in samples]
+    points = [(cells - centre) @ axes_of_plane.T for cells in shown]
     low, high = limits(points)
     picture = Picture(LEFT + 3 * PANEL + 2 * GAP + 0.2, BOTTOM + PANEL + TOP,
                       centres(points, names))
@@ -63,11 +66,6 @@ def plane(cells):
     if len(components) == 1:                        # one column: that, and zero
         return centre, np.array([[1.0], [0.0]]), (1.0, 0.0)
     return centre, components[:2], sizes[:2] / sizes.sum()
-
-
-def some(cells, rng):
-    """Return at most SHOWN of the cells."""
-    return cells[rng.choice(len(cells), min(SHOWN, len(cells)), replace=False)]
 
 
 def limits(points):
@@ -101,6 +99,8 @@ def marker_histograms(reference: Any, before: Any, after: Any, markers: Sequence
     reference (M, D), before (N, D), after (N, D) : cells on one scale
     markers : D names
     """
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
     samples = as_samples(reference, before, after)
     markers = as_names(markers, "markers", samples[0].shape[1])
     n_columns = min(COLUMNS, len(markers))
@@ -108,7 +108,8 @@ def marker_histograms(reference: Any, before: Any, after: Any, markers: Sequence
     height = HEAD + -(-len(markers) // n_columns) * HEIGHT + 0.18
     picture = Picture(width, height, means_of(samples, markers))
     picture.title(title, x=MARGIN, below_top=0.18)
-    legend(picture)
+    picture.key({"reference": Patch(**BEHIND), "sample before": Line2D([], [], **BEFORE),
+                 "sample after": Line2D([], [], **AFTER)}, MARGIN, below_top=0.4)
     for i, marker in enumerate(markers):
         row, column = divmod(i, n_columns)
         axes = picture.panel(MARGIN + column * WIDTH, height - HEAD - (row + 1) * HEIGHT + 0.42,
@@ -126,7 +127,7 @@ def draw_marker(axes, columns):
     edges = np.linspace(low, high if high > low else low + 1, BINS + 1)
     reference, before, after = (np.histogram(column, edges)[0] / (len(column) * np.diff(edges))
                                 for column in columns)
-    axes.stairs(reference, edges, color=QUIET, fill=True, alpha=0.35, linewidth=0)
+    axes.stairs(reference, edges, fill=True, **BEHIND)
     axes.stairs(before, edges, **BEFORE)
     axes.stairs(after, edges, **AFTER)
     heights = np.sort(np.concatenate([reference, before, after]))
@@ -135,19 +136,6 @@ def draw_marker(axes, columns):
     axes.tick_params(labelsize=SMALL - 1, colors=INK, length=2, pad=2)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.spines["bottom"].set_color(RULE)
-
-
-def legend(picture):
-    """Write what the three looks mean, in one line below the title."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-    looks = [Patch(color=QUIET, alpha=0.35, linewidth=0), Line2D([], [], **BEFORE),
-             Line2D([], [], **AFTER)]
-    picture.figure.legend(
-        looks, ("reference", "sample before", "sample after"), loc="upper left", ncols=3,
-        bbox_to_anchor=(MARGIN / picture.width, 1 - 0.4 / picture.height), frameon=False,
-        borderpad=0, borderaxespad=0, fontsize=NORMAL - 0.5, labelcolor=INK, handlelength=1.6,
-        columnspacing=1.8)
 
 
 def means_of(samples, markers):

@@ -42,19 +42,15 @@ def misread_digits(images: Any, truth: Any, predicted: Any, count: int = 24,
     for place, i in enumerate(shown):
         x = 0.2 + CELL * (place % columns)
         y = height - HEAD - (CELL + CAPTION) * (place // columns)
-        draw_digit(picture, images[i], x, y)
+        axes = picture.panel(x + 0.04, y - CELL + 0.04, CELL - 0.08, CELL - 0.08, xticks=[],
+                             yticks=[])
+        axes.imshow(images[i], cmap="gray_r", interpolation="nearest")
+        axes.spines[:].set(color=QUIET, linewidth=0.5)
         style = {"fontsize": SMALL + 0.5, "ha": "center", "va": "top"}
         picture.text(x + CELL / 2 - 0.09, y - CELL, f"{truth[i]} →", **style)
         picture.text(x + CELL / 2 + 0.15, y - CELL, f"{predicted[i]}", fontweight="bold",
                      color=VERMILION, **style)
     return picture
-
-
-def draw_digit(picture, image, x, y):
-    """Draw one image with its upper left corner at (x, y)."""
-    axes = picture.panel(x + 0.04, y - CELL + 0.04, CELL - 0.08, CELL - 0.08, xticks=[], yticks=[])
-    axes.imshow(image, cmap="gray_r", interpolation="nearest")
-    axes.spines[:].set(color=QUIET, linewidth=0.5)
 
 
 def as_squares(images):

@@ -63,29 +63,21 @@ def draw_network(*networks: Network, titles: Sequence[str] | None = None) -> Pic
                       " ".join([opening, *(one.describe() for one in diagrams)]))
     axes = picture.blank_axes()
     for i, one in enumerate(diagrams):
-        draw_diagram(axes, one, PANEL * i + CENTRE, bottom)
-        draw_title(axes, one, PANEL * i + 0.18, height - 0.22)
+        nodes = {node.name: node for node in one.nodes}
+        for arrow in one.arrows:
+            draw_arrow(axes, arrow, nodes, PANEL * i + CENTRE, bottom)
+        for node in one.nodes:
+            draw_node(axes, node, PANEL * i + CENTRE, bottom)
+        x, y = PANEL * i + 0.18, height - 0.22
+        axes.text(x, y, one.title, fontsize=LARGE, fontweight="bold", color=INK, va="top")
+        words = textwrap.fill(one.sentence[0].upper() + one.sentence[1:] + ".", 60)
+        axes.text(x, y - 0.27, words, fontsize=NORMAL - 0.5, color=QUIET, va="top",
+                  linespacing=1.3)
     for i, kind in enumerate(kinds):
         x, y = 0.2 + KEY[0] * (i % columns), 0.2 + KEY[1] * (key_rows - 1 - i // columns)
         stroke(axes, [(x, y), (x + 0.38, y)], ROLES[kind], "key: " + kind)
         axes.text(x + 0.47, y, MEANING[kind], fontsize=SMALL, color=INK, va="center_baseline")
     return picture
-
-
-def draw_diagram(axes, one, x, y):
-    """Draw one diagram with the centre of its lowest block at (x, y)."""
-    nodes = {node.name: node for node in one.nodes}
-    for arrow in one.arrows:
-        draw_arrow(axes, arrow, nodes, x, y)
-    for node in one.nodes:
-        draw_node(axes, node, x + place(node)[0], y + place(node)[1])
-
-
-def draw_title(axes, one, x, y):
-    """Write the title of a diagram, and what to see in it."""
-    axes.text(x, y, one.title, fontsize=LARGE, fontweight="bold", color=INK, va="top")
-    words = textwrap.fill(one.sentence[0].upper() + one.sentence[1:] + ".", 60)
-    axes.text(x, y - 0.27, words, fontsize=NORMAL - 0.5, color=QUIET, va="top", linespacing=1.3)
 
 
 # Where things are ---------------------------------------------------------------------------------
@@ -132,6 +124,7 @@ def route(arrow, nodes):
 def draw_node(axes, node, x, y):
     """Draw a box, a diamond or a word, with its text and remark."""
     from matplotlib.patches import Polygon
+    x, y = x + place(node)[0], y + place(node)[1]
     look = FROZEN if node.frozen else LOOKS.get(node.kind)
     if node.kind in ("block", "loss"):
         rounded_box(axes, x - WIDTH / 2, y - HEIGHT / 2, WIDTH, HEIGHT, 0.1, gid=node.name,

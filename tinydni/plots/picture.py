@@ -1,12 +1,13 @@
 """A figure that says in words what it shows, appears in a notebook, and is written whole."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tinydni.checks import brief
 from tinydni.lab.files import check_folder, whole_file
-from tinydni.plots.style import INK, LARGE
+from tinydni.plots.style import INK, LARGE, SMALL
 
 DPI = 200                               # of files; a notebook shows them at half the size, sharp
 ENDINGS = (".png", ".svg", ".pdf")
@@ -64,6 +65,14 @@ class Picture:
     def text(self, x: float, y: float, text: str, **options: Any) -> None:
         """Write a text at (x, y)."""
         self.figure.text(x / self.width, y / self.height, text, **{"color": INK, **options})
+
+    def key(self, looks: Mapping[str, Any], x: float = 0.2, below_top: float = 0.48) -> None:
+        """Explain looks, {label: line or patch}, in a row with its upper left corner there."""
+        self.figure.legend(
+            looks.values(), looks.keys(), loc="upper left", ncols=len(looks), frameon=False,
+            bbox_to_anchor=(x / self.width, 1 - below_top / self.height), borderpad=0,
+            borderaxespad=0, fontsize=SMALL + 0.5, labelcolor=INK, handlelength=2,
+            columnspacing=1.8)
 
     def title(self, text: str, x: float = 0.2, below_top: float = 0.2) -> None:
         """Write the title of the picture, with its upper left corner there."""

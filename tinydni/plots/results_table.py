@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tinydni.checks import brief, check_positive_int, check_range
+from tinydni.plots.arguments import check_named
 from tinydni.plots.picture import Picture
 from tinydni.plots.style import INK, NORMAL, QUIET, RULE, SMALL
 
@@ -79,8 +80,7 @@ def layout(rows):
         raise ValueError("rows is empty; a table needs at least one entry.")
     cells = {}
     for entry in rows:
-        if not isinstance(entry, Mapping):
-            raise TypeError(f"rows: an entry must be a dictionary; got {brief(entry)}.")
+        check_named(entry, "rows: an entry", "value")
         missing = {"row", "column", "mean", "std", "seeds", "paper"} - entry.keys()
         if missing:
             raise ValueError(f"rows: the entry {entry} lacks {', '.join(sorted(missing))}.")

@@ -12,7 +12,7 @@ from tinydni.plots.style import BLUE, GREEN, INK, NORMAL, QUIET, RULE, SMALL, VE
 
 WHAT = ("forward", "backward", "update", "synthesizer", "waiting")
 COLORS = dict(zip(WHAT, (BLUE, VERMILION, YELLOW, GREEN, RULE)))
-WORDS = dict(zip(WHAT, (*WHAT[:3], "synthesizer: guess and learn", "waiting")))
+WORDS = (*WHAT[:3], "synthesizer: guess and learn", "waiting")      # of the key
 WIDTH, LANE, GAP, LEFT, TOP, BOTTOM = 9.0, 0.34, 0.62, 1.0, 0.75, 0.6       # [inches]
 
 
@@ -30,6 +30,7 @@ def timeline(runs: Mapping[str, Mapping[int, Any]], title: str = "Who does what 
         batch, start, end) [s]
     n_batches : how many are shown
     """
+    from matplotlib.patches import Patch
     check_named(runs, "runs", "run")
     check_positive_int(n_batches, "n_batches")
     windows = {label: Window(label, run, n_batches) for label, run in runs.items()}
@@ -45,7 +46,7 @@ def timeline(runs: Mapping[str, Mapping[int, Any]], title: str = "Who does what 
                        color=INK, pad=4)
         draw_run(axes, window.run, span, last=i == len(runs) - 1)
     picture.title(title, x=LEFT)
-    draw_key(picture)
+    picture.key({word: Patch(color=color) for word, color in zip(WORDS, COLORS.values())}, LEFT)
     return picture
 
 
@@ -56,11 +57,12 @@ class Window:
         check_named(run, f"runs[{label!r}]", "worker")
         run = {worker: as_numbers(run[worker], f"runs[{label!r}][{worker!r}]").astype(float)
                for worker in sorted(run)}
-        for worker, records in run.items():
-            if records.ndim != 2 or records.shape[1] != 4 or not len(records):
-                raise ValueError(f"runs[{label!r}]: worker {worker} has no records (n, 4), but "
-                                 f"{records.shape}; was there a recorder?")
-        starts = batch_starts(run[min(run)])
+        if any(not records.size or records.shape[1:] != (4,) for records in run.values()):
+            raise ValueError(f"runs[{label!r}] has a worker without records (n, 4); was there a "
+                             "recorder?")
+        forward = run[min(run)][run[min(run)][:, 0] == WHAT.index("forward")]
+        starts = np.array([forward[forward[:, 1] == step, 2].min()
+                           for step in np.unique(forward[:, 1])])      # of each batch
         all_begun = max(records[:, 2].min() for records in run.values())
         one_over = min(records[:, 3].max() for records in run.values())
         starts = starts[(starts >= all_begun) & (starts <= one_over)]
@@ -82,12 +84,6 @@ class Window:
         return np.clip(inside, 0, None).sum() / self.length
 
 
-def batch_starts(records):
-    """Return when the first forward pass of each batch began."""
-    forward = records[records[:, 0] == WHAT.index("forward")]
-    return np.array([forward[forward[:, 1] == step, 2].min() for step in np.unique(forward[:, 1])])
-
-
 def draw_run(axes, run, span, last):
     """Draw the lanes of one run."""
     for lane, records in enumerate(run.values()):
@@ -105,15 +101,6 @@ def draw_run(axes, run, span, last):
     if last:
         axes.set_xlabel("time [ms]; batches alternate between full and light colour; "
                         "white: messages, bookkeeping", fontsize=SMALL, color=INK)
-
-
-def draw_key(picture):
-    """Write the meaning of the colours, in a row below the title."""
-    x, y = LEFT, picture.height - 0.56
-    for name in WHAT:
-        picture.text(x, y, "■", fontsize=NORMAL, color=COLORS[name], va="center")
-        picture.text(x + 0.185, y, WORDS[name], fontsize=SMALL, va="center")
-        x += 0.46 + 0.07 * len(WORDS[name])
 
 
 def describe(title, windows):
