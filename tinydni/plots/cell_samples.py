@@ -84,7 +84,7 @@ def draw_points(axes, points, color, alpha):
 def centres(points, names):
     """Return the figure in full sentences."""
     found = "; ".join(f"{name} is centred at ({x:.1f}, {y:.1f})" for name, (x, y)
-                        in zip(names, (cells.mean(axis=0) for cells in points)))
+                      in zip(names, (cells.mean(axis=0) for cells in points)))
     return f"Cells in the plane of the first two principal components of the {names[0]}: {found}."
 
 
