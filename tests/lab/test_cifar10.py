@@ -199,7 +199,7 @@ def test_a_cosine_rises_falls_and_ends_at_zero():
     np.testing.assert_allclose([schedule(step) for step in (0, 4, 9, 10, 55, 100, 200)],
                                [0.1, 0.5, 1, 1, 0.5, 0, 0], atol=1e-12)
     assert td.CosineDecay(10)(0) == 1
-    with pytest.raises(ValueError, match="warm_up must be shorter"):
+    with pytest.raises(ValueError, match="warm_up must be at most 9"):
         td.CosineDecay(10, warm_up=10)
 
 
