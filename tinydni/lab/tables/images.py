@@ -129,7 +129,9 @@ MNIST_TABLES = (
           "The paper shows a plot: about 2.1 to 2.5 % after 500,000 iterations, both for dni and "
           "cdni. vfbn is not in that paper.",
           "The synthetic input of every layer is made from x by one hidden layer of 256 with batch "
-          "normalisation.", *LONGER),
+          "normalisation.",
+          "locked: the same networks without --unlock, by backpropagation, and frozen below the "
+          "top, at those methods' own rates.", *LONGER),
     mnist("lambda", "Jaderberg et al. 2016, supplement: BP(λ)",
           "6 layers: BP(λ), from decoupled (0) to backprop (1)",
           grid({f"λ = {weight:g}": {"lambda": weight} for weight in (0.0, 0.25, 0.5, 0.75, 1.0)},
