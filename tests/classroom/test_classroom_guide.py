@@ -10,7 +10,7 @@ import pytest
 from classroom_class import checked
 
 from tinydni.classroom import assignment as assignments
-from tinydni.classroom.command import Grade
+from tinydni.classroom.command import COMMANDS
 from tinydni.classroom.progress import told
 from tinydni.classroom.trial import PUBLIC
 
@@ -49,7 +49,7 @@ def test_the_message_shown_is_the_message_given():
 def test_every_option_of_grade_is_in_the_guide():
     import argparse
     parser = argparse.ArgumentParser()
-    Grade.add_arguments(parser)
+    {name: command for name, _, command in COMMANDS}["grade"].add_arguments(parser)
     for option in parser._option_string_actions:
         assert option in ("-h", "--help") or option in GUIDE, option
 
