@@ -95,7 +95,8 @@ def gradients(name, start="he"):
             found.append({"step": made.step, **compared(network, dataset)})
     look(made)
     history = made.run([look, progress])
-    return {"algorithm": name, "start": start, "validation_error": rounded(history["validation_error"]),
+    return {"algorithm": name, "start": start,
+            "validation_error": rounded(history["validation_error"]),
             "over time": found, "digit told by": probes(network, dataset)}
 
 
