@@ -99,7 +99,7 @@ class Field(Table):
         outputs = Outputs({"out": f"{path}.json", "figure": f"{path}.png"})
         seeds = range(given.first_seed, given.first_seed + (1 if given.quick else given.seeds))
         report = {"table": self.name, "rows": [], "tries": [], "costs": costs(),
-                  "differences": self.differences, "seconds": 0.0,
+                  "differences": [*self.differences], "seconds": 0.0,
                   "settings": {"epochs": 1 if given.quick else given.epochs, "width": 256,
                                "batch size": 64, "score": self.score,
                                "seeds": ", ".join(map(str, seeds))}}
@@ -131,6 +131,8 @@ class Field(Table):
         wanted = {(row, column, seed): of(rival, epochs=epochs, seed=seed, lr=best[row])
                   for seed in seeds for row, rival in RIVALS.items()}
         results = finished_runs(replace(self, job=job), wanted, runs, given.jobs)
+        notes = next(iter(results.values()))["notes"]
+        report["differences"] += [note for note in notes if note not in report["differences"]]
         for row in RIVALS:
             errors = [results[row, column, seed]["test_error"] for seed in seeds]
             report["rows"].append({
