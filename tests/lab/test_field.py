@@ -27,7 +27,8 @@ def made(monkeypatch, tmp_path):
 
     def finished(table, runs, folder, jobs):
         asked.extend((table.job, options) for options in runs.values())
-        return {key: {table.score: error(options), "seconds": 1.0} for key, options in runs.items()}
+        return {key: {table.score: error(options), "seconds": 1.0, "notes": [table.job]}
+                for key, options in runs.items()}
 
     monkeypatch.setattr(field, "finished_runs", finished)
     monkeypatch.setattr(field, "costs", lambda: {
@@ -59,6 +60,7 @@ def test_errors_are_those_of_the_best_rate_on_the_test_set(made):
     assert all(one["best"] == BEST and len(one["errors"]) == 3 for one in report["tries"])
     means = [cell["mean"] for cell in report["rows"] if cell["column"] == "MNIST, 3 layers"]
     assert means == pytest.approx([i + 0.05 for i in range(len(field.RIVALS))])
+    assert report["differences"] == [*field.DIFFERENCES, field.MNIST, field.CIFAR10]    # and notes
 
 
 def test_the_page_and_the_picture_have_every_method(made):
