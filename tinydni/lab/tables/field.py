@@ -217,7 +217,7 @@ def cells(epochs):
             for row, rival in RIVALS.items()]
 
 
-DELAYS = {f"{n} steps a module": {"late": n} for n in (1, 4, 16, 64, 256)}
+DELAYS = {f"{n} step{'s' * (n > 1)} a module": {"late": n} for n in (1, 4, 16, 64, 256)}
 LATE: dict[str, dict] = {
     "late gradients": {"method": "late-gradients"},
     "late gradients, rate / 10": {"method": "late-gradients", "lr": 2e-4},
