@@ -40,7 +40,8 @@ class Optimizer:
 
     def step(self, layer: Any) -> None:
         """Change the parameters of `layer` and of the layers inside it, in place."""
-        check_can(layer, "layer", "a layer, such as Linear(4, 3, rng)", "slots")
+        if layer is not self.layer or layer is None:
+            check_can(layer, "layer", "a layer, such as Linear(4, 3, rng)", "slots")
         slots = layer.slots()
         gradients = [getattr(owner, "d" + name, None) for _, owner, name in slots]
         if missing := [path for (path, *_), dp in zip(slots, gradients) if dp is None]:
