@@ -12,7 +12,7 @@ import pytest
 from test_cli import ADDITION, refused, write_small_mnist
 
 from tinydni.lab import cli, commands, files
-from tinydni.lab.jobs import options, ranges, text
+from tinydni.lab.jobs import option, options, ranges, text
 from tinydni.lab.jobs.addition import JOB
 from tinydni.lab.jobs.job import Job
 
@@ -73,7 +73,7 @@ def test_the_help_shows_every_option_with_its_default(job):
     ("a!=1", {"a": 1}, False), ("a>b", {"a": 2, "b": 1}, True), ("a>b", {"a": 1, "b": 1}, False),
     ("a>b", {"a": 2}, False), ("a&b", {"a": 1}, False), ("a&b=2", {"a": 1, "b": 2}, True)])
 def test_conditions(condition, given, expected):
-    assert options.holds(condition, given) is expected
+    assert option.holds(condition, given) is expected
 
 
 @pytest.mark.parametrize("read, words, says", [
