@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from tinydni.lab.workers.message import Kind, Message, ProtocolError
+from tinydni.lab.workers.message import Kind, Message
 from tinydni.lab.workers.worker_base import Worker
 from tinydni.variants.late_targets import run_again
 
@@ -57,11 +57,7 @@ class Late(Worker):
 
     def learn_late(self, step, dh):
         """Use the true gradient at this stage's output, of an earlier batch."""
-        expected, x, context = self.in_flight.popleft() if self.in_flight else (None, None, None)
-        if step != expected:
-            raise ProtocolError(f"worker {self.rank} got the gradient of batch {step}, but waits "
-                                f"for that of {expected}.")
-        self.staleness[self.step - step] += 1
+        x, context = self.came_back(step)
         self.pass_down(self.modules, step, x, context, dh)
 
     def pass_down(self, modules, step, x, context, dh):

@@ -1,6 +1,6 @@
 """Stages in a row, h up and gradients down: decoupled workers, and locked ones, the baseline."""
 
-from tinydni.lab.workers.message import Kind, ProtocolError
+from tinydni.lab.workers.message import Kind
 from tinydni.lab.workers.worker_base import Worker
 
 
@@ -39,11 +39,7 @@ class Decoupled(Worker):
 
     def learn(self, step, dh):
         """Let the synthesizer at the top learn from the true gradient of an earlier batch."""
-        expected, h, context = self.in_flight.popleft() if self.in_flight else (None, None, None)
-        if step != expected:
-            raise ProtocolError(f"worker {self.rank} got the gradient of batch {step}, but waits "
-                                f"for that of {expected}.")
-        self.staleness[self.step - step] += 1
+        h, context = self.came_back(step)
         self.modules[-1].learn(h, context, dh)
 
 

@@ -113,6 +113,15 @@ class Worker:
         """Work on one batch: what distinguishes the kinds of workers."""
         raise NotImplementedError(f"{type(self).__name__}.train")
 
+    def came_back(self, step):
+        """Return what is kept of the oldest batch in flight, whose true gradient has come."""
+        expected, *kept = self.in_flight.popleft() if self.in_flight else (None,)
+        if step != expected:
+            raise ProtocolError(f"worker {self.rank} got the gradient of batch {step}, but waits "
+                                f"for that of {expected}.")
+        self.staleness[self.step - step] += 1
+        return kept
+
     # What worker 0 is asked to do.
 
     def feed(self, step, index):
