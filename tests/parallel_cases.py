@@ -87,18 +87,15 @@ def dataset():
     return td.datasets.addition(bits=4)
 
 
+def what_all_share(case, xp):
+    """The arguments of a training, over workers or not."""
+    return (network(case).to(xp), dataset(), EPOCHS, BATCH, 0, td.LinearDecay(24),
+            percent_bits_wrong, dataset().context())
+
+
 def one_loop(case, xp=np):
     """The case in one loop, not yet run."""
-    return Training(
-        network(case).to(xp),
-        dataset(),
-        EPOCHS,
-        BATCH,
-        0,
-        td.LinearDecay(24),
-        percent_bits_wrong,
-        dataset().context(),
-    )
+    return Training(*what_all_share(case, xp))
 
 
 def apart(case, transport, xp=np, **plan):
@@ -106,29 +103,9 @@ def apart(case, transport, xp=np, **plan):
     _, mode, unlocked = CASES.get(case, CASES["free"])
 
     def make_plan(training):
-        return Plan(
-            mode,
-            ENDS,
-            training.schedule,
-            training.batch_of,
-            BATCH,
-            training.network.warm_up,
-            unlocked,
-            **plan,
-        )
-
-    return ParallelTraining(
-        network(case).to(xp),
-        dataset(),
-        EPOCHS,
-        BATCH,
-        0,
-        td.LinearDecay(24),
-        percent_bits_wrong,
-        dataset().context(),
-        transport=transport,
-        make_plan=make_plan,
-    )
+        return Plan(mode, ENDS, training.schedule, training.batch_of, BATCH,
+                    training.network.warm_up, unlocked, **plan)
+    return ParallelTraining(*what_all_share(case, xp), transport=transport, make_plan=make_plan)
 
 
 def main(folder, *cases):

@@ -45,6 +45,7 @@ from tinydni.plots.timeline import WHAT
 from tinydni.training import DivergedError
 
 ROOT = Path(__file__).parents[2]
+SHORT_TRAINING = "-m tinydni train digits --layers 4 --width 16 --epochs 2 --quiet".split()
 MPIEXEC = shutil.which("mpiexec", path=MPIEXEC_PATH)
 WHY_NO_MPI = why_no_mpi()
 mpi = pytest.mark.skipif(WHY_NO_MPI is not None, reason=str(WHY_NO_MPI))
@@ -765,9 +766,7 @@ def test_a_timeline_of_nothing_is_refused():
 # The command line.
 
 def tinydni_train(*options):
-    return main(
-        ["train", "digits", "--layers", "4", "--width", "16", "--epochs", "2", "--quiet", *options]
-    )
+    return main([*SHORT_TRAINING[2:], *options])
 
 
 def test_the_command_runs_workers_and_reports_them(tmp_path, capsys):
@@ -867,17 +866,7 @@ def test_mpiexec_without_the_transport_is_refused(tmp_path):
 @mpi
 def test_the_command_over_mpi_reports_once(tmp_path):
     run = python(
-        "-m",
-        "tinydni",
-        "train",
-        "digits",
-        "--layers",
-        "4",
-        "--width",
-        "16",
-        "--epochs",
-        "2",
-        "--quiet",
+        *SHORT_TRAINING,
         "--transport",
         "mpi",
         "--json",
@@ -981,17 +970,7 @@ def two_hosts(tmp_path):
                     reason="network namespaces need Linux, the ip command, and root")
 def test_two_hosts_that_share_nothing_but_a_cable_give_the_numbers_of_one_loop(two_hosts, tmp_path):
     command = [
-        "-m",
-        "tinydni",
-        "train",
-        "digits",
-        "--layers",
-        "4",
-        "--width",
-        "16",
-        "--epochs",
-        "2",
-        "--quiet",
+        *SHORT_TRAINING,
         "--cuts",
         "1,2,3",
         "--figure",
