@@ -101,3 +101,13 @@ def test_processes_that_are_ended_leave_no_semaphore_behind(tmp_path):
     done = subprocess.run([sys.executable, "job.py"], cwd=tmp_path, capture_output=True, text=True,
                           timeout=50)
     assert (done.stdout, done.stderr) == ("('fast', 0)\n", "")
+
+
+def test_a_table_of_cells_with_different_seeds_says_so():
+    table = next(table for table in everything.TABLES if table.name == "late")
+    cell = {"row": "a", "paper": None, "mean": 1.0, "std": None}
+    report = {"settings": {}, "differences": [], "seconds": 0.0}
+    for seeds, said in (((1, 1), "Ours: one seed."), ((3, 3), "over 3 seeds."),
+                        ((3, 1), "over 1 to 3 seeds.")):
+        rows = [{**cell, "column": str(i), "seeds": n} for i, n in enumerate(seeds)]
+        assert said in table.markdown({**report, "rows": rows})

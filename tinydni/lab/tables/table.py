@@ -125,8 +125,9 @@ class Table:
         rows = report["rows"]
         settings = ", ".join(f"{name.replace('_', ' ')} {value}"
                              for name, value in report["settings"].items())
-        ours = ("one seed" if rows[0]["seeds"] == 1 else
-                f"mean ± standard deviation over {rows[0]['seeds']} seeds")
+        seeds = sorted({row["seeds"] for row in rows})
+        ours = ("one seed" if seeds == [1] else "mean ± standard deviation over "
+                f"{' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds")
         paper = "; the paper's figure in brackets" * any(row["paper"] is not None for row in rows)
         return "\n".join([
             f"# {self.title}", "", f"{self.unit}. Ours: {ours}{paper}.", "", markdown_table(rows),
