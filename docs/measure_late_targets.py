@@ -1,13 +1,11 @@
-"""Measures why late targets work, for docs/results/late-targets.md:
-`python docs/measure_late_targets.py`
+"""Measures why late targets work, for docs/from-h-alone.md: `python docs/measure_late_targets.py`
 
-About twenty minutes on one core, on MNIST, stopped and continued at will: a run that the JSON holds
-is not run again. Name parts of PARTS to run only those, such as `gradients probes`.
+About fifteen minutes on one core, on MNIST, stopped and continued at will: a run that the JSON
+holds is not run again. Name parts of PARTS to run only those, such as `gradients probes`.
 """
 
 import json
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,60 +13,29 @@ import numpy as np
 
 import tinydni as td
 from tinydni.lab.files import write_json
-from tinydni.lab.jobs.methods import METHODS
-from tinydni.variants import LateGradients, LateTargets, looks_linear
+from tinydni.lab.jobs.mnist import JOB
+from tinydni.variants import LateTargets
 
 RESULT = Path(__file__).parent / "results" / "late-targets.json"
-BATCH, WIDTH, K, SHORT = 64, 256, 10, 5
-STARTS = {"he": td.mlp, "looks-linear": looks_linear}
-DELAYS = (1, 4, 16, 64, 256)
-ALGORITHMS = {              # of synthesizers from h alone, recipe dni; and those without any
-    "bootstrapped": lambda widths: td.update_decoupled,
-    "late": lambda widths: LateTargets(widths, BATCH),
-    "none": lambda widths: td.no_backprop,
-    **{f"late, share {share:g}": lambda widths, share=share: LateTargets(widths, BATCH, 1, share)
-       for share in (0.5, 1)},
-    **{f"late, delay {delay}": lambda widths, delay=delay: LateTargets(widths, BATCH, delay)
-       for delay in DELAYS},
-    **{f"no guess, delay {delay}": lambda widths, delay=delay: LateGradients(widths, BATCH, delay)
-       for delay in DELAYS},
-}
-CONTROLS = [name for name in ALGORITHMS if "," in name]
+BATCH, WIDTH, K = 64, 256, 10
+RUNS = {"late": {"late": 1}, "bootstrapped": {}}
+SHARES = (0.5, 1)                   # of a module's own guess in what it passes down
 PLACES = (0, 30, 100, 300, 780, 1560, 2340, 3120, 3900)         # steps; of 781 in an epoch
 FROZEN = (78, 390, 781, 1562)       # steps after which all but the top stand still
 ASLEEP = 781                        # steps in which all but the top stand still
 
 
-def build(name, start, layers, seed, dataset):
-    """The network of `tinydni train mnist`, with the recipe of `--method`, from some start."""
-    recipe = METHODS["none" if name == "none" else
-                     "backprop" if name.startswith("no guess") else "dni"]
-    widths = (dataset.n_in, *[WIDTH] * (layers - 1), K)
-    rng = td.stream(seed, "synthesizer")
-    guessing = recipe.synthesizer and {
-        "synthesizer": lambda n: td.mlp_synthesizer(n, rng),
-        "synthesizer_lr": lambda: td.Adam(recipe.synthesizer_lr)}
-    return td.build(STARTS[start](widths, td.stream(seed, "weights")), td.SoftmaxCrossEntropy(),
-                    lambda: recipe.optimizer(recipe.lr), **guessing or {},
-                    top_lr=lambda: recipe.optimizer(recipe.lr, top=True),
-                    algorithm=ALGORITHMS[name](widths))
+def six_layers(epochs=5, validation=True, **options):
+    """A run of `tinydni train mnist --method dni`, seed 0, not begun; as a Training."""
+    return JOB.run(JOB.options({"method": "dni", "layers": 6, "epochs": epochs,
+                                "validation": validation, **options})).training
 
 
-def training(network, dataset, epochs, seed):
-    """A run whose rates fall linearly to zero."""
-    n_steps = epochs * (len(dataset.x) // BATCH)
-    return td.Training(network, dataset, epochs, BATCH, seed, td.LinearDecay(n_steps))
-
-
-# Errors on the test set, of six layers
-
-def controls(name):
-    """The test error after each of three epochs, seed 0."""
-    made = training(build(name, "he", 6, 0, td.datasets.mnist()), td.datasets.mnist(), 3, 0)
-    before = time.process_time()
-    history = made.run([progress])
-    return {"algorithm": name, "test_error": rounded(history["test_error"]),
-            "seconds": round(time.process_time() - before)}
+def shares(share):
+    """The test error after each of three epochs, with a share of guess in the targets."""
+    made = six_layers(3, validation=False)
+    made.network.algorithm = LateTargets((made.dataset.n_in, *[WIDTH] * 5, K), BATCH, share=share)
+    return {"share": share, "test_error": rounded(made.run([progress])["test_error"])}
 
 
 def progress(made):
@@ -84,19 +51,17 @@ def rounded(numbers, digits=2):
 
 # What guesses say over time: five epochs on 50,000 images, seed 0, the last 10,000 held out
 
-def gradients(name, start="he"):
+def gradients(name):
     """At PLACES: guess beside truth at every interface, on images that the network has not seen."""
-    dataset = td.datasets.mnist().with_validation(10_000)
-    network = build(name, start, 6, 0, dataset)
-    made, found = training(network, dataset, SHORT, 0), []
+    made, found = six_layers(**RUNS[name]), []
+    network, dataset = made.network, made.dataset
 
     def look(made):
         if made.step in PLACES:
             found.append({"step": made.step, **compared(network, dataset)})
     look(made)
     history = made.run([look, progress])
-    return {"algorithm": name, "start": start,
-            "validation_error": rounded(history["validation_error"]),
+    return {"algorithm": name, "validation_error": rounded(history["validation_error"]),
             "over time": found, "digit told by": probes(network, dataset)}
 
 
@@ -163,27 +128,25 @@ def cosines(a, b):
 
 def frozen(after):
     """Validation errors of late targets when the blocks below the top stop after some steps."""
-    return switched("late", "none", after)
+    made = six_layers(late=1)
+    return switched(made, made.network.algorithm, td.no_backprop, after)
 
 
 def asleep(until):
     """Validation errors when they start only then, under a top that has learned what it can."""
-    return switched("none", "late", until)
+    made = six_layers(late=1)
+    return switched(made, td.no_backprop, made.network.algorithm, until)
 
 
-def switched(first, second, at):
+def switched(made, first, second, at):
     """Validation errors of a run that goes from one algorithm to another."""
-    dataset = td.datasets.mnist().with_validation(10_000)
-    network = build("late", "he", 6, 0, dataset)
-    widths = (dataset.n_in, *[WIDTH] * 5, K)
-    network.algorithm = ALGORITHMS[first](widths)
+    made.network.algorithm = first
 
     def switch(made):
         if made.step == at:
-            network.algorithm = ALGORITHMS[second](widths)
-    history = training(network, dataset, SHORT, 0).run([switch, progress])
-    return {"first": first, "then": second, "at step": at,
-            "validation_error": rounded(history["validation_error"])}
+            made.network.algorithm = second
+    return {"at step": at,
+            "validation_error": rounded(made.run([switch, progress])["validation_error"])}
 
 
 # How well a digit can be read from h
@@ -197,7 +160,8 @@ def probes(network, dataset, ks=(1, 3, 5)):
         blocks = td.mlp((WIDTH, WIDTH, K), td.stream(0, "sample"))
         probe = td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(2e-3),
                          algorithm=td.backprop)
-        found[f"h{k}"] = round(training(probe, data, 3, 0).run()["validation_error"][-1], 2)
+        made = td.Training(probe, data, 3, BATCH, 0, td.LinearDecay(3 * (len(x) // BATCH)))
+        found[f"h{k}"] = round(made.run()["validation_error"][-1], 2)
     return found
 
 
@@ -216,16 +180,16 @@ def outputs(network, x, k):
 
 def at_start(start):
     """The probes of a network that has learned nothing."""
-    dataset = td.datasets.mnist().with_validation(10_000)
-    return {"start": start, **probes(build("none", start, 6, 0, dataset), dataset)}
+    made = six_layers(start=start)
+    return {"start": start, **probes(made.network, made.dataset)}
 
 
 PARTS = {
-    "controls": (controls, CONTROLS),
-    "gradients": (gradients, ["late", "bootstrapped"]),
+    "shares": (shares, SHARES),
+    "gradients": (gradients, list(RUNS)),
     "frozen": (frozen, FROZEN),
     "asleep": (asleep, [ASLEEP]),
-    "probes": (at_start, list(STARTS)),
+    "probes": (at_start, ["he", "looks-linear"]),
 }
 
 
