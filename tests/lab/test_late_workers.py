@@ -122,6 +122,14 @@ def test_the_gradient_of_another_batch_is_refused():
         worker.take(Message(Kind.GRADIENT, 7, 1, (np.zeros((BATCH, 12), np.float32),)))
 
 
+def test_a_block_that_draws_is_refused():
+    training = apart(TRANSPORTS["in turn"](WORKERS))
+    module = training.network.modules[1]
+    module.block = td.Sequential(module.block, td.Dropout(0.5, np.random.default_rng(0)))
+    with pytest.raises(ValueError, match="a worker runs a block twice"):
+        training.run()
+
+
 @pytest.mark.parametrize("mode", ["lock-step", "free"])
 def test_the_command_over_threads(mode, tmp_path, capsys):
     assert main(["train", "addition", "--bits", "4", "--epochs", "1", "--method", "dni", "--late",

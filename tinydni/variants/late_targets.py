@@ -151,18 +151,12 @@ class LateTargets(Algorithm):
         kept[self.steps % len(kept)] = array
 
     def check(self, modules: Sequence[Any]) -> None:
-        """Raise ValueError for modules whose messages would not be true."""
+        """Raise ValueError for modules that this was not made for."""
         name = type(self).__name__
         if len(modules) != self.n_modules:
             raise ValueError(f"{name} was made for {self.n_modules} modules, one less than its "
                              f"widths; got {len(modules)}.")
-        for module in modules[:-1]:
-            if module.loss is not None or module.gives_context:
-                raise ValueError(f"{name}: below the top, a module must have no loss and give "
-                                 f"no context; got {module!r}.")
-            if any(isinstance(thing, np.random.Generator) for _, thing in module.block.arrays()):
-                raise ValueError(f"{name} runs a block twice, and one that draws random numbers "
-                                 f"would be another the second time; got {module.block!r}.")
+        check_can_run_again(modules[:-1], name)
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
         yield "steps", (self, "steps")
@@ -178,6 +172,17 @@ class LateTargets(Algorithm):
 
     def __repr__(self) -> str:
         return f"LateTargets(delay={self.delay}, share={self.share:g})"
+
+
+def check_can_run_again(modules: Sequence[Any], owner: str) -> None:
+    """Raise ValueError for modules below the top whose messages would not be true."""
+    for module in modules:
+        if module.loss is not None or module.gives_context:
+            raise ValueError(f"{owner}: below the top, a module must have no loss and give "
+                             f"no context; got {module!r}.")
+        if any(isinstance(thing, np.random.Generator) for _, thing in module.block.arrays()):
+            raise ValueError(f"{owner} runs a block twice, and one that draws random numbers "
+                             f"would be another the second time; got {module.block!r}.")
 
 
 def run_again(block: Layer, x: Array) -> Array:

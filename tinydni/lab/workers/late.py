@@ -4,7 +4,7 @@ from collections import deque
 
 from tinydni.lab.workers.message import Kind, Message
 from tinydni.lab.workers.worker_base import Worker
-from tinydni.variants.late_targets import run_again
+from tinydni.variants.late_targets import check_can_run_again, run_again
 
 
 class Late(Worker):
@@ -22,6 +22,7 @@ class Late(Worker):
 
     def __init__(self, *args):
         super().__init__(*args)
+        check_can_run_again(self.modules[:-1] if self.top else self.modules, "a worker")
         self.arrived = deque()          # gradients whose turn has not come: lock-step
         self.most = (self.size - 1 - self.rank) * self.plan.room
         self.locked = self.plan.room == 1
