@@ -237,7 +237,7 @@ def batch_sum(xp: Any, x: Array) -> Array:
 
     As a product with a row of ones it is 2.5 times as fast as the reduction.
     """
-    return ones(xp, len(x), x.dtype) @ x
+    return ones(xp, len(x), x.dtype).dot(x)
 
 
 def batch_dot(xp: Any, x: Array, y: Array) -> Array:
