@@ -8,7 +8,7 @@
 #
 # **What you'll learn.** What the locks of backpropagation are. What a synthetic gradient is, and
 # which two messages pass between two blocks. Which learning rates are stable. Why a guess gets so
-# much better when it may look at the label.
+# much better when it may look at the label. In which linear networks a guess changes nothing.
 #
 # **What you need.** Notebooks 1 and 2. Less than two minutes.
 
@@ -717,6 +717,151 @@ td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1)
 # Notebook 5 comes back to it.
 
 # %% [markdown]
+# ## Where a guess changes nothing
+#
+# When does a network that guesses end at the same weights as backpropagation? W. Czarnecki and
+# others (2017) asked this first, and for linear networks there are exact answers. So take two
+# matrices without sigmoids, and squared error:
+#
+# $$h = x W, \qquad y = h V, \qquad \delta = (h V - t)\, V^T$$
+#
+# This δ is a linear function of h and t. So a linear synthesizer that sees both can be exact.
+#
+# **Now you.** Return the pair A (H, H), C (K, H) with h A + t C = δ, from V (H, K).
+#
+# <details><summary>Hint</summary>
+#
+# Multiply out: (h V - t) Vᵀ has one part with h and one with t.
+# </details>
+#
+# <details><summary>A second hint</summary>
+#
+# The part with h is `h @ (V @ V.T)`. What is t multiplied by? Keep the sign.
+# </details>
+
+# %%
+def exact_guess(V):
+    ### BEGIN SOLUTION
+    return V @ V.T, -V.T
+    ### END SOLUTION
+
+course.check("3.5", exact_guess)
+
+# %% [markdown]
+# A guess from h *alone* cannot be exact, because it does not see t. We take the best one that
+# there is, by least squares. How much of δ does it explain? And how far is the step of W that it
+# makes, xᵀδ̂, from the true step xᵀδ? Answer for 64 outputs h, then for 3. There are 10 inputs x.
+
+# %%
+x0, t0 = x - 0.5, t - 0.5  # the same sums, around zero
+
+def linear_net(width, c=None):
+    """10-width-6 without sigmoids. c: width of the context; None: backpropagation."""
+    rng = np.random.default_rng(0)
+    linear_blocks = [
+        td.Linear(n_in, n_out, rng, std=n_in**-0.5, bias=False, dtype=np.float64)
+        for n_in, n_out in ((10, width), (width, 6))
+    ]
+    guessing = dict(
+        synthesizer=lambda n: td.LinearSynthesizer(n, c, dtype=np.float64),
+        synthesizer_lr=0.2,
+    )
+    how = dict(algorithm=td.backprop) if c is None else guessing
+    return td.build(linear_blocks, td.MeanSquaredError(), 0.1, **how)
+
+def at_interface(net):
+    """h, and δ of all examples."""
+    bottom, top = net.modules
+    h = bottom.forward(x0)
+    dh = top.backward(top.gradient_at_output(top.forward(h), target=t0))
+    return h, len(x0) * dh
+
+def size(a):
+    return np.linalg.norm(a)
+
+for width in (64, 3):
+    net = linear_net(width, c=6)
+    h, delta = at_interface(net)
+    W, V = (module.block.W for module in net.modules)
+    missed = h @ np.linalg.lstsq(h, delta, rcond=None)[0] - delta  # by the best from h
+    share = 1 - size(missed)**2 / size(delta)**2
+    off = size(x0.T @ missed) / size(x0.T @ delta)
+    lost = np.abs(h @ np.linalg.pinv(W) - x0).max()
+    print(
+        f"{width} outputs: a guess from h explains {100 * share:.0f} % of δ, its step "
+        f"is off by {100 * off:.2g} %\n    hᵀ(δ̂ - δ) is {size(h.T @ missed):.0e}, and "
+        f"x from h by a matrix is off by up to {lost:.1g}"
+    )
+    synthesizer = net.modules[0].synthesizer
+    synthesizer.A[...], synthesizer.C[...] = exact_guess(V)
+    wrong_by = np.abs(synthesizer.forward(h, t0) - delta).max()
+    print(f"    from h and label, with your A and C, δ is off by {wrong_by:.0e}")
+    assert wrong_by < 1e-12 and 0.4 < share < 0.6 and (off < 1e-9) == (width == 64)
+
+# %% [markdown]
+# Both explain about half of δ. But with 64 outputs the step of W is the true one, up to rounding.
+# The reason is in the equations of least squares: what the guess misses is not correlated with h,
+# hᵀ(δ̂ - δ) = 0. From 64 outputs a matrix gives the 10 inputs back. So what the guess misses is
+# not correlated with x either, and the step does not contain it. From 3 outputs no matrix gives x
+# back, and the step is another one.
+#
+# Now we train. In both sizes the synthesizers start at zero and learn while the network does. The
+# lowest loss that any matrix from x to t can have is known: least squares.
+
+# %%
+best = 0.5 * np.sum((x0 @ np.linalg.lstsq(x0, t0, rcond=None)[0] - t0)**2) / len(x0)
+curves, at_end = {}, {}
+for width in (64, 3):
+    for name, c in (("backprop", None), ("h and label", 6), ("h alone", 0)):
+        net = linear_net(width, c)
+        curves[name, width] = [
+            net.step(x0, t0, context=t0 if c else None) for _ in range(1000)
+        ]
+        h, delta = at_interface(net)
+        true_step, from_y = x0.T @ delta, h.T @ (net.predict(x0) - t0)
+        print(
+            f"{width:2d} outputs, {name:12s} loss {curves[name, width][-1]:.4f}, "
+            f"true step of W {size(true_step) / len(x0):.5f}",
+            end="",
+        )
+        if c == 0:
+            guessed = x0.T @ net.modules[0].synthesizer.forward(h)
+            at_end[width] = [size(a) / len(x0) for a in (true_step, guessed, from_y)]
+            print(f", guessed {size(guessed) / len(x0):.5f}", end="")
+        print()
+print(f"least squares: {best:.4f}")
+true, guessed, from_y = at_end[3]
+print(f"3 outputs, h alone: hᵀ(y - t) / N is {from_y:.5f}")
+assert all(curves[name, 64][-1] - best < 1e-6 for name in ("backprop", "h alone"))
+assert curves["h and label", 3][-1] - best < 0.002
+assert curves["h alone", 3][-1] - best > 0.05
+assert true > 0.1 and guessed < 1e-4 and from_y < 1e-4
+
+td.plots.learning_curve(
+    {
+        name: (np.arange(1000), curves[name, 3])
+        for name in ("backprop", "h and label", "h alone")
+    },
+    title="Two matrices, 3 outputs between",
+    xlabel="step",
+    ylabel="loss",
+    reference={"least squares": best},
+)
+
+# %% [markdown]
+# With 64 outputs all three find the solution of least squares. With 3 outputs, guesses from h and
+# label come as near to it as backpropagation does. From h alone W comes to rest at a loss far
+# above, hardly better than the 0.75 of a network that always says zero. It is no solution: the
+# true step is still large there, but the guessed step is zero. Here is why. The top block has
+# learned until its error is not correlated with h, hᵀ(y - t) = 0. Then no linear function of h
+# says anything about δ = (y - t) Vᵀ, and the best guess is zero. Every W has such a V. So this
+# system has resting places that backpropagation does not have.
+#
+# All of this is about linear networks. With sigmoids h does not give x back by a matrix, and δ is
+# not linear in h and t. The network above learned all the same, but no proof of this kind says
+# so.
+
+# %% [markdown]
 # ## On your own
 #
 # **1.** Flip only one of the two signs in `FirstAttempt` and run it with learning rates of 1
@@ -788,6 +933,8 @@ td.plots.learning_curve({"interface 1, above block 1": (np.arange(1, epochs + 1)
 #   paper. You have just built its section 2.
 # - A. Trask, *Deep Learning without Backpropagation*, 2017: the tutorial. Compare its class with
 #   yours.
+# - W. Czarnecki and others, *Understanding Synthetic Gradients and Decoupled Neural Interfaces*,
+#   2017: proofs for linear networks, and what deep ones learn inside.
 # - T. Lillicrap and others, *Random synaptic feedback weights support error backpropagation for
 #   deep learning*, 2016: even a fixed random matrix in place of `W.T` can train a network.
 #

@@ -421,6 +421,15 @@ EXERCISES["3.4"] = Exercise(
     otherwise=other_step,
     run=lambda answer, given: weights_after(answer)(**given))
 
+EXERCISES["3.5"] = Exercise(
+    right=lambda V: (V @ V.T, -V.T),
+    slips={"the sign of C is flipped: t is subtracted in δ.": lambda V: (V @ V.T, V.T),
+           "Vᵀ is missing in A: δ goes back through V, too.": lambda V: (V, -V.T),
+           "C has the shape (K, H): t is multiplied by Vᵀ.": lambda V: (V @ V.T, -V),
+           "A has the shape (H, H): V Vᵀ, not Vᵀ V.": lambda V: (V.T @ V, -V.T)},
+    given=of(V=(5, 3)),
+    otherwise=lambda V: (np.einsum("hk,gk->hg", V, V), -np.transpose(V)))
+
 # 4. Build the layers
 
 
