@@ -6,9 +6,8 @@ import numpy as np
 
 from tinydni import backend, checks
 from tinydni.gradcheck import contract, contract_violations
-from tinydni.gradcheck.calls import Call
 from tinydni.gradcheck.compare import check_gradient, other_batch_size
-from tinydni.gradcheck.contract import ContractError
+from tinydni.gradcheck.contract import Call, ContractError
 from tinydni.gradcheck.gradient_report import GradientError, Report
 from tinydni.gradcheck.numerical_gradient import Settings
 from tinydni.gradcheck.parameters import declaration
@@ -53,7 +52,7 @@ def check_layer(layer: Any, *inputs: Any, state: Any = None, rng: Random = None,
     'dx is 2 times too small everywhere: looks like a constant factor that is missing.'
     """
     inputs = inputs if state is None else (*inputs, state)
-    return run(layer, inputs, None, {}, rng, settings)
+    return run(layer, inputs, None, rng, settings)
 
 
 def check_loss(loss: Any, prediction: Any, target: Any, rng: Random = None,
@@ -71,8 +70,8 @@ def check_loss(loss: Any, prediction: Any, target: Any, rng: Random = None,
     if contract.arguments_of(loss.backward)[0]:
         raise ContractError(f"{type(loss).__name__}.backward takes an argument; that of a loss "
                             "takes none and returns the gradient at what forward saw last.")
-    how = {"differentiated": ("prediction",), "output": "loss", "upstream": None}
-    return run(loss, (prediction, target), ("prediction", "target"), how, rng, settings)
+    return run(loss, (prediction, target), ("prediction", "target"), rng, settings,
+               differentiated=("prediction",), output="loss", upstream=None)
 
 
 def check_synthesizer(synthesizer: Any, h: Any, context: Any = None, rng: Random = None,
@@ -86,8 +85,8 @@ def check_synthesizer(synthesizer: Any, h: Any, context: Any = None, rng: Random
     synthesizer : delta_hat = forward(h, context), backward(ddelta_hat)
     h (N, H), context (N, C) : arrays, or their shapes; the context may be None
     """
-    how = {"differentiated": (), "output": "delta_hat", "upstream": "ddelta_hat"}
-    return run(synthesizer, (h, context), ("h", "context"), how, rng, settings)
+    return run(synthesizer, (h, context), ("h", "context"), rng, settings,
+               differentiated=(), output="delta_hat", upstream="ddelta_hat")
 
 
 def check(thing: Any, *inputs: Any, rng: Random = None, **settings: Any) -> Report:
@@ -129,7 +128,7 @@ def assert_gradients(thing: Any, *inputs: Any, rng: Random = None, **settings: A
         raise GradientError(report)
 
 
-def run(thing, inputs, names, how, rng, settings):
+def run(thing, inputs, names, rng, settings, **how):
     """Check one object that is called in one way: `how` is for `Call`."""
     contract.require(thing)
     rng = np.random.default_rng(0) if rng is None else checks.check_generator(rng)
@@ -170,14 +169,10 @@ def examine(subject):
         raise ContractError(f"{subject.name} has no parameters, so there is nothing to check. Name "
                             'its learned arrays: parameters = ("W", "b").')
     unregistered, idle = contract_violations.unregistered(subject)
-    report = Report(subject.name)
-    obstacle = contract_violations.obstacle(subject)
-    if obstacle:
-        report.problems.append(obstacle)
-        return report
-    report.problems += contract_violations.changed_arrays(subject) + unregistered
-    if subject.call.output == "loss":
-        report.problems += contract_violations.not_a_mean(subject)
+    if obstacle := contract_violations.obstacle(subject):
+        return Report(subject.name, problems=[obstacle])
+    report = Report(subject.name, problems=contract_violations.changed_arrays(subject)
+                    + unregistered + contract_violations.not_a_mean(subject))
     report.arrays = [check_gradient(subject, name, subject.claimed[name])
                      for name in subject.names()]
     if report.ok:
@@ -191,7 +186,7 @@ def examine(subject):
 def notes(subject, idle, ok):
     """List what a reader should know about the check, though nothing of it is wrong."""
     call, found = subject.call, []
-    if call.output not in ("loss", "delta_hat"):
+    if call.output == "y":
         if not subject.slots:
             checked = " and ".join(map(subject.gradient_name, call.differentiated))
             verb = "are" if call.differentiated[1:] else "is"

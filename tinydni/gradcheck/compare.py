@@ -13,14 +13,14 @@ SHOWN_ENTRIES = 5
 
 def check_gradient(subject, name, got):
     """Check one gradient: that it is there, its shape and dtype, then its values."""
-    value, g = subject.value(name), subject.gradient_name(name)
-    hint = ""
+    value, g, hint = subject.value(name), subject.gradient_name(name), ""
     if got is None:
         message = (f"backward returns None where {g} belongs; is its last line a `return`?"
                    if name in subject.inputs else
                    f"{g} is never set: there is no {g} after backward.")
     elif got.shape != value.shape:
-        message, hint = wrong_shape(name, g, got, value)
+        message = f"{g} has shape {got.shape}, expected {value.shape}, the shape of {name}."
+        hint = wrong_shape(got.shape, value.shape)
     elif got.dtype != np.float64:
         message = f"{g} is {got.dtype}, though all that goes in is float64."
         hint = "float32 used: look for astype, dtype= or np.float32 in backward."

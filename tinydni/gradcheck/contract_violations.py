@@ -8,8 +8,7 @@ from tinydni.gradcheck.parameters import (
     attributes,
     declaration,
     follow,
-    library_slots,
-    objects,
+    owners,
     unchanged,
     with_gradient,
 )
@@ -43,31 +42,30 @@ def first_not_finite(name, array):
 
 def changed_arrays(subject):
     """List what forward and backward write into, though it is not theirs."""
-    thing, call = copied(subject.start), subject.call
-    theirs = ("{method} writes into {name}. The array belongs to the caller, who may still need "
-              "it: make a new array, or work on {name}.copy().")
-    parameter = ("{method} changes the parameter {name}. Only update may do that, once all "
-                 "gradients are known.")
+    thing, call, found = copied(subject.start), subject.call, []
     arguments = {name: None if array is None else to_device(thing, array)
                  for name, array in subject.inputs.items()}
     dys = call.on_device(thing, subject.dy)
     watched = {**arguments, **{call.upstream + i * "'": dy for i, dy in enumerate(dys)},
                **{name: slot.array(thing) for name, slot in subject.slots.items()}}
     watched = {name: array for name, array in watched.items() if array is not None}
-    found = []
     for method, run in (("forward", lambda: call.forward(thing, arguments)),
                         ("backward", lambda: call.backward(thing, dys))):
         before = {name: to_host(array, name).copy() for name, array in watched.items()}
         run()
         for name, array in watched.items():
             if not np.array_equal(before[name], to_host(array, name), equal_nan=True):
-                said = parameter if name in subject.slots else theirs
-                found.append(said.format(method=method, name=name))
+                found.append(f"{method} changes the parameter {name}. Only update may do that, "
+                             "once all gradients are known." if name in subject.slots else
+                             f"{method} writes into {name}. The array belongs to the caller, who "
+                             f"may still need it: make a new array, or work on {name}.copy().")
     return found
 
 
 def not_a_mean(subject):
     """Say whether a loss is a sum over the batch: it doubles when every example comes twice."""
+    if subject.call.output != "loss":
+        return []
     loss = float(subject.y)
     twice = {name: np.concatenate([a, a]) for name, a in subject.inputs.items() if a.ndim}
     try:
@@ -84,15 +82,13 @@ def not_a_mean(subject):
 def memory_order(subject):
     """Say what depends on how x or dy lie in memory, by columns or with gaps."""
     for layout, meaning in LAYOUTS.items():
-        found, what = [], next(iter(subject.inputs))
+        what = next(iter(subject.inputs))
         try:
-            if not same(subject.forward_from(subject.start, layout), subject.y):
-                found.append("forward returns another result")
-            else:
-                what = subject.call.upstream
-                found += other_values(subject, layout=layout)
+            found = ["forward returns another result"]
+            if same(subject.forward_from(subject.start, layout), subject.y):
+                what, found = subject.call.upstream, other_values(subject, layout=layout)
         except Exception as error:
-            found.append(f"it fails ({type(error).__name__}: {error})")
+            found = [f"it fails ({type(error).__name__}: {error})"]
         if found:
             return [f"{found[0]} when {what} lies {meaning} in memory: the same numbers in another "
                     'place. Look for order="K" or "A", frombuffer, as_strided and .data.']
@@ -126,15 +122,11 @@ def same(a, b):
 
 def unregistered(subject):
     """Return (what is wrong, names of the rest) about arrays that stay and are not registered."""
-    wrong, rest, told = [], [], []
+    wrong, rest = [], []
     arrays = [array for slot in subject.slots.values()
               if isinstance(array := slot.array(subject.fresh), np.ndarray)]
     places = {place for slot in subject.slots.values() for place in (slot.steps, *slot.gradients)}
-    for label, steps, item in objects(subject.fresh):
-        if any(steps[:len(root)] == root for root in told):
-            continue
-        if library_slots(label, steps, item) is not None:
-            told.append(steps)          # it says itself what is in the layers inside it
+    for label, steps, item in owners(subject.fresh):
         graded = with_gradient(follow(subject.warmed, steps), item)
         for name, value in attributes(item).items():
             if ((name in graded or is_floats(value) and value.ndim)

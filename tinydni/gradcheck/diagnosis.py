@@ -1,13 +1,14 @@
 """What may have gone wrong: one sentence for the student, when one fits."""
 
+import math
+from itertools import permutations
+
 import numpy as np
 
-from tinydni.gradcheck import proportional
 from tinydni.gradcheck.contract import is_floats
 from tinydni.gradcheck.float64_copies import copied
 from tinydni.gradcheck.numerical_gradient import RIGHT
 from tinydni.gradcheck.parameters import attributes, objects
-from tinydni.gradcheck.proportional import close
 
 
 def diagnose(subject, name, got, found):
@@ -42,7 +43,12 @@ def diagnose(subject, name, got, found):
                 "gradient is zero.")
     if call.upstream and name in call.differentiated and np.array_equal(got, subject.dy):
         return f"{g} is {call.upstream} unchanged: the layer's own derivative is missing."
-    return proportional.explain(g, got, found, call.sizes(subject.y)) or ""
+    return multiple(g, got, found, call.sizes(subject.y)) or ""
+
+
+def close(a, b):
+    """Tell whether two arrays of numbers agree as a whole, to a relative 1e-4."""
+    return np.linalg.norm(np.ravel(a) - np.ravel(b)) <= 1e-4 * np.linalg.norm(b)
 
 
 def fits(claimed, found):
@@ -52,20 +58,17 @@ def fits(claimed, found):
     return close(claimed.reshape(-1)[found.indices][found.smooth], found.expected[found.smooth])
 
 
-def wrong_shape(name, g, got, value):
-    """Return the sentences for a gradient that has another shape than its array."""
-    n, got, expected = got.size, got.shape, value.shape
+def wrong_shape(got, expected):
+    """Return what may be wrong where a gradient has another shape than its array."""
     if got == expected[::-1] and len(got) == 2:
-        hint = "Looks transposed."
-    elif n == value.size:
-        hint = "The number of entries is right: is there an axis of size 1 too many or too few?"
-    elif got[1:] == expected and len(got) == len(expected) + 1:
-        hint = "Looks as if it still had the axis of the batch: sum over it, with .sum(axis=0)."
-    elif got == ():
-        hint = "Looks like a sum over all axes: sum over the batch only, with .sum(axis=0)."
-    else:
-        hint = "A gradient has the shape of its array."
-    return f"{g} has shape {got}, expected {expected}, the shape of {name}.", hint
+        return "Looks transposed."
+    if math.prod(got) == math.prod(expected):
+        return "The number of entries is right: is there an axis of size 1 too many or too few?"
+    if got[1:] == expected and len(got) == len(expected) + 1:
+        return "Looks as if it still had the axis of the batch: sum over it, with .sum(axis=0)."
+    if got == ():
+        return "Looks like a sum over all axes: sum over the batch only, with .sum(axis=0)."
+    return "A gradient has the shape of its array."
 
 
 def kink(subject, name, found):
@@ -224,3 +227,50 @@ def float32_inside(subject, name):
     return (f"Looks like float32 used inside: {subject.call.output} does not feel a change of "
             f"{name} by 1e-10. Look for astype, dtype= or np.float32, and compute in the dtype of "
             "the input.")
+
+
+def multiple(name, gradient, found, sizes):
+    """Say how the gradient, or its transpose, is a multiple of what is expected; else None.
+
+    sizes: (number, what it is) of everything that may be the factor by mistake
+    """
+    expected = found.expected[found.smooth]
+    if not expected.any():
+        return None
+    for axes in permutations(range(gradient.ndim)):         # the given order comes first
+        if tuple(gradient.shape[i] for i in axes) != gradient.shape:
+            continue
+        candidate = gradient.transpose(axes).reshape(-1)[found.indices][found.smooth]
+        factor = candidate @ expected / (expected @ expected)
+        if factor == 0 or not close(candidate, factor * expected):
+            continue
+        turned = axes != tuple(range(gradient.ndim))
+        known = [1, 2, *(n for n, _ in sizes)]
+        if len(expected) == 1 and not turned and not any(
+                np.isclose(max(abs(factor), 1 / abs(factor)), n, rtol=1e-4) for n in known):
+            continue                    # a single number is always a multiple of another
+        said = []
+        if turned:
+            how = f"{name}.T" if len(axes) == 2 else f"{name}.transpose{axes}"
+            said.append(f"Looks transposed: {how} has the expected values.")
+        if factor < 0:
+            said.append(f"Looks like the sign is flipped: {name} is minus what it should be.")
+        if not np.isclose(abs(factor), 1, rtol=1e-4):
+            said.append(said_factor(name, abs(factor), sizes))
+        return " ".join(said)
+    return None
+
+
+def said_factor(name, factor, sizes):
+    """Say what the factor may be."""
+    large, number = factor > 1, max(factor, 1 / factor)
+    said = f"{name} is {number:.6g} times too {'large' if large else 'small'} everywhere"
+    meanings = [what for n, what in sizes if np.isclose(number, n, rtol=1e-4)]
+    if not meanings:
+        return f"{said}: looks like a constant factor that is {'too much' if large else 'missing'}."
+    if "the batch size N" in meanings:
+        reason = ("a missing 1/N" if large else
+                  "a 1/N too much (a mean over the batch where a sum belongs)")
+    else:
+        reason = "a factor too much" if large else "a missing factor (a mean where a sum belongs)"
+    return f"{said}, and {number:.6g} is {' and '.join(meanings[:2])}: looks like {reason}."

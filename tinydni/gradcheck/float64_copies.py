@@ -6,7 +6,7 @@ import types
 import numpy as np
 
 from tinydni.gradcheck.contract import ContractError, is_floats
-from tinydni.gradcheck.parameters import objects, walk
+from tinydni.gradcheck.parameters import is_of_library, objects, walk
 
 
 def copied(thing, as_double=False):
@@ -59,7 +59,7 @@ def in_float64(thing):
     """Copy an object so that it computes in float64 and gives dx."""
     twin = copied(thing, as_double=True)
     for _, _, item in objects(twin):
-        if hasattr(item, "named_parameters") and hasattr(item, "needs_dx"):     # a tinydni layer
+        if is_of_library(item):
             item.to(dtype=np.float64)
         if getattr(item, "needs_dx", True) is False:
             item.needs_dx = True

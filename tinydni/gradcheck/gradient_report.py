@@ -74,7 +74,12 @@ class Report:
         said += [f"  {array.gradient:<16} {str(array.shape):<14} relative error "
                  f"{shown_error(array.relative_error):<8} {array.verdict}".rstrip()
                  for array in self.arrays]
-        said += [line for array in bad for line in table(array)]
+        row = "  {:<16} {:>16} {:>16} {:>16}"
+        for array in bad:
+            if array.entries:
+                said.append(row.format(array.gradient, "got", "expected", "relative error"))
+            said += [row.format(str(at), shown(got, error), shown(expected, error),
+                                shown_error(error)) for at, got, expected, error in array.entries]
         return "\n".join(said + [f"Note: {note}" for note in self.notes])
 
     __repr__ = __str__
@@ -86,16 +91,6 @@ class GradientError(AssertionError):
     def __init__(self, report: Report):
         super().__init__(str(report))
         self.report = report
-
-
-def table(array):
-    """List the worst entries of one gradient, as lines."""
-    if not array.entries:
-        return []
-    row = "  {:<16} {:>16} {:>16} {:>16}"
-    return [row.format(array.gradient, "got", "expected", "relative error")] + [
-        row.format(str(at), shown(got, error), shown(expected, error), shown_error(error))
-        for at, got, expected, error in array.entries]
 
 
 def shown(value, relative_error):

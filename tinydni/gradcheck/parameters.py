@@ -102,33 +102,37 @@ def objects(thing):
     return [found for found in walk(thing) if is_object(found[2])]
 
 
+def is_of_library(item):
+    """Tell whether an object is a layer of tinydni."""
+    return hasattr(item, "named_parameters") and hasattr(item, "needs_dx")
+
+
+def owners(thing):
+    """Yield (label, steps, object) but for what is in a layer of tinydni: that speaks for it."""
+    layers = []
+    for label, steps, item in objects(thing):
+        if not any(steps[:len(root)] == root for root in layers):
+            layers += [steps] * is_of_library(item)
+            yield label, steps, item
+
+
 def find_slots(before, after):
     """Find the learned arrays of an object.
 
     before, after: the object before and after a forward and a backward pass, which tells, where
         nothing is declared, which arrays stay and have a gradient
     """
-    found, seen, told = [], set(), []
-    for label, steps, item in objects(after):
-        if any(steps[:len(root)] == root for root in told):
-            continue
-        slots = library_slots(label, steps, follow(before, steps))
-        if slots is None:
-            slots = own_slots(label, steps, item, before, after)
-        else:
-            told.append(steps)
+    found = {}
+    for label, steps, item in owners(after):
+        slots = (library_slots(label, steps, item) if is_of_library(item)
+                 else own_slots(label, steps, item, before, after))
         for slot in slots:
-            array = slot.array(after)
-            if id(array) not in seen:
-                seen.add(id(array))
-                found.append(slot)
-    return found
+            found.setdefault(id(slot.array(after)), slot)
+    return list(found.values())
 
 
 def library_slots(label, steps, item):
-    """Find the slots of a layer of tinydni, which tells itself what is learned; else None."""
-    if not (hasattr(item, "named_parameters") and hasattr(item, "needs_dx")):
-        return None
+    """Find the slots of a layer of tinydni, which says itself what is learned in it."""
     places = {id(value): (*steps, *inner, name) for _, inner, owner in objects(item)
               for name, value in attributes(owner).items()}
     return [named_slot(label + path, places[id(array)])
