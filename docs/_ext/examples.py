@@ -692,6 +692,12 @@ True
 >>> issubclass(td.variants.TwoClocksWindow, td.Window)
 True
 """,
+    "variants.SyntheticLoss": """
+>>> loss = td.variants.SyntheticLoss(8, np.random.default_rng(0), n_context=3, hidden=16)
+>>> labels = np.eye(3, dtype=np.float32)[[0, 2]]
+>>> loss.forward(np.ones((2, 8), np.float32), labels).any()     # the first guess is zero
+np.False_
+""",
     "variants.VirtualMLP": """
 >>> synthesizer = td.variants.VirtualMLP(8, 3, np.random.default_rng(0), hidden=16)
 >>> labels = np.eye(3, dtype=np.float32)[[0, 2]]

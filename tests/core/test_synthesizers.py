@@ -11,6 +11,7 @@ from tinydni import backend
 from tinydni.gradcheck import assert_gradients
 from tinydni.optimizers import SGD, Adam, Momentum
 from tinydni.synthesizers import LinearSynthesizer, mlp_synthesizer
+from tinydni.variants.synthetic_loss import SyntheticLoss
 
 several = settings(max_examples=8, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -20,9 +21,11 @@ WITH_CONTEXT = {
     "linear": lambda H, C, rng, **options: LinearSynthesizer(H, C, **options),
     "label-only": lambda H, C, rng, **options: LinearSynthesizer(H, C, reads_h=False, **options),
     "MLP": lambda H, C, rng, **options: mlp_synthesizer(H, rng, C, hidden=(5,), **options),
+    "loss": lambda H, C, rng, **options: SyntheticLoss(H, rng, C, hidden=5, **options),
 }
 WITHOUT_CONTEXT = {
     "linear from h alone": lambda H, C, rng, **options: LinearSynthesizer(H, **options),
+    "loss from h alone": lambda H, C, rng, **options: SyntheticLoss(H, rng, hidden=5, **options),
     "MLP from h alone": lambda H, C, rng, **options: mlp_synthesizer(H, rng, hidden=(5, 4),
                                                                      **options),
 }

@@ -8,11 +8,12 @@ from tinydni.variants.controls import Flattened, Frozen, LocalHead, Scaled
 from tinydni.variants.conv_synthesizer import conv_synthesizer
 from tinydni.variants.guess import Guess, GuessSynthesizer
 from tinydni.variants.input_synthesizers import conv_input_synthesizer, input_synthesizer
+from tinydni.variants.synthetic_loss import SyntheticLoss
 from tinydni.variants.target_projection import TargetProjection
 from tinydni.variants.virtual_mlp import VirtualMLP
 from tinydni.variants.virtual_network import VirtualNetwork
 
-SYNTHESIZERS = ("linear", "mlp", "resnet", "virtual-linear", "virtual-mlp", "virtual-conv",
+SYNTHESIZERS = ("linear", "mlp", "resnet", "loss", "virtual-linear", "virtual-mlp", "virtual-conv",
                 "virtual-resnet", "guess")
 CODES = 20                                          # of a guess
 
@@ -65,6 +66,7 @@ class Forms:
             return {"linear": lambda n: TargetProjection((n_h,), n, rng)}
         return {"linear": lambda n: td.LinearSynthesizer(n_h, n, reads_h=self.reads_h),
                 "mlp": lambda n: td.mlp_synthesizer(n_h, rng, n, self.hidden),
+                "loss": lambda n: SyntheticLoss(n_h, rng, n),
                 "virtual-linear": lambda n: td.VirtualLinear(n_h, n, rng, output),
                 "virtual-mlp": lambda n: VirtualMLP(n_h, n, rng, output=output),
                 "guess": lambda n: GuessSynthesizer(td.VirtualLinear(n_h, CODES, rng), self.guess)}
