@@ -19,8 +19,8 @@ class SyntheticLoss(Synthesizer):
     The slope of softplus is g = sigmoid(a), so that   delta_hat = q Aᵀ,   q = g · v.   l itself is
     never computed. It learns by its slope alone, since no loss comes down with a message: "Sobolev
     training for neural networks" (arXiv 1706.04859) without the values. Unlike a virtual network,
-    it does not know what kind of loss it stands for. Unlike any other network from h to H numbers, it can only be a
-    slope: its Jacobian with respect to h is symmetric, as that of a true gradient is.
+    it does not know what kind of loss it stands for. Unlike any other network from h to H numbers,
+    it can only be a slope: its Jacobian with respect to h is symmetric, as a true gradient's is.
 
     softplus, because what is learned is a slope, and learning it takes the slope of that.
 
