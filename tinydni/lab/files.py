@@ -7,7 +7,7 @@ import stat
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy as np
 
 from tinydni.backend import Array, to_numpy
 
-__all__ = ["CheckpointError", "check_folder", "load", "save", "whole_file", "write_json",
-           "write_text"]
+__all__ = ["CheckpointError", "check_folder", "load", "markdown", "save", "whole_file",
+           "write_json", "write_text"]
 
 INFO = "info.json"          # the entry of a saved file that holds the note
 VERSION = 1                 # of the layout of a saved file
@@ -163,3 +163,9 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Write a value as JSON, whole. Raise ValueError for NaN, which JSON does not know."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table in Markdown."""
+    head = list(head)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))

@@ -12,9 +12,8 @@ import numpy as np
 
 from tinydni.lab.benchmarks import race
 from tinydni.lab.benchmarks.conditions import machine
-from tinydni.lab.benchmarks.page import markdown
 from tinydni.lab.benchmarks.two_workers import FIRST, TwoWorkers, middle
-from tinydni.lab.files import check_folder, write_json
+from tinydni.lab.files import check_folder, markdown, write_json
 from tinydni.lab.jobs import parallel
 from tinydni.lab.jobs.ranges import RATE, OptionError, whole
 

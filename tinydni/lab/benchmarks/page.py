@@ -8,7 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from tinydni.lab.files import write_text
+from tinydni.lab.files import markdown, write_text
 
 CPU, GPU = (("<!-- tables -->", "<!-- end of tables -->"),
             ("<!-- gpu -->", "<!-- end of gpu -->"))
@@ -86,11 +86,6 @@ def cells(row):
     return [row["row"], PEERS.get(row["peer"], "nobody"), milliseconds(row["our_us"]), theirs,
             ratio, *("" if row.get(name) is None else f"{row[name]:.{digits}f}"
                      for name, digits in (("floor_share", 2), ("memory_mb", 0)))]
-
-
-def markdown(head, rows):
-    """Return a Markdown table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 
 def milliseconds(us):

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 import tinydni as td
-from tinydni.lab.benchmarks.page import markdown
+from tinydni.lab.files import markdown
 from tinydni.lab.jobs.ranges import OptionError, number, whole, whole_numbers
 from tinydni.lab.workers.costs import Costs, measure
 from tinydni.lab.workers.simulator import MODES, Link, scaled, throughput

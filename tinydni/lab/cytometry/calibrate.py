@@ -1,9 +1,10 @@
 """`tinydni calibrate`: move a sample of one's own onto a reference of one's own."""
 
+import contextlib
 import csv
 import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ from tinydni.datasets import DataError
 from tinydni.lab.cytometry import sample_tables as tables
 from tinydni.lab.cytometry.calibrator import Calibrator
 from tinydni.lab.cytometry.discrepancy import discrepancy
-from tinydni.lab.cytometry.fit import running_mean
 from tinydni.lab.cytometry.populations import warnings
-from tinydni.lab.cytometry.train_cytometry import add_method_arguments, chosen_method, watched
+from tinydni.lab.cytometry.train_cytometry import (
+    add_method_arguments,
+    full_options,
+    method_of,
+    pictures,
+    watching,
+)
 from tinydni.lab.cytometry.transform import Transform
 from tinydni.lab.files import check_folder, write_json, write_text
 from tinydni.lab.jobs.ranges import OptionError, whole
@@ -69,7 +75,8 @@ def apply(given: Namespace) -> int:
                               "calibration; leave it out.")
     calibrator, (table,) = Calibrator.load(given.model), read(given, given.sample)
     columns = columns_of(table, calibrator.columns, given.model)
-    before = as_data_error(given.sample, calibrator.standardised, table.select(columns))
+    with as_data_error(given.sample):
+        before = calibrator.standardised(table.select(columns))
     tables.write(given.out, table, columns, calibrator.raw(calibrator.move(before)))
     print("\n".join([*table.notes, *copied(table, columns), f"Wrote {given.out}: {len(before):,} "
                      f"cells, calibrated with {given.model}."]))
@@ -78,7 +85,8 @@ def apply(given: Namespace) -> int:
 
 def fit(given: Namespace) -> int:
     """Fit a calibration to the sample, apply it, and report."""
-    method, xp = chosen_method(given), backend.get(given.backend)
+    options, xp = full_options(vars(given)), backend.get(given.backend)
+    method = method_of(options)
     try:
         transform = Transform.parse(given.transform or "log1p")
     except ValueError as error:
@@ -97,11 +105,11 @@ def fit(given: Namespace) -> int:
                             "those to calibrate with --markers.")
         columns = columns_of(table, target_columns, given.reference, whole=True)
     target, source = reference.select(target_columns), table.select(columns)
-
-    def train(watch: Any, updates: int) -> Any:
-        return Calibrator.fit(target, source, columns, transform, method, given.seed, xp,
-                              updates=updates, batch_size=given.batch_size, watch=watch)
-    calibrator, mmd = as_data_error(f"{given.sample} and {given.reference}", watched, given, train)
+    with (watching(options["updates"], given.quiet) as watch,
+          as_data_error(f"{given.sample} and {given.reference}")):
+        calibrator, mmd = Calibrator.fit(
+            target, source, columns, transform, method, given.seed, xp, watch=watch,
+            updates=options["updates"], batch_size=given.batch_size)
     y, before = calibrator.standardised(target), calibrator.standardised(source)
     after = calibrator.move(before)
     tables.write(given.out, table, columns, calibrator.raw(after))
@@ -170,27 +178,19 @@ def write_report(folder: Path, facts: dict[str, Any], reference: np.ndarray, bef
 
     facts : of `facts_of`    reference, before, after : standardised    mmd : one per update
     """
-    from tinydni.plots import cell_scatter, learning_curve, marker_histograms, save
-    names = ("reference", "sample before", "sample after")
-    curve = range(1, len(mmd) + 1), running_mean(mmd)
-    pictures = {
-        "mmd.png": learning_curve(
-            {facts["method"]: curve}, title="Distance to the reference", xlabel="update",
-            ylabel="MMD, mean of 15 updates",
-            reference={"reference to itself": facts["numbers"]["mmd_reference"]}),
-        "cells.png": cell_scatter(reference, before, after, stream(seed, "sample", 4), "The cells",
-                                  names),
-        "markers.png": marker_histograms(reference, before, after, columns, "Every marker",
-                                         "transformed, standardised by the reference"),
-    }
+    from tinydni.plots import save
+    made = pictures(facts["method"], mmd, (reference, before, after),
+                    ("reference", "sample before", "sample after"), columns, seed,
+                    "The sample calibrated to the reference",
+                    {"reference to itself": facts["numbers"]["mmd_reference"]})
     write_json(folder / "report.json", {**facts, "history": mmd})
-    images = [f"![{picture.alt}]({name})" for name, picture in pictures.items()]
+    images = [f"![{picture.alt}]({name}.png)" for name, picture in made.items()]
     warnings = [f"**Warning.** {text}" for text in facts["warnings"]]
     write_text(folder / "report.md", "\n\n".join([
         "# Calibration", *facts["lines"], *(warnings or ["No sign of merged populations."]),
         *images]) + "\n")
-    for name, picture in pictures.items():
-        save(picture, folder / name)
+    for name, picture in made.items():
+        save(picture, folder / f"{name}.png")
 
 
 def columns_of(table: tables.Table, wanted: list[str], owner: str, whole: bool = False
@@ -220,9 +220,10 @@ def columns_of(table: tables.Table, wanted: list[str], owner: str, whole: bool =
     return list(wanted)
 
 
-def as_data_error(path: str, function: Callable, *arguments: Any) -> Any:
-    """Return function(*arguments). Raise its ValueError as a DataError that names the file."""
+@contextlib.contextmanager
+def as_data_error(path: str) -> Iterator[None]:
+    """Raise a ValueError from inside as a DataError that names the file."""
     try:
-        return function(*arguments)
+        yield
     except ValueError as error:
         raise DataError(f"{path}: {error}") from None

@@ -136,7 +136,7 @@ def f1_scores(network: Network, x: np.ndarray, labels: np.ndarray) -> dict[str, 
     """Return how well cells are gated: F1 of every type and their means, by scikit-learn.
 
     x (N, D): cells;   labels (N,): an expert's types; cells with label 0 are left out.
-    Returns {"weighted": ..., "macro": ..., "types": [one per type]}.
+    Returns {"weighted": ..., "macro": ..., "lowest": ..., "types": [one per type]}.
     """
     from sklearn.metrics import f1_score
     types, gated = sorted(set(labels[labels > 0].tolist())), labels > 0
@@ -144,5 +144,6 @@ def f1_scores(network: Network, x: np.ndarray, labels: np.ndarray) -> dict[str, 
 
     def score(average: str | None) -> Any:
         return f1_score(labels[gated], predicted, labels=types, average=average, zero_division=0)
+    each = [float(value) for value in score(None)]
     return {"weighted": float(score("weighted")), "macro": float(score("macro")),
-            "types": [float(value) for value in score(None)]}
+            "lowest": min(each), "types": each}

@@ -1,29 +1,10 @@
 """Did calibration tear, squash, exchange or merge populations? A look without labels."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 N_CELLS, N_POPULATIONS = 5000, 10
 TORN, SQUASHED = 1.4, 0.5   # growth of a spread that calibrations of real samples do not reach
 DISORDER = 0.75             # rank correlation that they do not fall below; see docs/cytometry.md
-
-
-@dataclass
-class Suspicion:
-    """A population whose cells calibration did not keep together as they were.
-
-    share : of the cells of the sample    growth : of its spread, relative to the whole sample's
-    """
-
-    share: float
-    growth: float
-
-    def __str__(self) -> str:
-        what = ("was torn apart; a part of it may now lie in another population" if self.growth > 1
-                else "was squashed; it may have merged with another population")
-        return (f"A population of {self.share:.0%} of the cells {what}: its spread, relative to "
-                f"the whole sample's, is {self.growth:.2f} times what it was")
 
 
 def warnings(before: np.ndarray, after: np.ndarray, rng: np.random.Generator) -> list[str]:
@@ -33,7 +14,12 @@ def warnings(before: np.ndarray, after: np.ndarray, rng: np.random.Generator) ->
     """
     chosen = rng.choice(len(before), min(N_CELLS, len(before)), replace=False)
     before, after = before[chosen], after[chosen]
-    found = [str(one) for one in suspicions(before, after)]
+    found = []
+    for growth, share in suspicions(before, after):
+        what = ("was torn apart; a part of it may now lie in another population" if growth > 1
+                else "was squashed; it may have merged with another population")
+        found.append(f"A population of {share:.0%} of the cells {what}: its spread, relative to "
+                     f"the whole sample's, is {growth:.2f} times what it was")
     kept = order_kept(before, after)
     if kept < DISORDER:
         found.append("Cells with much of a marker before are no longer those with much of it "
@@ -42,8 +28,10 @@ def warnings(before: np.ndarray, after: np.ndarray, rng: np.random.Generator) ->
     return found
 
 
-def suspicions(before: np.ndarray, after: np.ndarray) -> list[Suspicion]:
-    """Return the populations of a sample that look torn or squashed, the worst first.
+def suspicions(before: np.ndarray, after: np.ndarray) -> list[tuple[float, float]]:
+    """Return (growth of its spread, share of the cells) of what looks torn or squashed.
+
+    The worst comes first.
 
     Populations are clusters of the cells before (k-means). A calibration moves and bends them.
     Where it goes wrong, the MMD still falls, but a part of one population has been used to fill
@@ -55,10 +43,10 @@ def suspicions(before: np.ndarray, after: np.ndarray) -> list[Suspicion]:
     if n < 2:
         return []
     cluster = KMeans(n, n_init=4, random_state=0).fit_predict(before)
-    found = [Suspicion(float(own.mean()), float(spread(after, own) / spread(before, own)))
+    found = [(float(spread(after, own) / spread(before, own)), float(own.mean()))
              for own in (cluster == i for i in range(n)) if own.sum() >= 20]
-    return sorted((one for one in found if not SQUASHED <= one.growth <= TORN),
-                  key=lambda one: -abs(np.log(one.growth)))
+    return sorted((one for one in found if not SQUASHED <= one[0] <= TORN),
+                  key=lambda one: -abs(np.log(one[0])))
 
 
 def spread(cells: np.ndarray, own: np.ndarray) -> float:

@@ -1,6 +1,6 @@
 """MMD-ResNet, which starts as the identity, and the ways to train it (Shaham et al. 2017)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +26,6 @@ START = 1e-4                # standard deviation of the first weights: cells beg
 RHO = 0.99                  # of RMSProp; with 0.9 all methods need two to three times the updates
 PENALTY = 1e-2              # times the squared weights, in the loss: 2 PENALTY W joins dW
 HIDDEN: dict[str, tuple[int, ...]] = {"mlp": (32,), "linear": ()}       # widths of synthesizers
-
 
 
 def mmd_resnet(n_markers: int, rng: np.random.Generator, n_blocks: int = 3, n_hidden: int = 25
@@ -69,31 +68,19 @@ def reestimate_statistics(network: Network, x: Array, batch_size: int = 10_000) 
     network.train()
 
 
-class ForgetfulShortcut(Layer):
+class ForgetfulShortcut(OpenShortcut):
     """OpenShortcut that leaves the shortcut out of its backward pass, as the paper's code does.
 
     y = [f(x), x],   dx = df(dy[:, :H]) alone: a control.
     """
 
-    def __init__(self, shortcut: OpenShortcut):
-        self.shortcut = shortcut
-
-    def children(self) -> Iterable[tuple[str, Layer]]:
-        return [("shortcut", self.shortcut)]
-
-    def forward(self, x: Array) -> Array:
-        return self.shortcut.forward(x)
-
     def backward(self, dy: Array) -> Array:
-        return self.shortcut.branch.backward(dy[:, :self.shortcut.n_branch])
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return self.shortcut.output_shape(shape)
+        return self.branch.backward(dy[:, :self.n_branch])
 
 
 def without_shortcut_gradient(blocks: list[Layer]) -> list[Layer]:
     """Return the blocks of an MMD-ResNet with every OpenShortcut made forgetful."""
-    return [ForgetfulShortcut(block) if isinstance(block, OpenShortcut) else block
+    return [ForgetfulShortcut(block.branch) if isinstance(block, OpenShortcut) else block
             for block in blocks]
 
 

@@ -1,22 +1,23 @@
 """`tinydni train cytometry`: calibrate a DeepCyTOF sample to the reference, measure the gain."""
 
+import contextlib
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
-from tinydni import Network, backend
-from tinydni.datasets import Cells, cytometry
+from tinydni import backend
+from tinydni.datasets import cytometry
 from tinydni.datasets.cytometry import SAMPLES
 from tinydni.lab.cytometry.discrepancy import discrepancy
 from tinydni.lab.cytometry.fit import fit, running_mean, updates_until
 from tinydni.lab.cytometry.pipeline import REFERENCE, Pipeline, f1_scores
 from tinydni.lab.cytometry.populations import warnings
-from tinydni.lab.cytometry.resnet import HIDDEN, METHODS, Method
+from tinydni.lab.cytometry.resnet import CONTROLS, HIDDEN, METHODS, Method
 from tinydni.lab.files import write_json
 from tinydni.lab.jobs.ranges import OptionError, whole
 from tinydni.lab.outputs import Outputs
@@ -26,6 +27,8 @@ name = "cytometry"
 meaning = ("blood cells: calibrate a sample with a residual network (data downloaded, or read from "
            "$TINYDNI_DATA)")
 QUICK_UPDATES = 30
+DEFAULTS = {"source": 15, "dae": True, "method": "dni", "synthesizer": None, "updates": 500,
+            "batch_size": 1000, "seed": 0, "backend": "numpy", "quick": False}
 FLOOR = 0.077               # MMD of two samples of one distribution, 1,000 cells each
 ROWS = [("MMD (biased, rooted; 0.077 for one distribution)", "mmd", 3),
         ("MMD² (unbiased; 0 for one distribution)", "mmd_unbiased", 4),
@@ -33,7 +36,28 @@ ROWS = [("MMD (biased, rooted; 0.077 for one distribution)", "mmd", 3),
         ("F1 of the gated cells, macro", "f1_macro", 4)]
 
 
-@dataclass
+def full_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the full options of a run: what is given, or the default."""
+    options = {name: given.get(name, default) for name, default in DEFAULTS.items()}
+    if options["quick"]:
+        options["updates"] = min(options["updates"], QUICK_UPDATES)
+    return options
+
+
+def method_of(options: Mapping[str, Any]) -> Method:
+    """Return what the options name. Raise OptionError for a synthesizer where there is none."""
+    method = {**METHODS, **CONTROLS}[options["method"]]
+    if options["synthesizer"] is None:
+        return method
+    if method.hidden is None:
+        raise OptionError(f"--synthesizer does nothing with --method {options['method']}, which "
+                          "has no synthesizer; leave it out.")
+    return replace(method, hidden=HIDDEN[options["synthesizer"]])
+
+
+pipeline_of = cache(Pipeline.build)         # one for all runs of a seed
+
+
 class Run:
     """One run of the experiment: a source calibrated to the reference.
 
@@ -41,33 +65,42 @@ class Run:
     mmd : of the training batches, one per update    seconds : of the training
     """
 
-    cells: Cells
-    pipeline: Pipeline
-    before: np.ndarray
-    after: np.ndarray
-    network: Network
-    mmd: list[float]
-    seconds: float
-    seed: int
+    finished = True
 
-    @classmethod
-    def train(cls, cells: Cells, pipeline: Pipeline, method: Method, seed: int, updates: int = 500,
-              batch_size: int = 1000, xp: Any = np, watch: Callable | None = None) -> "Run":
+    def __init__(self, options: dict[str, Any]):
+        self.options, self.method = options, method_of(options)
+        self.cells = cytometry(options["source"])
+        self.pipeline = pipeline_of(options["seed"], options["dae"], options["quick"])
+        self.before = self.pipeline.forward(self.cells.counts)
+
+    def train(self, quiet: bool = False) -> "Run":
         """Train on all cells of the source, gated or not: a user's sample has no labels."""
-        before = pipeline.forward(cells.counts)
-        start = time.perf_counter()
-        network, mmd = fit(before, pipeline.target, pipeline.m, method, seed, updates, batch_size,
-                           xp, watch)
-        seconds = time.perf_counter() - start
-        after = backend.to_numpy(network.predict(backend.asarray(xp, before)))
-        return cls(cells, pipeline, before, after, network, mmd, seconds, seed)
+        options, xp = self.options, backend.get(self.options["backend"])
+        with watching(options["updates"], quiet) as watch:
+            start = time.perf_counter()
+            self.network, self.mmd = fit(
+                self.before, self.pipeline.target, self.pipeline.m, self.method, options["seed"],
+                options["updates"], options["batch_size"], xp, watch)
+            self.seconds = time.perf_counter() - start
+        self.after = backend.to_numpy(self.network.predict(backend.asarray(xp, self.before)))
+        return self
+
+    def result(self) -> dict[str, Any]:
+        """Return the result as `--json` writes it."""
+        apart = ("method", "seed", "backend")
+        options = {name: value for name, value in self.options.items() if name not in apart}
+        return {"experiment": name, "options": options,
+                **{name: self.options[name] for name in apart}, "notes": [],
+                "iterations": len(self.mmd), **self.scores(),
+                "history": {"update": list(range(1, len(self.mmd) + 1)), "mmd": self.mmd}}
 
     def scores(self) -> dict[str, Any]:
-        """Return what `--json` writes beside the options."""
+        """Return how far apart and how well gated the cells are before and after, and more."""
         scores: dict[str, Any] = {}
+        seed = self.options["seed"]
         for when, cells in (("before", self.before), ("after", self.after)):
             biased, unbiased = discrepancy(cells, self.pipeline.target, self.pipeline.m,
-                                           stream(self.seed, "sample", 3))
+                                           stream(seed, "sample", 3))
             f1 = f1_scores(self.pipeline.classifier, cells, self.cells.labels)
             scores |= {f"mmd_{when}": biased, f"mmd_unbiased_{when}": unbiased}
             scores |= {f"f1_{key}_{when}": value for key, value in f1.items()}
@@ -76,7 +109,22 @@ class Run:
             "updates_to_mmd_0.20": updates_until(self.mmd, 0.20),
             "milliseconds_per_update": 1000 * self.seconds / len(self.mmd),
             "seconds": self.seconds,
-            "warnings": warnings(self.before, self.after, stream(self.seed, "sample", 5))}
+            "warnings": warnings(self.before, self.after, stream(seed, "sample", 5))}
+
+
+JOB = SimpleNamespace(options=full_options, run=Run)        # as the tables see it
+
+
+@contextlib.contextmanager
+def watching(updates: int, quiet: bool) -> Iterator[Any]:
+    """Yield what `fit` calls after every update: it moves a progress bar."""
+    from tqdm import tqdm
+    with tqdm(total=updates, unit="update", disable=quiet, dynamic_ncols=True) as bar:
+        def watch(update: int, mmd: float) -> None:
+            bar.update()
+            if update % 20 == 0:
+                bar.set_description(f"MMD {mmd:.3f}")
+        yield watch
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -84,7 +132,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_method_arguments(parser)
     parser.add_argument("--source", type=whole(1), default=15, metavar="1-16",
                         help=f"sample to calibrate to sample {REFERENCE} (default 15)")
-    parser.add_argument("--no-dae", action="store_true",
+    parser.add_argument("--no-dae", dest="dae", action="store_false",
                         help="leave the denoising autoencoder out")
     parser.add_argument("--figure", metavar="FILE.png", help="the MMD curve (default "
                         "cytometry-METHOD.png); beside it FILE-cells.png, the scatter, and "
@@ -112,62 +160,26 @@ def add_method_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
-def chosen_method(given: Namespace) -> Method:
-    """Return what the options name. Raise OptionError for a synthesizer where there is none."""
-    method = METHODS[given.method]
-    if given.synthesizer is None:
-        return method
-    if method.hidden is None:
-        raise OptionError(f"--synthesizer does nothing with --method {given.method}, which has no "
-                          "synthesizer; leave it out.")
-    return replace(method, hidden=HIDDEN[given.synthesizer])
-
-
 def main(given: Namespace) -> int:
     """Run the job for the command line. Return the exit code."""
     from tinydni.plots.summary import summary
-    method, xp = chosen_method(given), backend.get(given.backend)
+    options = full_options(vars(given))
+    method_of(options), backend.get(given.backend)          # refused before anything is read
     if given.source not in SAMPLES:
         raise OptionError(f"--source must be a sample from 1 to 16; got {given.source}.")
     figure = Path(given.figure or f"cytometry-{given.method}.png")
     Outputs({"figure": str(figure), "json": given.json}, force=True)    # proved before training
-    cells = cytometry(given.source)
-    print(f"Sample {given.source}, {len(cells.counts):,} cells, to be calibrated to sample "
-          f"{REFERENCE}.\nTraining the classifier{'' if given.no_dae else ' and the denoiser'} on "
-          "the reference ...", flush=True)
-    pipeline = Pipeline.build(given.seed, dae=not given.no_dae, quick=given.quick)
-    run = watched(given, lambda watch, updates: Run.train(
-        cells, pipeline, method, given.seed, updates, given.batch_size, xp, watch))
-    print(summary(run.network, cells.counts.shape[1:]) + "\n")
-    result = report(given, run)
+    print(f"Sample {given.source}, to be calibrated to sample {REFERENCE}.\nTraining the "
+          f"classifier{' and the denoiser' * given.dae} on the reference ...", flush=True)
+    run = Run(options).train(given.quiet)
+    print(summary(run.network, run.before.shape[1:]) + "\n")
+    result = run.result()
     print(table(result))
     if given.json:
         write_json(given.json, result)
-    written = [*draw(given, run, figure), *[given.json] * bool(given.json)]
+    written = [*draw(run, figure), *[given.json] * bool(given.json)]
     print("Wrote " + ", ".join(map(str, written)) + ".")
     return 0
-
-
-def watched(given: Namespace, train: Callable[[Callable, int], Any]) -> Any:
-    """Return train(watch, updates), with a progress bar."""
-    from tqdm import tqdm
-    updates = min(given.updates, QUICK_UPDATES) if given.quick else given.updates
-    with tqdm(total=updates, unit="update", disable=given.quiet, dynamic_ncols=True) as bar:
-        def watch(update, mmd):
-            bar.update()
-            if update % 20 == 0:
-                bar.set_description(f"MMD {mmd:.3f}")
-        return train(watch, updates)
-
-
-def report(given: Namespace, run: Run) -> dict[str, Any]:
-    """Return the result as `--json` writes it."""
-    form = given.synthesizer or ("mlp" if METHODS[given.method].hidden else None)
-    options = {"source": given.source, "dae": not given.no_dae, "batch_size": given.batch_size,
-               "quick": given.quick, "synthesizer": form}
-    return {"experiment": name, "method": given.method, "options": options, "seed": given.seed,
-            "backend": given.backend, "iterations": len(run.mmd), **run.scores(),
-            "history": {"update": list(range(1, len(run.mmd) + 1)), "mmd": run.mmd}}
 
 
 def table(result: dict[str, Any]) -> str:
@@ -180,24 +192,33 @@ def table(result: dict[str, Any]) -> str:
                       f"{result['milliseconds_per_update']:.1f} ms each."])
 
 
-def draw(given: Namespace, run: Run, figure: Path) -> list[Path]:
+def draw(run: Run, figure: Path) -> list[Path]:
     """Draw the three figures. Return their paths."""
-    from tinydni.plots import cell_scatter, learning_curve, marker_histograms, save
-    title = f"Sample {given.source} calibrated to sample {REFERENCE}: {given.method}"
-    names = (f"sample {REFERENCE}, gated cells", f"sample {given.source} before",
-             f"sample {given.source} after")
-    samples = run.pipeline.target, run.before, run.after
-    curve = range(1, len(run.mmd) + 1), running_mean(run.mmd)
-    markers = [f"marker {i + 1}" for i in range(run.before.shape[1])]
-    pictures = {
-        "": learning_curve({given.method: curve}, title=title, xlabel="update",
-                           ylabel="MMD, mean of 15 updates",
-                           reference={"one distribution": FLOOR}),
-        "-cells": cell_scatter(*samples, stream(given.seed, "sample", 4), title, names),
-        "-markers": marker_histograms(*samples, markers, title,
-                                      "log counts, standardised by the reference"),
-    }
-    paths = [figure.with_name(f"{figure.stem}{end}{figure.suffix}") for end in pictures]
-    for path, picture in zip(paths, pictures.values()):
+    from tinydni.plots import save
+    source, n_markers = run.options["source"], run.before.shape[1]
+    made = pictures(
+        run.options["method"], run.mmd, (run.pipeline.target, run.before, run.after),
+        (f"sample {REFERENCE}, gated cells", f"sample {source} before", f"sample {source} after"),
+        [f"marker {i + 1}" for i in range(n_markers)], run.options["seed"],
+        f"Sample {source} calibrated to sample {REFERENCE}: {run.options['method']}",
+        {"one distribution": FLOOR})
+    paths = [figure, *(figure.with_stem(f"{figure.stem}-{what}") for what in ("cells", "markers"))]
+    for path, picture in zip(paths, made.values()):
         save(picture, path)
     return paths
+
+
+def pictures(method: str, mmd: list[float], samples: Any, names: Any, markers: list[str], seed: int,
+             title: str, reference: dict[str, float]) -> dict[str, Any]:
+    """Return the curve of the MMD, the cells, and the histograms of the markers.
+
+    samples, names : the reference, the sample before and after, standardised    markers : names
+    reference : {label: MMD} of a line in the curve
+    """
+    from tinydni.plots import cell_scatter, learning_curve, marker_histograms
+    curve, (y, before, after) = (range(1, len(mmd) + 1), running_mean(mmd)), samples
+    return {"mmd": learning_curve({method: curve}, title=title, xlabel="update",
+                                  ylabel="MMD, mean of 15 updates", reference=reference),
+            "cells": cell_scatter(y, before, after, stream(seed, "sample", 4), title, names),
+            "markers": marker_histograms(y, before, after, markers, title,
+                                         "transformed, standardised by the reference")}

@@ -120,7 +120,7 @@ class Job:
             if given.get("timeline"):
                 outputs.attempt(parallel.draw_timelines, self, run.options, given["timeline"])
             run.train(given["quiet"], save)
-            if run.training.finished:
+            if run.finished:
                 return self.report(run, given, outputs, figure, save or f"{usual}.npz")
             place = keep(run.save, save or f"{usual}.npz")
             words = parallel.command(run.options, f"train {self.name} --resume {place}")

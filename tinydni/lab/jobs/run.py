@@ -97,6 +97,11 @@ class Run:
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             raise files.CheckpointError(f"{path} does not hold a whole run: {error}.") from None
 
+    @property
+    def finished(self):
+        """Whether the training came to its end."""
+        return self.training.finished
+
     @cached_property
     def fingerprint(self):
         """A number that tells whether the data are the same."""

@@ -1,13 +1,12 @@
 """All tables of `tinydni reproduce`, and the command that makes them one after the other."""
 
 import argparse
-from pathlib import Path
 
-from tinydni.lab.cytometry import cytometry_table as cytometry
+from tinydni.lab.cytometry.cytometry_table import CYTOMETRY
 from tinydni.lab.jobs.ranges import whole
 from tinydni.lab.tables import field, images, sequences
 
-TABLES = (*images.TABLES, *sequences.TABLES, *field.TABLES, cytometry)
+TABLES = (*images.TABLES, *sequences.TABLES, *field.TABLES, CYTOMETRY)
 
 name, meaning = "all", "every table, one after the other; what is finished is not made again"
 
@@ -33,9 +32,8 @@ def main(given):
 
 
 def arguments_of(table, given):
-    """Return what a table's parser makes of the options for all; the cells have a folder."""
+    """Return what a table's parser makes of the options for all."""
     parser = argparse.ArgumentParser()
     table.add_arguments(parser)
-    out = Path(given.out) / "cytometry" if table is cytometry else given.out
     seeds = ["--seeds", str(given.seeds)] if given.seeds else []
-    return parser.parse_args(["--out", str(out), *seeds, *["--quick"] * given.quick])
+    return parser.parse_args(["--out", given.out, *seeds, *["--quick"] * given.quick])

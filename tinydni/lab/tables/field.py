@@ -2,18 +2,18 @@
 
 import importlib
 import statistics
-import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tinydni.lab.files import write_json, write_text
+from tinydni.lab.benchmarks.ratios import interleave
+from tinydni.lab.files import markdown, write_json, write_text
 from tinydni.lab.outputs import Outputs
 from tinydni.lab.tables.field_picture import field_picture
 from tinydni.lab.tables.images import mnist
-from tinydni.lab.tables.table import Cell, Table, finished_runs, grid
+from tinydni.lab.tables.table import Cell, Table, finished_runs, grid, summary
 from tinydni.plots import save
 from tinydni.plots.results_table import ours
 
@@ -107,7 +107,7 @@ class Field(Table):
             self.add(report, column, seeds, given, folder / "runs")
             write_json(f"{path}.json", report)              # what is there so far
             write_text(f"{path}.md", self.markdown(report) + "\n")
-        outputs.attempt(self.draw, report, f"{path}.png")
+        outputs.attempt(self.draw, report, None, f"{path}.png")
         print(f"{self.markdown(report)}\n\nWrote {path}.md, .png and .json.")
         return int(outputs.failed)
 
@@ -135,10 +135,7 @@ class Field(Table):
         report["differences"] += [note for note in notes if note not in report["differences"]]
         for row in RIVALS:
             errors = [results[row, column, seed]["test_error"] for seed in seeds]
-            report["rows"].append({
-                "row": row, "column": column, "seeds": len(errors), "paper": None,
-                "mean": round(statistics.mean(errors), 4),
-                "std": round(statistics.stdev(errors), 4) if len(errors) > 1 else None})
+            report["rows"].append({"row": row, "column": column, "paper": None, **summary(errors)})
         report["seconds"] += round(sum(result["seconds"] for results in (found, results)
                                        for result in results.values()), 1)
 
@@ -148,27 +145,21 @@ class Field(Table):
         cells = {(cell["row"], cell["column"]): cell for cell in report["rows"]}
         head = ["method", *columns, "time", "kept", "sent up", "sent down", "locks removed",
                 "source"]
-        lines = [f"| {' | '.join(head)} |", "| --- |" + " --- |" * (len(head) - 1)]
-        for row, cost in report["costs"].items():
-            errors = [ours(cells[row, column]) for column in columns]
-            lines.append(f"| {row} | {' | '.join(errors)} | {cost['time']:.2f} | "
-                         f"{cost['kept']:,} | {cost['sent up']} | {cost['sent down']} | "
-                         f"{cost['removes']} | {cost['source']} |")
-        tries = [f"| {one['row']} | {one['column']} | "
-                 + ", ".join(f"{lr}: {error:.2f}" for lr, error in one["errors"].items())
-                 + f" | {one['best']:g} |" for one in report["tries"]]
+        lines = [[row, *(ours(cells[row, column]) for column in columns), f"{cost['time']:.2f}",
+                  f"{cost['kept']:,}", *list(cost.values())[2:]]
+                 for row, cost in report["costs"].items()]
+        tries = [[one["row"], one["column"],
+                  ", ".join(f"{lr}: {error:.2f}" for lr, error in one["errors"].items()),
+                  f"{one['best']:g}"] for one in report["tries"]]
         settings = ", ".join(f"{name} {value}" for name, value in report["settings"].items())
-        seeds = report["rows"][0]["seeds"]
+        *reading, seconds = self.ending(report)
         return "\n".join([
-            f"# {self.title}", "", f"{self.unit}: " + (
-                "one seed." if seeds == 1 else f"mean ± standard deviation over {seeds} seeds."),
-            "", *lines, "", f"Settings: {settings}.", "", "How to read it:", "",
-            *[f"- {text}" for text in report["differences"]], "", "The tries: validation error "
-            "[%] by the learning rate of the blocks, and the rate that was taken.", "",
-            "| method | network | errors | taken |", "| --- | --- | --- | --- |", *tries, "",
-            f"{report['seconds']:.0f} seconds of training in all."])
+            f"# {self.title}", "", f"{self.unit}: {self.over(report)}.", "", markdown(head, lines),
+            "", f"Settings: {settings}.", "", "How to read it:", "", *reading, "The tries: "
+            "validation error [%] by the learning rate of the blocks, and the rate that was taken.",
+            "", markdown(["method", "network", "errors", "taken"], tries), "", seconds])
 
-    def draw(self, report, path):
+    def draw(self, report, results, path):
         """Write locks, costs and errors as one picture."""
         save(field_picture(report), path)
 
@@ -188,15 +179,9 @@ def costs():
         batch = [None if array is None else array[first]
                  for array in (training.x, training.y, training.context)]
         networks[row] = training.network
-        steps[row] = lambda step=training.network.step, batch=batch: step(*batch)
-    times = {row: [] for row in steps}
-    for _ in range(ROUNDS):
-        for row, step in steps.items():
-            start = time.perf_counter()
-            for _ in range(STEPS):
-                step()
-            times[row].append(time.perf_counter() - start)
-    ratio = {row: statistics.median(np.divide(times[row], times["backprop"])) for row in times}
+        steps[row] = lambda i, step=training.network.step, batch=batch: step(*batch)
+    times = interleave(steps, ROUNDS, STEPS)["wall"]
+    ratio = {row: statistics.median(times[row] / times["backprop"]) for row in times}
     return {row: {"time": round(ratio[row], 2), "kept": round(kept(networks[row]) / 1000),
                   "sent up": rival.sent_up, "sent down": rival.sent_down,
                   "removes": rival.removes, "source": rival.source}

@@ -28,6 +28,7 @@ class Cell:
     options : of the job, without the seed
     paper : the paper's figure, or None
     score : which result of the run, if not the table's: a name, or a function of the result
+    together : what makes one figure of the scores of several seeds
     """
 
     row: str
@@ -35,6 +36,7 @@ class Cell:
     options: dict
     paper: float | None = None
     score: str | Callable | None = None
+    together: Callable = statistics.mean
 
 
 @dataclass
@@ -88,10 +90,11 @@ class Table:
         outputs = Outputs({"out": f"{path}.json", "figure": f"{path}.png"})
         runs = {(cell.row, cell.column, seed): self.options(cell, seed, given.quick)
                 for seed in seeds for cell in cells}
-        report = self.report(cells, seeds, finished_runs(self, runs, folder / "runs", given.jobs))
+        results = finished_runs(self, runs, folder / "runs", given.jobs)
+        report = self.report(cells, seeds, results)
         write_json(f"{path}.json", report)
         write_text(f"{path}.md", self.markdown(report) + "\n")
-        outputs.attempt(self.draw, report, f"{path}.png")
+        outputs.attempt(self.draw, report, results, f"{path}.png")
         print(f"{self.markdown(report)}\n\nWrote {path}.md, .png and .json.")
         return int(outputs.failed)
 
@@ -107,10 +110,8 @@ class Table:
             score = cell.score or self.score
             found = [results[cell.row, cell.column, seed] for seed in seeds]
             values = [score(result) if callable(score) else result[score] for result in found]
-            rows.append({"row": cell.row, "column": cell.column, "seeds": len(values),
-                         "mean": round(statistics.mean(values), 4), "paper": cell.paper,
-                         "std": round(statistics.stdev(values), 4) if len(values) > 1 else None,
-                         "values": [round(value, 4) for value in values]})
+            rows.append({"row": cell.row, "column": cell.column, "paper": cell.paper,
+                         **summary(values, cell.together)})
         seconds = {(digest(result["options"]), result["method"], result["seed"]): result["seconds"]
                    for result in every}                     # one run may give several figures
         return {"table": self.name, "rows": rows,
@@ -125,17 +126,24 @@ class Table:
         rows = report["rows"]
         settings = ", ".join(f"{name.replace('_', ' ')} {value}"
                              for name, value in report["settings"].items())
-        seeds = sorted({row["seeds"] for row in rows})
-        ours = ("one seed" if seeds == [1] else "mean ± standard deviation over "
-                f"{' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds")
         paper = "; the paper's figure in brackets" * any(row["paper"] is not None for row in rows)
         return "\n".join([
-            f"# {self.title}", "", f"{self.unit}. Ours: {ours}{paper}.", "", markdown_table(rows),
-            "", f"Settings: {settings}.", "", "What differs from the paper:", "",
-            *[f"- {text}" for text in report["differences"]], "",
-            f"{report['seconds']:.0f} seconds of training in all."])
+            f"# {self.title}", "", f"{self.unit}. Ours: {self.over(report)}{paper}.", "",
+            markdown_table(rows), "", f"Settings: {settings}.", "",
+            "What differs from the paper:", "", *self.ending(report)])
 
-    def draw(self, report, path):
+    def over(self, report):
+        """Say what the figures are, and over how many seeds."""
+        seeds = sorted({row["seeds"] for row in report["rows"]})
+        return ("one seed" if seeds == [1] else "mean ± standard deviation over "
+                f"{' to '.join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))} seeds")
+
+    def ending(self, report):
+        """Return the last lines: what differs from the paper, and how long it took."""
+        return [*(f"- {text}" for text in report["differences"]), "",
+                f"{report['seconds']:.0f} seconds of training in all."]
+
+    def draw(self, report, results, path):
         """Write the table as a picture."""
         from tinydni.plots import results_table, save
         save(results_table(report["rows"], title=self.title, unit=self.unit), path)
@@ -151,6 +159,15 @@ def grid(rows: Mapping[str, dict], columns: Mapping[str, dict], paper: Mapping =
         Cell(row, column, {length: n, **common, **of_row, **of_column}, paper.get((row, column)),
              score)
         for row, of_row in rows.items() for column, of_column in columns.items()]
+
+
+def summary(values, together=statistics.mean):
+    """Return one figure of the scores of several seeds; None where one of them has no score."""
+    whole = None not in values
+    spread = whole and len(values) > 1 and together is statistics.mean
+    return {"seeds": len(values), "mean": round(together(values), 4) if whole else None,
+            "std": round(statistics.stdev(values), 4) if spread else None,
+            "values": [value if value is None else round(value, 4) for value in values]}
 
 
 def shared(every):
@@ -223,7 +240,7 @@ def prepare_process():
 def run_one(task):
     """Run one (job module, key, options). Return (key, result)."""
     module, key, options = task
-    run = importlib.import_module(module).JOB.run(options)
-    if not run.train(quiet=True).training.finished:
+    run = importlib.import_module(module).JOB.run(options).train(quiet=True)
+    if not run.finished:
         raise KeyboardInterrupt
     return key, run.result()
