@@ -74,25 +74,38 @@ def diagram(network):
     modules, algorithm = network.modules, network.algorithm
     top, unlocked = len(modules) - 1, isinstance(algorithm, FullUnlock)
     title, sentence, remarks = words(algorithm, top)
-    blocks = [Node("block", i, box_text(module.block), remark, remark == "never learns")
-              for i, (module, remark) in enumerate(zip(modules, remarks))]
-    one = Diagram(title, sentence, [
-        Node("input", 0, ("x",)), *blocks, Node("target", top, ("target",)),
-        Node("loss", top, (type(modules[-1].loss).__name__,))], [
-        Arrow("forward", "input 0", "block 0"),
-        *[Arrow("forward", f"block {i}", f"block {i + 1}", "h")
-          for i in range(top) if not unlocked],
-        Arrow("forward", f"block {top}", f"loss {top}", "h"),
-        Arrow("forward", f"target {top}", f"loss {top}"),
-        Arrow("true gradient", f"loss {top}", f"block {top}", "dh")])
+    nodes = [Node("input", 0, ("x",)),
+             *(Node("block", i, box_text(module.block), remark, remark == "never learns")
+               for i, (module, remark) in enumerate(zip(modules, remarks))),
+             Node("target", top, ("target",)),
+             Node("loss", top, (type(modules[-1].loss).__name__,))]
+    arrows = [Arrow("forward", "input 0", "block 0"),
+              Arrow("forward", f"block {top}", f"loss {top}", "h"),
+              Arrow("forward", f"target {top}", f"loss {top}"),
+              Arrow("true gradient", f"loss {top}", f"block {top}", "dh")]
     for i in range(top):
+        block, above = f"block {i}", f"block {i + 1}"
         if algorithm is backprop:
-            one.arrows.append(Arrow("true gradient", f"block {i + 1}", f"block {i}", "dx"))
-        elif algorithm is not no_backprop:
-            add_synthesizer(one, i, modules[i].synthesizer.sees, i + 1 == top, unlocked)
-        if unlocked:
-            add_input_synthesizer(one, i + 1)
-    return one
+            arrows.append(Arrow("true gradient", above, block, "dx"))
+        elif algorithm is not no_backprop:      # M guesses, and learns from the block above
+            M, sees = f"synthesizer {i}", modules[i].synthesizer.sees
+            nodes.append(Node("synthesizer", i, ("M",)))
+            if "h" in sees:     # it branches off an arrow that h takes up, if there is one
+                arrows.append(Arrow("forward", block, M, "h" if unlocked else ""))
+            if "context" in sees:
+                nodes.append(Node("context", i, ("context",)))
+                arrows.append(Arrow("forward", f"context {i}", M))
+            arrows += [Arrow("synthetic gradient", M, block, r"$\hat\delta$"),
+                       Arrow("true gradient" if i + 1 == top else "message", above, M, "dx")]
+        if unlocked:            # I guesses from x what the block below will send, and learns it
+            I = f"input synthesizer {i + 1}"
+            nodes.append(Node("input synthesizer", i + 1, ("I",)))
+            arrows += [Arrow("forward", "input 0", I),
+                       Arrow("synthetic input", I, above, r"$\hat h$"),
+                       Arrow("input message", block, I, "h")]
+        else:
+            arrows.append(Arrow("forward", block, above, "h"))
+    return Diagram(title, sentence, nodes, arrows)
 
 
 def words(algorithm, top):
@@ -114,32 +127,6 @@ def words(algorithm, top):
     return ("Decoupled neural interfaces", "each block updates at once on its own guess of the "
             "gradient, and the block above it teaches the guesser M",
             ["updates at once"] * (top + 1))
-
-
-def add_synthesizer(one, i, sees, below_top, unlocked):
-    """M cuts the way down: it guesses the gradient for block i, and learns from the block above."""
-    guesser = Node("synthesizer", i, ("M",))
-    one.nodes.append(guesser)
-    if "h" in sees:             # it branches off an arrow that h takes up, if there is one
-        label = "h" if unlocked else ""
-        one.arrows.append(Arrow("forward", f"block {i}", guesser.name, label))
-    if "context" in sees:
-        one.nodes.append(Node("context", i, ("context",)))
-        one.arrows.append(Arrow("forward", f"context {i}", guesser.name))
-    message = "true gradient" if below_top else "message"
-    one.arrows.extend([
-        Arrow("synthetic gradient", guesser.name, f"block {i}", r"$\hat\delta$"),
-        Arrow(message, f"block {i + 1}", guesser.name, "dx")])
-
-
-def add_input_synthesizer(one, i):
-    """I cuts the way up: it guesses, from x, what the block below will send, and learns from it."""
-    guesser = Node("input synthesizer", i, ("I",))
-    one.nodes.append(guesser)
-    one.arrows.extend([
-        Arrow("forward", "input 0", guesser.name),
-        Arrow("synthetic input", guesser.name, f"block {i}", r"$\hat h$"),
-        Arrow("input message", f"block {i - 1}", guesser.name, "h")])
 
 
 def box_text(block):

@@ -49,7 +49,8 @@ def learning_curve(curves: Mapping[str, Sequence[Any]], title: str = "", ylabel:
     for value in reference.values():
         axes.axhline(value, color=PAPER.color, linestyle=PAPER.linestyle, linewidth=1.1, zorder=1)
     set_scales(axes, checked, reference)
-    ends = [last_point(x, y) for x, y, _ in checked.values()]
+    finite = {label: np.isfinite(y) for label, (_, y, _) in checked.items()}
+    ends = [(x[finite[label]][-1], y[finite[label]][-1]) for label, (x, y, _) in checked.items()]
     ends += [(axes.get_xlim()[1], value) for value in reference.values()]
     label_ends(axes, ends, labels, [*styles.values(), *[PAPER] * len(reference)], LABEL / height)
     return picture
@@ -61,11 +62,10 @@ def check(name: str, curve: Sequence[Any]) -> tuple[Any, Any, Any]:
         raise TypeError(f"{name} must be (x, y) or (x, y, spread); got {brief(curve)}.")
     parts = {part: as_numbers(values, f"{name}: {part}").astype(float)
              for part, values in zip(("x", "y", "spread"), curve)}
-    shapes = {part: values.shape for part, values in parts.items()}
     x, y, spread = parts["x"], parts["y"], parts.get("spread")
-    if x.ndim != 1 or len(set(shapes.values())) > 1:
+    if x.ndim != 1 or any(values.shape != x.shape for values in parts.values()):
         raise ValueError(f"{name}: x, y and spread must be sequences of one length; got shapes "
-                         f"{shapes}.")
+                         f"{ {part: values.shape for part, values in parts.items()} }.")
     if not np.isfinite(x).all():
         raise ValueError(f"{name}: x must be finite; got {x[~np.isfinite(x)][0]}.")
     if not np.isfinite(y).any():
@@ -127,31 +127,16 @@ def label_ends(axes, ends, labels, styles, gap):
 def apart(wanted, gap):
     """Return heights from 0 to 1 near the wanted ones, in their order, at least `gap` apart.
 
-    Neighbours that are too close form a stack around their common mean; stacks that meet join.
+    Without the gaps below them, heights must not fall. The nearest such ones are
+    level_i = max over a <= i of min over b >= i of the mean of a ... b   (isotonic regression)
     """
-    stacks = []
-    for i in np.argsort(wanted, kind="stable"):
-        stack = [i]
-        while stacks and (bottom(wanted, stack, gap)
-                          < bottom(wanted, stacks[-1], gap) + gap * len(stacks[-1])):
-            stack = stacks.pop() + stack
-        stacks.append(stack)
-    heights = np.empty(len(wanted))
-    for stack in stacks:
-        heights[stack] = bottom(wanted, stack, gap) + gap * np.arange(len(stack))
+    order, n = np.argsort(wanted, kind="stable"), len(wanted)
+    gaps, heights = gap * np.arange(n), np.empty(n)
+    free = np.asarray(wanted)[order] - gaps
+    levels = [max(min(free[a:b].mean() for b in range(i + 1, n + 1)) for a in range(i + 1))
+              for i in range(n)]
+    heights[order] = np.clip(levels, 0, 1 - gaps[-1]) + gaps
     return heights
-
-
-def bottom(wanted, stack, gap):
-    """Return the height of the lowest label of a stack, centred as far as the axes reach."""
-    rise = gap * (len(stack) - 1)
-    return min(max(wanted[stack].mean() - rise / 2, 0), 1 - rise)
-
-
-def last_point(x, y):
-    """Return the last point with a finite value."""
-    i = np.flatnonzero(np.isfinite(y))[-1]
-    return x[i], y[i]
 
 
 def final_text(y, spread):

@@ -25,7 +25,11 @@ def misread_digits(images: Any, truth: Any, predicted: Any, count: int = 24,
     truth, predicted (N,) : labels
     count, columns : how many images at most, and in a row
     """
-    images = as_squares(as_numbers(images, "images"))
+    images = as_numbers(images, "images")
+    side = math.isqrt(math.prod(images.shape[1:]))
+    if images.ndim not in (2, 3) or not images.size or images[0].size != side * side:
+        raise ValueError(f"images must have shape (N, S·S) or (N, S, S); got {images.shape}.")
+    images = images.reshape(-1, side, side)
     truth, predicted = as_numbers(truth, "truth"), as_numbers(predicted, "predicted")
     if not truth.shape == predicted.shape == images.shape[:1]:
         raise ValueError("images, truth and predicted must have one entry per example; got shapes "
@@ -51,14 +55,6 @@ def misread_digits(images: Any, truth: Any, predicted: Any, count: int = 24,
         picture.text(x + CELL / 2 + 0.15, y - CELL, f"{predicted[i]}", fontweight="bold",
                      color=VERMILION, **style)
     return picture
-
-
-def as_squares(images):
-    """Return the images as (N, S, S), or raise ValueError."""
-    side = math.isqrt(math.prod(images.shape[1:]))
-    if images.ndim not in (2, 3) or not images.size or images[0].size != side * side:
-        raise ValueError(f"images must have shape (N, S·S) or (N, S, S); got {images.shape}.")
-    return images.reshape(len(images), side, side)
 
 
 def describe(truth, predicted, wrong, shown):

@@ -55,16 +55,13 @@ def wrapped(rows):
     """Return the rows with layers in lines that keep the table within WIDTH, broken at commas."""
     first, _, *others = column_widths(rows)
     room = max(WIDTH - first - sum(others) - 6, 40)
-    return [(first, line, *others) if k == 0 else ("", line, "", "")
-            for first, layer, *others in rows for k, line in enumerate(lines_of(layer, room))]
-
-
-def lines_of(text, room):
-    """Return a text in lines of at most `room` characters, if its parts between commas fit."""
-    parts = text.replace(" ", FIXED).replace("," + FIXED, ", ")
-    lines = textwrap.wrap(parts, room, subsequent_indent="    ", break_long_words=False,
-                          break_on_hyphens=False)
-    return [line.replace(FIXED, " ") for line in lines]
+    found = []
+    for first, layer, *others in rows:
+        parts = layer.replace(" ", FIXED).replace("," + FIXED, ", ")
+        line, *more = textwrap.wrap(parts, room, subsequent_indent="    ", break_long_words=False,
+                                    break_on_hyphens=False)
+        found += [(first, line, *others), *(("", each, "", "") for each in more)]
+    return [tuple(text.replace(FIXED, " ") for text in row) for row in found]
 
 
 def described(layer):
