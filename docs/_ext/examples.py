@@ -692,6 +692,14 @@ True
 >>> issubclass(td.variants.TwoClocksWindow, td.Window)
 True
 """,
+    "variants.Replay": """
+>>> widths, rng = (64, 32, 32, 10), np.random.default_rng(0)
+>>> net = td.build(td.mlp(widths, rng), td.SoftmaxCrossEntropy(), 0.1,
+...                lambda n: td.variants.LocalHead(td.Linear(n, 10, rng), 10), 0.1,
+...                algorithm=td.variants.Replay(widths, batch_size=5, size=3, rates=[1, 0.5, 1]))
+>>> [kept.shape for kept in net.algorithm.outputs]
+[(3, 5, 32), (3, 5, 32)]
+""",
     "variants.SyntheticLoss": """
 >>> loss = td.variants.SyntheticLoss(8, np.random.default_rng(0), n_context=3, hidden=16)
 >>> labels = np.eye(3, dtype=np.float32)[[0, 2]]

@@ -17,6 +17,7 @@ from tinydni.variants.late_gradients import LateGradients
 from tinydni.variants.late_targets import LateTargets
 from tinydni.variants.looks_linear import looks_linear
 from tinydni.variants.mmd import MMD, kernel_width, mmd_squared
+from tinydni.variants.replay import Replay
 from tinydni.variants.shortcut import CloseShortcut, OpenShortcut
 from tinydni.variants.stochastic import Stochastic
 from tinydni.variants.synthetic_loss import SyntheticLoss
@@ -29,7 +30,7 @@ __all__ = ["AuxiliarySynthesizer", "BPLambda", "CloseShortcut", "DifferenceTarge
            "DirectFeedback", "Ensemble", "FeedbackAlignment", "Flattened", "ForwardForward",
            "Frozen", "FullUnlock", "Goodness", "Guess", "GuessSynthesizer", "Heads",
            "LambdaReturns", "LateGradients", "LateTargets", "LocalHead", "MMD", "OpenShortcut",
-           "Scaled", "Sender", "Stochastic", "SyntheticLoss", "TargetProjection", "TwoClocks",
-           "TwoClocksWindow", "VirtualMLP", "VirtualNetwork", "conv_input_synthesizer",
-           "conv_synthesizer", "forward_forward", "full_unlock", "input_synthesizer",
-           "kernel_width", "looks_linear", "mmd_squared", "with_heads"]
+           "Replay", "Scaled", "Sender", "Stochastic", "SyntheticLoss", "TargetProjection",
+           "TwoClocks", "TwoClocksWindow", "VirtualMLP", "VirtualNetwork",
+           "conv_input_synthesizer", "conv_synthesizer", "forward_forward", "full_unlock",
+           "input_synthesizer", "kernel_width", "looks_linear", "mmd_squared", "with_heads"]
