@@ -74,9 +74,7 @@ class LateTargets(Algorithm):
         N = check_positive_int(batch_size, "batch_size")
         self.delay = check_positive_int(delay, "delay", minimum=0)
         self.share = check_range(share, "share", 0, 1)
-        check_can(widths, "widths", "a list of widths or shapes", "index")
-        shapes = [tuple(check_sizes(width if isinstance(width, tuple) else (width,), "widths"))
-                  for width in widths]
+        shapes = shapes_of(widths)
         context_shape = (n_context if isinstance(n_context, tuple)
                          else (check_positive_int(n_context, "n_context", minimum=0),))
         check_dtype(dtype)
@@ -172,6 +170,13 @@ class LateTargets(Algorithm):
 
     def __repr__(self) -> str:
         return f"LateTargets(delay={self.delay}, share={self.share:g})"
+
+
+def shapes_of(widths: Sequence[int | Shape]) -> list[Shape]:
+    """Return as shapes, without N, what passes between modules, x and the output included."""
+    check_can(widths, "widths", "a list of widths or shapes", "index")
+    return [tuple(check_sizes(width if isinstance(width, tuple) else (width,), "widths"))
+            for width in widths]
 
 
 def check_can_run_again(modules: Sequence[Any], owner: str) -> None:

@@ -7,17 +7,11 @@ import numpy as np
 
 from tinydni.algorithms import Algorithm
 from tinydni.backend import Array, moved, to_numpy
-from tinydni.checks import (
-    check_can,
-    check_dtype,
-    check_positive_int,
-    check_range,
-    check_same_shape,
-    check_sizes,
-)
-from tinydni.layer import Shape
+from tinydni.checks import check_can, check_positive_int, check_range, check_same_shape
+from tinydni.layer import Shape, zeros
 from tinydni.random import stream
 from tinydni.variants.controls import LocalHead
+from tinydni.variants.late_targets import shapes_of
 
 __all__ = ["Replay"]
 
@@ -37,14 +31,11 @@ class Replay(Algorithm):
 
     Parameters
     ----------
-    widths : (D, H1, ..., K) as `mlp` takes them; a shape (H, W, C) in the place of a number where
-        images pass
-    batch_size : N of every step
+    widths, batch_size, dtype : as in LateTargets
     size : outputs that are kept of each module below the top
     rates : a probability for each module, above 0; None, all 1
     in_order : from bottom to top in every step
     seed : of the draws
-    dtype : of what is kept
 
     Raises
     ------
@@ -57,19 +48,17 @@ class Replay(Algorithm):
                  rates: Sequence[float] | None = None, in_order: bool = False, seed: int = 0,
                  dtype: Any = np.float32):
         N, size = check_positive_int(batch_size, "batch_size"), check_positive_int(size, "size")
-        check_can(widths, "widths", "a list of widths or shapes", "index")
+        shapes = shapes_of(widths)
+        n = len(shapes) - 1
         check_can(rates, "rates", "a list of probabilities", "index", optional=True)
-        check_dtype(dtype)
-        shapes = [tuple(check_sizes(width if isinstance(width, tuple) else (width,), "widths"))
-                  for width in widths]
-        n, rates = len(shapes) - 1, [1.0] * (len(shapes) - 1) if rates is None else rates
-        self.rates = [check_range(rate, "rates", 0, 1, include_low=False) for rate in rates]
+        self.rates = [check_range(rate, "rates", 0, 1, include_low=False)
+                      for rate in (rates or [1] * n)]
         if len(self.rates) != n:
             raise ValueError(f"rates must have one number for each of {n} modules; got {rates}.")
         self.size, self.in_order, self.steps = size, in_order, 0
         self.rng = stream(seed, "update")
-        self.outputs = [np.zeros((size, N, *shape), dtype) for shape in shapes[1:-1]]
-        self.labels = [np.zeros((size, N, *shapes[-1]), dtype) for _ in self.outputs]
+        self.outputs = [zeros((size, N, *shape), dtype) for shape in shapes[1:-1]]
+        self.labels = [zeros((size, N, *shapes[-1]), dtype) for _ in self.outputs]
         self.made = np.zeros(len(self.outputs), np.int64)       # outputs so far, of each module
 
     def __call__(self, modules: Sequence[Any], x: Array, target: Array,

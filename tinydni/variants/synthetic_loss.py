@@ -21,8 +21,7 @@ class SyntheticLoss(Synthesizer):
     training for neural networks" (arXiv 1706.04859) without the values. Unlike a virtual network,
     it does not know what kind of loss it stands for. Unlike any other network from h to H numbers,
     it can only be a slope: its Jacobian with respect to h is symmetric, as a true gradient's is.
-
-    softplus, because what is learned is a slope, and learning it takes the slope of that.
+    softplus is smooth: to learn a slope takes the slope of that.
 
     backward, e = ddelta_hat: dq = e A,   dv = sum of dq · g,   da = dq · q (1 - g),
     dA = eᵀ q + hᵀ da,   dC = cᵀ da,   db = sum of da.
