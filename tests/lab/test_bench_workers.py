@@ -15,7 +15,7 @@ import pytest
 from conftest import MPIEXEC_PATH, why_no_mpi
 
 import tinydni as td
-from tinydni.lab.benchmarks import bench_workers, race, simulate
+from tinydni.lab.benchmarks import bench_workers, simulate
 from tinydni.lab.benchmarks.two_workers import CONTENDERS, TwoWorkers
 from tinydni.lab.cli import main
 from tinydni.lab.jobs.ranges import OptionError
@@ -264,10 +264,10 @@ def test_who_misses_the_goal_runs_longer(monkeypatch):
         assert transport == "threads" and n_threads == 1
         return errors[changed["method"], epochs], epochs + seed
 
-    monkeypatch.setattr(race, "once", once)
-    found = race.run(None, busy=True)
+    monkeypatch.setattr(bench_workers, "once", once)
+    found = bench_workers.race(None, busy=True)
     assert sorted((row["runner"].split(",")[0], row["epochs"]) for row in found) == sorted(errors)
-    assert race.rows(found)[1] == [
+    assert bench_workers.race_rows(found)[1] == [
         "vfbn, two workers",
         "1",
         "2.60 (2.60, 2.60, 2.60)",

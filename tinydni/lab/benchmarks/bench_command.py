@@ -6,8 +6,9 @@ from tinydni.lab.benchmarks import conditions, page
 from tinydni.lab.benchmarks.ratios import compare
 from tinydni.lab.benchmarks.workloads import WORKLOADS
 from tinydni.lab.doctor import blas_kernel, slow_kernel
-from tinydni.lab.files import check_folder, write_json
+from tinydni.lab.files import write_json
 from tinydni.lab.jobs.ranges import THREADS, OptionError, whole
+from tinydni.lab.outputs import Outputs
 
 
 def add_arguments(parser):
@@ -62,17 +63,10 @@ def main(arguments):
 
 def check_outputs(arguments, names):
     """Raise before a long run rather than at its end."""
-    if arguments.json:
-        check_folder(arguments.json)
-    if arguments.figure:
-        from tinydni.plots import check_path
-        try:
-            check_path(arguments.figure)
-        except ValueError as error:
-            raise OptionError(f"--figure: {error}") from None
-        if "curves" not in names or not conditions.installed("torch"):
-            raise OptionError("--figure draws the rows of curves beside PyTorch: it needs curves "
-                              "among the names, and torch.")
+    Outputs({"json": arguments.json, "figure": arguments.figure}, force=True)
+    if arguments.figure and ("curves" not in names or not conditions.installed("torch")):
+        raise OptionError("--figure draws the rows of curves beside PyTorch: it needs curves among "
+                          "the names, and torch.")
 
 
 def line(cells):

@@ -18,15 +18,9 @@ import tinydni as td
 from tinydni import backend
 from tinydni.gpu import CapturedStep, fuse
 from tinydni.lab import doctor, files
-from tinydni.lab.benchmarks import conditions
-from tinydni.lab.benchmarks.ratios import (
-    compare,
-    contender,
-    device_clocks,
-    host_clocks,
-    peak_memory,
-)
+from tinydni.lab.benchmarks import conditions, ratios
 from tinydni.lab.benchmarks.workloads import WORKLOADS, on_device
+from tinydni.lab.callbacks import Checkpoints
 from tinydni.lab.jobs import digits, recall
 from tinydni.lab.jobs.methods import METHODS
 from tinydni.lab.jobs.ranges import OptionError
@@ -59,8 +53,11 @@ class Day:
 
     def note(self, case, result):
         """Write what a case has found so far: it stays if the process dies in it."""
-        found = json.loads(self.file.read_text(encoding="utf-8"))
-        files.write_json(self.file, found | {case: {**result, **UNDER_WAY}})
+        files.write_json(self.file, self.found() | {case: {**result, **UNDER_WAY}})
+
+    def found(self):
+        """Return {case: result} of what is there so far."""
+        return json.loads(self.file.read_text(encoding="utf-8"))
 
 
 def machine(day, case):
@@ -153,7 +150,7 @@ def times(day, case):
         return {"rows": [recall_row(day)]}
     rows = []
     for make in WORKLOADS[case][:1 if day.on_host else None]:
-        rows += compare(make, 2 if day.on_host else BLOCKS, 1, day.xp)
+        rows += ratios.compare(make, 2 if day.on_host else BLOCKS, 1, day.xp)
         day.note(case, {"rows": rows})
     return {"rows": rows}
 
@@ -161,7 +158,7 @@ def times(day, case):
 def recall_row(day):
     """The time of an update of a recurrent net with interfaces in time."""
     training = recall.JOB.run(recall.JOB.options({"backend": day.name})).training
-    clocks = host_clocks if day.on_host else device_clocks(day.xp)
+    clocks = ratios.host_clocks if day.on_host else ratios.device_clocks(day.xp)
     for _ in range(2):                          # the first time everything is compiled
         first, before = training.step, clocks()
         while training.step < first + UPDATES:
@@ -211,16 +208,9 @@ def trained(day, case, run, reasons):
         state, position = files.load(path)
         run.network.load_state(state)
         run.go_to(position)
-    first, start, saved = run.step, time.monotonic(), time.monotonic()
-
-    def watch(run):
-        nonlocal saved
-        run.stopped = day.left() < 0
-        if run.stopped or run.finished or time.monotonic() - saved > EVERY:
-            files.save(path, run.network.state(), run.position())
-            saved = time.monotonic()
-
-    run.run([watch])
+    first, start = run.step, time.monotonic()
+    run.run([lambda run: setattr(run, "stopped", day.left() < 0),
+             Checkpoints(lambda: files.save(path, run.network.state(), run.position()), EVERY)])
     return {"step": run.step, "of": run.n_steps, "steps_here": run.step - first,
             "seconds": round(time.monotonic() - start, 2), "not_captured": reasons,
             "errors": run.history["test_error"][-5:]}
@@ -231,11 +221,11 @@ def traffic(day, case):
     make = WORKLOADS[case][-1]
     workload = make() if day.on_host else on_device(make(), day.xp)
     if day.on_host:
-        return {"memory_mb": peak_memory(workload)}
+        return {"memory_mb": ratios.peak_memory(workload)}
     found = {}
     for name in ("tinydni", "tinydni-launches"):
         if name in workload.contenders:
-            step = contender(workload, name)(workload)
+            step = ratios.contender(workload, name)(workload)
             for i in range(5):
                 step(i)
             found[name] = {"memory_mb": day.xp.get_default_memory_pool().total_bytes() / 1e6,
@@ -277,9 +267,8 @@ def main(part, file, name, until):
     A CPU is for rehearsals: the slowest cases are left out there.
     """
     function, cases = PARTS[part]
-    file = Path(file)
-    day = Day(file, name, float(until), tf32=part.endswith("tf32"))
-    found = json.loads(file.read_text(encoding="utf-8"))
+    day = Day(Path(file), name, float(until), tf32=part.endswith("tf32"))
+    found = day.found()
     for case in cases:
         if case in found or day.left() < 0 or day.on_host and case in ("W3a", "W3b"):
             continue
@@ -294,11 +283,11 @@ def main(part, file, name, until):
             result = {"failed": f"{type(error).__name__}: {error}"}
             traceback.print_exc()
         faulthandler.cancel_dump_traceback_later()
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = day.found()
         if "failed" in result:
             result = found[case] | result               # with what was noted before
         found[case] = {**result, "took": round(time.monotonic() - start, 1)}
-        files.write_json(file, found)
+        files.write_json(day.file, found)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,8 @@ import math
 from copy import deepcopy
 from dataclasses import replace
 
-from tinydni import (
-    LinearSynthesizer,
-    VirtualLinear,
-    backend,
-    backprop,
-    build,
-    update_decoupled,
-)
+import tinydni as td
+from tinydni import backend
 from tinydni.gpu import CapturedStep, fuse
 from tinydni.gpu.graphs import taken_down
 from tinydni.random import stream
@@ -44,11 +38,11 @@ def placed(workload):
 def network_of(workload):
     """Return the network, its rules fused on a GPU."""
     made = iter(synthesizers(workload))
-    decoupled = {"algorithm": update_decoupled, "synthesizer": lambda n_h: next(made),
+    decoupled = {"algorithm": td.update_decoupled, "synthesizer": lambda n_h: next(made),
                  "synthesizer_lr": lambda: workload.optimizer(workload.synthesizer_lr)}
-    network = build(workload.blocks, workload.loss, lambda: workload.optimizer(workload.lr),
+    network = td.build(workload.blocks, workload.loss, lambda: workload.optimizer(workload.lr),
                     input_shape=workload.batches[0][0].shape[1:],
-                    **decoupled if workload.synthesizer else {"algorithm": backprop})
+                    **decoupled if workload.synthesizer else {"algorithm": td.backprop})
     return fuse(network.to(workload.xp))
 
 
@@ -60,8 +54,8 @@ def synthesizers(workload):
         return []
     widths = [block.layers[0].n_out for block in workload.blocks[:-1]]
     if workload.synthesizer == "virtual":
-        return [VirtualLinear(n_h, n_context, rng, dtype=x.dtype) for n_h in widths]
-    return [LinearSynthesizer(n_h, n_context, dtype=x.dtype) for n_h in widths]
+        return [td.VirtualLinear(n_h, n_context, rng, dtype=x.dtype) for n_h in widths]
+    return [td.LinearSynthesizer(n_h, n_context, dtype=x.dtype) for n_h in widths]
 
 
 def backprop_step(workload):

@@ -14,6 +14,7 @@ import numpy as np
 import tinydni as td
 from tinydni.lab.files import markdown
 from tinydni.lab.jobs.ranges import OptionError, number, whole, whole_numbers
+from tinydni.lab.outputs import Outputs
 from tinydni.lab.workers.costs import Costs, measure
 from tinydni.lab.workers.simulator import MODES, Link, scaled, throughput
 from tinydni.random import stream
@@ -46,9 +47,8 @@ def add_arguments(parser):
 
 def main(given):
     """Run the command line. Return the exit code."""
-    from tinydni.plots import check_path, save
-    if given.figure:
-        check_path(given.figure)
+    from tinydni.plots import save
+    Outputs({"figure": given.figure}, force=True)
     links, size = links_of(given), (given.width, given.batch_size)
     layer, fixed = hidden_layer(*size), fixed_share(*size)
     print(f"width {given.width}, batch {given.batch_size}, {given.depth} layers for each worker: a "

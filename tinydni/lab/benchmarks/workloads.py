@@ -46,11 +46,11 @@ class Workload:
     xp: Any = np
 
 
-LOCKED = {"tinydni": "our_steps.step", "torch-eager": "torch_steps.step",
-          "jax-jit": "jax_steps.step"}
-DECOUPLED = LOCKED | {"tinydni-backprop": "our_steps.backprop_step"}
-IMAGES = LOCKED | {"torch-channels-last": "torch_steps.channels_last_step"}
-TUTORIAL = LOCKED | {"literal": "plain_steps.literal", "bare": "plain_steps.bare"}
+NETWORK = {"tinydni": "our_steps.step", "torch-eager": "torch_steps.step"}
+LOCKED = NETWORK | {"jax-jit": "jax_steps.step"}
+DECOUPLED = NETWORK | {"tinydni-backprop": "our_steps.backprop_step"}
+IMAGES = NETWORK | {"torch-channels-last": "torch_steps.channels_last_step"}
+TUTORIAL = NETWORK | {"literal": "plain_steps.literal"}
 SEQUENCES = {"tinydni": "our_steps.sequence_step", "torch-eager": "torch_steps.step"}
 SAMPLES = {"tinydni": "our_steps.loss_step", "torch-eager": "torch_steps.mmd_step"}
 CURVES = {"width": (16, 64, 256, 1024), "depth": (1, 3, 6, 12), "batch": (4, 16, 64, 256, 1024)}
@@ -58,16 +58,12 @@ CURVES = {"width": (16, 64, 256, 1024), "depth": (1, 3, 6, 12), "batch": (4, 16,
 
 def on_device(workload, xp):
     """Return the workload for a GPU, its networks captured as graphs, and so PyTorch's."""
-    contenders = dict(workload.contenders)
+    contenders = {name: place for name, place in workload.contenders.items()
+                  if name not in ("literal", "bare")}
     if contenders["tinydni"] == "our_steps.step":
         contenders |= {"tinydni": "our_steps.captured_step", "tinydni-launches": "our_steps.step",
                        "torch-graph": "torch_steps.graph_step"}
-    return replace(workload, contenders=without(contenders, "literal", "bare"), xp=xp)
-
-
-def without(contenders, *names):
-    """Return the contenders that have another name."""
-    return {name: place for name, place in contenders.items() if name not in names}
+    return replace(workload, contenders=contenders, xp=xp)
 
 
 def w1(hidden, dtype=np.float32, width=256, batch=256, row=None):
@@ -100,9 +96,8 @@ def w8(hidden, dtype=np.float32, width=256, batch=256):
 
 def decoupled(workload, row, synthesizer, products):
     """Return the workload with a synthesizer after every block but the last."""
-    return replace(workload, row=row, contenders=without(DECOUPLED, "jax-jit"),
-                   products=workload.products + products, synthesizer=synthesizer,
-                   synthesizer_lr=1e-3)
+    return replace(workload, row=row, contenders=DECOUPLED, synthesizer=synthesizer,
+                   products=workload.products + products, synthesizer_lr=1e-3)
 
 
 def along(axis, values, hidden=3):
@@ -137,7 +132,7 @@ def on_images(row, blocks, dtype, batch=128):
     labels = x[:, :, :, :8].mean(axis=(2, 3)).argmax(axis=2)
     products = products_of(blocks, (batch, 32, 32, 3))
     batches = [(*pair, None) for pair in zip(x, labels)]
-    return Workload(row, steps_of(products), without(IMAGES, "jax-jit"), products, batches, blocks,
+    return Workload(row, steps_of(products), IMAGES, products, batches, blocks,
                     td.SoftmaxCrossEntropy(), lambda lr: td.Momentum(lr, 0.9), lr=0.01)
 
 
@@ -153,11 +148,13 @@ def w4(method, dtype=np.float32):
     rng = stream(0, "weights")
     blocks = [td.Sequential(td.Linear(n_in, n_out, rng, std=0.2, bias=False, dtype=dtype),
                             td.Sigmoid()) for n_in, n_out in ((24, 128), (128, 64), (64, 12))]
-    products, guess, left_out = products_of(blocks, (10, 24)), {}, ["jax-jit"]
+    contenders, products, guess = TUTORIAL, products_of(blocks, (10, 24)), {}
     if method == "dni":
-        guess, left_out = {"synthesizer": "linear", "synthesizer_lr": 0.01}, ["jax-jit", "bare"]
+        guess = {"synthesizer": "linear", "synthesizer_lr": 0.01}
         products += [shape for n in (128, 64) for shape in ((10, n, n), (n, 10, n))]
-    return Workload(f"W4 {method}", 300, without(TUTORIAL, *left_out), products,
+    else:
+        contenders = TUTORIAL | {"bare": "plain_steps.bare"}
+    return Workload(f"W4 {method}", 300, contenders, products,
                     [(*batch, None) for batch in zip(x, target)], blocks, td.MeanSquaredError(),
                     td.SGD, lr=1.0, **guess)
 
