@@ -222,7 +222,7 @@ def files_of(path: Path) -> list[File]:
         return list(in_folder(path))
     if ending(path.name) in ARCHIVES:
         return in_archive(printable(path.name), read(path, MOST_ARCHIVE))
-    return [File(PurePosixPath(path.name), lambda: read(path, MOST_BYTES))]
+    return [File(PurePosixPath(path.name), partial(read, path, MOST_BYTES))]
 
 
 def in_folder(folder: Path) -> Iterator[File]:
@@ -306,11 +306,8 @@ def read(path: Path, most: int) -> bytes:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)
                      | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(fd, "rb") as stream:
-            about = os.fstat(fd)
-            if not stat.S_ISREG(about.st_mode):
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
                 raise Unclear(f"{printable(path.name)} is no file")
-            if about.st_size > most:
-                raise Unclear(f"{printable(path.name)} has more than {most // 2 ** 20} MiB")
             return bounded(stream.read(most + 1), path.name, most)
     except OSError as error:
         raise Unclear(f"{printable(path.name)} cannot be read") from error

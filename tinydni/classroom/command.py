@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from tinydni.classroom import assignment as assignments
-from tinydni.classroom import files, grade, pages, progress, release, results, sandbox, solution
+from tinydni.classroom import files, grade, pages, progress, release, results, sandbox
 from tinydni.classroom.collect import Unclear, solution_file
 from tinydni.classroom.similar import similar
+from tinydni.classroom.solution import CPU, MEMORY, WALL
 from tinydni.classroom.submission import Submission
-
-
-@dataclass
-class Command:
-    """A command. main(arguments) -> exit code    options: {name: what argparse is told of it}."""
-
-    main: Callable[[Any], int]
-    options: dict[str, dict[str, Any]]
-
-    def add_arguments(self, parser: Any) -> None:
-        """Add the options."""
-        for name, about in self.options.items():
-            parser.add_argument(name, **about)
 
 
 def list_all(_: Any) -> int:
@@ -130,47 +117,61 @@ def moment(text: str) -> datetime:
             f"it must be a time such as 2026-01-31T23:59; got {text!r}") from None
 
 
-COMMANDS = (
-    ("list", "name the assignments and their tasks", Command(list_all, {})),
-    ("release", "write what students get: stubs, statements, checks", Command(write_released, {
-        "assignment": {"metavar": "NAME", "help": "such as A1; see tinydni assignment list"},
-        "--out": {"required": True, "metavar": "FOLDER", "help": "a new folder"},
-        "--format": {"choices": ["files", "nbgrader"], "default": "files", "help":
-                     "files to edit and check (default), or a course for nbgrader"}})),
-    ("check", "check a task in the folder you are in", Command(check_own, {
-        "task": {"metavar": "TASK", "help": "such as A1.2, or A1 for all of its tasks"}})),
-    ("grade", "grade a folder of submissions", Command(grade_all, {
-        "assignment": {"metavar": "NAME", "help": "such as A1"},
-        "submissions": {"metavar": "SUBMISSIONS", "help":
-                        "a folder that holds a folder, a zip or a file per student"},
-        "--out": {"required": True, "metavar": "FILE.csv", "help": "the table of grades"},
-        "--secret": {"metavar": "FILE", "help":
-                     "a text that only you know, from which all values are drawn (default: "
-                     "FILE.secret beside the table, made when it is not there)"},
-        "--isolation": {"choices": sandbox.CHOICES, "help":
-                        "what keeps the students' code in (default: bubblewrap, or else a "
-                        "container); none keeps nothing"},
-        "--image": {"default": sandbox.IMAGE, "help":
-                    f"of the container (default {sandbox.IMAGE})"},
-        "--report": {"metavar": "FOLDER", "help": "write a page per student and a summary here"},
-        "--anonymous": {"action": "store_true", "help": "codes stand for the names on the pages"},
-        "--similar": {"action": "store_true", "help": "list pairs that are the same up to names"},
-        "--roster": {"metavar": "FILE.csv", "help":
-                     "all students: an export of Canvas or Moodle, or a table with names"},
-        "--remarks": {"metavar": "FILE.csv", "help":
-                      "your remarks and changed points: columns student, task, points, remark"},
-        "--deadline": {"type": moment, "metavar": "TIME", "help": "such as 2026-01-31T23:59"},
-        "--late": {"type": float, "default": 0, "metavar": "PERCENT", "help":
-                   "of the points, for each day after the deadline that has begun (default 0)"},
-        "--canvas": {"metavar": "FILE.csv", "help": "write what Canvas imports"},
-        "--moodle": {"metavar": "FILE.csv", "help": "write what Moodle imports"},
-        "--gradescope": {"metavar": "FILE.json", "help":
-                         "write the result of the one submission for Gradescope"},
-        "--jobs": {"type": whole, "default": 2, "metavar": "N", "help":
-                   "submissions at a time (default 2)"},
-        "--cpu": {"type": whole, "default": solution.CPU, "metavar": "S", "help":
-                  f"seconds of computing per task (default {solution.CPU})"},
-        "--wall": {"type": whole, "default": solution.WALL, "metavar": "S", "help":
-                   f"seconds by the clock per task (default {solution.WALL})"},
-        "--memory": {"type": whole, "default": solution.MEMORY, "metavar": "MIB", "help":
-                     f"memory per task (default {solution.MEMORY} MiB)"}})))
+def release_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `tinydni assignment release`."""
+    add = parser.add_argument
+    add("assignment", metavar="NAME", help="such as A1; see tinydni assignment list")
+    add("--out", required=True, metavar="FOLDER", help="a new folder")
+    add("--format", choices=["files", "nbgrader"], default="files",
+        help="files to edit and check (default), or a course for nbgrader")
+
+
+def grade_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `tinydni assignment grade`."""
+    add = parser.add_argument
+    add("assignment", metavar="NAME", help="such as A1")
+    add("submissions", metavar="SUBMISSIONS",
+        help="a folder that holds a folder, a zip or a file per student")
+    add("--out", required=True, metavar="FILE.csv", help="the table of grades")
+    add("--secret", metavar="FILE",
+        help="a text that only you know, from which all values are drawn (default: FILE.secret "
+             "beside the table, made when it is not there)")
+    add("--isolation", choices=sandbox.CHOICES,
+        help="what keeps the students' code in (default: bubblewrap, or else a container); none "
+             "keeps nothing")
+    add("--image", default=sandbox.IMAGE, help=f"of the container (default {sandbox.IMAGE})")
+    add("--report", metavar="FOLDER", help="write a page per student and a summary here")
+    add("--anonymous", action="store_true", help="codes stand for the names on the pages")
+    add("--similar", action="store_true", help="list pairs that are the same up to names")
+    add("--roster", metavar="FILE.csv",
+        help="all students: an export of Canvas or Moodle, or a table with names")
+    add("--remarks", metavar="FILE.csv",
+        help="your remarks and changed points: columns student, task, points, remark")
+    add("--deadline", type=moment, metavar="TIME", help="such as 2026-01-31T23:59")
+    add("--late", type=float, default=0, metavar="PERCENT",
+        help="of the points, for each day after the deadline that has begun (default 0)")
+    add("--canvas", metavar="FILE.csv", help="write what Canvas imports")
+    add("--moodle", metavar="FILE.csv", help="write what Moodle imports")
+    add("--gradescope", metavar="FILE.json",
+        help="write the result of the one submission for Gradescope")
+    add("--jobs", type=whole, default=2, metavar="N", help="submissions at a time (default 2)")
+    add("--cpu", type=whole, default=CPU, metavar="S",
+        help=f"seconds of computing per task (default {CPU})")
+    add("--wall", type=whole, default=WALL, metavar="S",
+        help=f"seconds by the clock per task (default {WALL})")
+    add("--memory", type=whole, default=MEMORY, metavar="MIB",
+        help=f"memory per task (default {MEMORY} MiB)")
+
+
+def check_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `tinydni assignment check`."""
+    parser.add_argument("task", metavar="TASK", help="such as A1.2, or A1 for all of its tasks")
+
+
+COMMANDS = [(name, meaning, SimpleNamespace(main=main, add_arguments=options))
+            for name, meaning, main, options in (
+    ("list", "name the assignments and their tasks", list_all, lambda parser: None),
+    ("release", "write what students get: stubs, statements, checks", write_released,
+     release_options),
+    ("check", "check a task in the folder you are in", check_own, check_options),
+    ("grade", "grade a folder of submissions", grade_all, grade_options))]

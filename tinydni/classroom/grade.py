@@ -26,12 +26,9 @@ def grade(assignment: Assignment, folder: str | Path, keeper: Path, secret: str,
           ) -> list[tuple[Handed, Result]]:
     """Grade every submission of a folder. Return each with its result.
 
-    Parameters
-    ----------
-    keeper : the JSON file that keeps the outcomes; what has not changed is not examined again
-    secret : a text, from which all values are drawn
-    jobs : how many submissions at a time
-    limits : cpu, wall (seconds) and memory (MiB) for each task
+    keeper: the JSON file that keeps the outcomes; what has not changed is not examined again
+    secret: a text, from which all values are drawn    jobs: how many submissions at a time
+    limits: cpu, wall (seconds) and memory (MiB) for each task
     """
     students, left = all_in(folder, assignment)
     if left:
@@ -59,7 +56,6 @@ def grade(assignment: Assignment, folder: str | Path, keeper: Path, secret: str,
     reused = sum(done[handed.student] is kept.get(handed.student) for handed in students)
     if reused:
         say(f"{reused} of {len(students)} were graded before and have not changed.")
-    files.write_json(keeper, {**kept, **done})
     return [(handed, result_of(handed, done[handed.student])) for handed in students]
 
 

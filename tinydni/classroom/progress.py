@@ -104,7 +104,8 @@ def assert_task(name: str, namespace: dict[str, Any]) -> float | None:
     namespace.update(given)
     try:
         with Inside() as inside:
-            inside.room.adopt(namespace, task.target, given)
+            room = inside.room
+            room.own, room.target, room.given = namespace, task.target, given
             student = Solution(inside.ask, "", 0).names
             failures, ended = run_checks(assignment, task, student, secret)
     finally:

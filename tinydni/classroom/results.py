@@ -69,9 +69,8 @@ class Result:
 
     def words(self) -> list[str]:
         """Return what is to be said about it, one text each."""
-        found = [f"NOT GRADED: {self.problem}"] if self.problem and not self.absent else []
-        found += ["handed in nothing"] if self.absent else []
-        found += [self.file] if self.file else []
+        said = self.problem if self.absent else f"NOT GRADED: {self.problem}"
+        found = [said] * bool(self.problem) + [self.file] * bool(self.file)
         for outcome in self.outcomes:
             if outcome.findings:
                 found.append(f"{outcome.task}: {outcome.findings[0].reason.rstrip('.')}")

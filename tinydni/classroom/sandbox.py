@@ -189,10 +189,7 @@ CHOICES = ("bwrap", "container", "none")
 def choose(name: str | None = None, image: str = IMAGE) -> Isolation:
     """Return the isolation called `name`, or the best that works here.
 
-    Raises
-    ------
-    AssignmentError
-        Where it does not work, or none does and none was not asked for.
+    Raises AssignmentError where it does not work, or none does and none was not asked for.
     """
     if name == "none":
         return Nothing()

@@ -63,9 +63,9 @@ class Trial:
 
     def sizes(self, letters: str, low: int = 3, high: int = 8) -> list[int]:
         """Return different sizes for "N D M": with equal ones a transposed array would fit."""
-        found = [int(k) for k in low + self.rng.permutation(high - low + 1)]
-        self.letters.update(zip(letters.split(), found))
-        return [self.letters[letter] for letter in letters.split()]
+        found = dict(zip(letters.split(), (low + self.rng.permutation(high - low + 1)).tolist()))
+        self.letters.update(found)
+        return list(found.values())
 
     def number(self, low: float, high: float) -> float:
         """Return a number between low and high."""
@@ -243,7 +243,7 @@ def factors(ratio: float, letters: dict[str, int]) -> set[str]:
     if abs(ratio + 1) < 1e-9:
         return {"The sign is flipped."}
     sign = ", and the sign is flipped" if ratio < 0 else ""
-    terms = {f"{name}": float(n) for name, n in (("2", 2), ("3", 3), ("4", 4))}
+    terms = {"2": 2.0, "3": 3.0, "4": 4.0}
     terms |= {MEANING.get(letter, letter): float(n) for letter, n in letters.items()}
     terms |= {f"{a} times {b}": float(letters[a] * letters[b])
               for a, b in itertools.combinations(letters, 2)}

@@ -25,22 +25,17 @@ HERE = {"numpy", "tinydni", *sys.stdlib_module_names}
 class Absent:
     """In place of a module that is not there, such as matplotlib: all that it does is idle."""
 
-    _root: str
-
-    def __init__(self, root: str):
-        self.__dict__["_root"] = root
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__all__":
             raise AttributeError(name)
-        return Absent(self._root)
+        return Absent()
 
     def __setattr__(self, name: str, value: Any) -> None:
         pass
 
     def __call__(self, *arguments: Any, **_: Any) -> Any:
         alone = len(arguments) == 1 and callable(arguments[0])
-        return arguments[0] if alone else Absent(self._root)        # a decorator, or a call
+        return arguments[0] if alone else Absent()                  # a decorator, or a call
 
     def __enter__(self) -> Absent:
         return self
@@ -90,10 +85,6 @@ class Room:
         self.own.update({name: given[name] for name in setup["earlier"].values()})
         self.run(setup["section"])
 
-    def adopt(self, namespace: dict[str, Any], target: str, given: dict[str, Any]) -> None:
-        """Take over what a notebook has defined."""
-        self.own, self.target, self.given = namespace, target, given
-
     def run(self, source: str) -> None:
         flags = 0
         for node in ast.parse(source, self.file).body:
@@ -117,7 +108,7 @@ class Room:
             if root in HERE - {"tinydni"} or level:
                 return builtins.__import__(name, globals, locals, fromlist, level)
             self.notes.add(f"import {root}")
-            return Absent(root)
+            return Absent()
 
         return {**vars(builtins), "__import__": load}
 
@@ -142,7 +133,8 @@ class Room:
     def carry_out(self, header: dict[str, Any], buffers: Any) -> Any:
         do = header["do"]
         if do == "furnish":
-            set_limits(**header["limits"])
+            if header["limits"]:
+                set_limits(**header["limits"])
             return self.furnish(header)
         if do == "probe":
             import importlib.util
@@ -215,10 +207,8 @@ def idle(*_: Any) -> None:
     """In place of a check cell of a notebook."""
 
 
-def set_limits(cpu: int = 0, memory: int = 0) -> None:
-    """Limit this process: seconds of computing, MiB of memory, no files. Zeros: no limits."""
-    if not cpu:
-        return
+def set_limits(cpu: int, memory: int) -> None:
+    """Limit this process: seconds of computing, MiB of memory, no files."""
     try:
         import resource
     except ImportError:                             # Windows: only the clock of the other side runs
