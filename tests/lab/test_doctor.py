@@ -46,13 +46,13 @@ def exit_code(capsys):
     parser = argparse.ArgumentParser()
     doctor.add_arguments(parser)
     code = doctor.main(parser.parse_args([]))
-    assert capsys.readouterr().out == doctor.report() + "\n"
+    assert capsys.readouterr().out == doctor.as_text(doctor.examine()) + "\n"
     return code
 
 
 def test_one_line_for_each_finding_and_exit_code_0(capsys):
     findings = doctor.examine()
-    lines = doctor.report().splitlines()
+    lines = doctor.as_text(findings).splitlines()
     assert len(lines) == len(findings) > 15
     for line, found in zip(lines, findings):
         assert line.startswith(found.state) and found.name in line and line.endswith(found.text)
@@ -237,7 +237,7 @@ HEAVY = ("matplotlib", "sklearn", "torch", "scipy", "requests", "mpi4py", "IPyth
 def test_nothing_heavy_is_imported():
     """CuPy aside: where it is installed, only a product on the device shows whether it works."""
     code = ("import sys; sys.modules['cupy'] = None; "
-            "from tinydni.lab import doctor; doctor.report(); "
+            "from tinydni.lab import doctor; doctor.examine(); "
             f"print(*[name for name in {HEAVY} if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                           env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})

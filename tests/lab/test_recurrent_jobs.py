@@ -10,7 +10,6 @@ from tinydni.datasets import DataError
 from tinydni.datasets.text import tinyshakespeare
 from tinydni.lab import cli
 from tinydni.lab.jobs import copy_task, recall, repeat_copy, text, two_rnn
-from tinydni.lab.jobs.copy_task import Curriculum
 from tinydni.lab.jobs.job import RecurrentJob
 
 SHORT = {
@@ -195,16 +194,15 @@ def test_repeat_copy_repeats_and_ends():
 
 
 def test_the_curriculum_rises_with_success():
-    curriculum = Curriculum(lambda level: 10 * level)
+    task, twin = (repeat_copy.RepeatCopy(options(repeat_copy)) for _ in range(2))
     for _ in range(30):
-        curriculum.hear(0.9)
-    assert curriculum.level == 1 and curriculum.longest == 0
-    while curriculum.level == 1:
-        curriculum.hear(0.0)
-    assert curriculum.longest == 10 and curriculum.bits == 1.0
-    twin = Curriculum(curriculum.length)
-    twin.load_state(curriculum.state())
-    assert vars(twin) == vars(curriculum)
+        task.learned(0.9 * np.log(2))
+    assert task.level == 1 and task.longest == 0
+    while task.level < 4:
+        task.learned(0.0)
+    assert task.longest == 4 and task.running == 1.0        # two bits, twice
+    twin.load_state(task.state())
+    assert twin.state() == task.state() == {"level": 4, "longest": 4, "bits": 1.0}
 
 
 def test_text_is_cut_into_streams_that_go_on():

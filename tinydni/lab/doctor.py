@@ -65,11 +65,6 @@ def main(arguments):
     return int(any(finding.state == WRONG for finding in findings))
 
 
-def report() -> str:
-    """Return the report as text, one line per finding."""
-    return as_text(examine())
-
-
 def as_text(findings):
     """Return findings as lines."""
     width = max(len(finding.name) for finding in findings)

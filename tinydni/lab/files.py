@@ -105,7 +105,7 @@ def whole_file(path: str | Path) -> Iterator[str]:
     if special or named.startswith(("/dev/", "/proc/")):
         yield named
         return
-    if path.exists() and not os.access(path, os.W_OK) or is_read_only(path):
+    if path.exists() and not (os.access(path, os.W_OK) and path.stat().st_mode & 0o222):
         raise PermissionError(f"cannot write {path}: it is read-only.")
     clear_parts(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{PART}{os.getpid()}-",
@@ -122,11 +122,6 @@ def whole_file(path: str | Path) -> Iterator[str]:
     except BaseException:
         os.unlink(temporary)
         raise
-
-
-def is_read_only(path: Path) -> bool:
-    """Tell whether nobody may write a file by its mode, which root could pass over."""
-    return path.exists() and not path.stat().st_mode & 0o222
 
 
 def clear_parts(folder: str | Path) -> None:

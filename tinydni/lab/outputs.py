@@ -46,7 +46,7 @@ class Outputs:
         for option, path in paths.items():
             if path is None or (path in STDOUT and option == "json"):
                 continue
-            with as_option_error(option):
+            try:
                 if option != "json" and (path in STDOUT or is_special(path)):
                     raise ValueError(f"{path} is no ordinary file, and this needs one.")
                 place = prove(path, option in PICTURES)
@@ -56,6 +56,8 @@ class Outputs:
                 if not (force or is_ours(place)):
                     raise ValueError(f"{path} is there, and tinydni has not made it; take another "
                                      "name, or give --force to write over it.")
+            except (OSError, ValueError) as error:
+                raise OptionError(f"--{option}: {error}") from None
             taken[place] = f"--{option}"
 
     def attempt(self, function: Callable[..., Any], *arguments: Any) -> bool:
@@ -80,15 +82,6 @@ class Outputs:
         """Write a value as JSON, to the stdout outside of `text_beside` for "-"."""
         with contextlib.redirect_stdout(self.stdout):
             files.write_json(path, value)
-
-
-@contextlib.contextmanager
-def as_option_error(option: str) -> Iterator[None]:
-    """Turn what goes wrong inside into an OptionError about --option."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise OptionError(f"--{option}: {error}") from None
 
 
 def prove(path: str, picture: bool = False) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+import tinydni as td
 from tinydni import backend, checks
 from tinydni.random import stream
 from tinydni.training import DivergedError
@@ -59,6 +60,13 @@ class SequenceTask:
         """Return the random numbers of sequence number i; -1 is for evaluation."""
         return stream(self.options["seed"], "sample", i + 1)
 
+    def cut(self, rng: np.random.Generator, x: np.ndarray, target: np.ndarray, asked: Any,
+            contexts: np.ndarray | None) -> list:
+        """Return the windows of sequences; a random length of the first moves all boundaries."""
+        T = self.options.get("window")
+        first = int(rng.integers(1, T + 1)) if T else None
+        return td.cut(x, target, asked, T or x.shape[1], contexts, first)
+
     def outputs(self, network: Any, x: np.ndarray) -> Any:
         """Return what the network says to whole sequences x (N, L, D), on the host."""
         y, _ = network.predict(backend.asarray(network.modules[0].block.xp, x))
@@ -87,7 +95,7 @@ class RecurrentTraining:
 
     def __init__(self, network: Any, task: SequenceTask, updates: int, evaluations: int = 30):
         self.network, self.task = network, task
-        self.updates = checks.check_positive_int(updates, "updates")
+        self.n_steps = checks.check_positive_int(updates, "updates")
         self.evaluations = min(checks.check_positive_int(evaluations, "evaluations"), updates)
         self.xp = network.modules[0].block.xp
         self.step = self.sequence = 0           # completed windows, completed sequences
@@ -98,18 +106,13 @@ class RecurrentTraining:
                               **{name: [] for name in task.measures}}
 
     @property
-    def n_steps(self) -> int:
-        """The number of windows in all."""
-        return self.updates
-
-    @property
     def finished(self) -> bool:
         """Whether all evaluations are done."""
         return len(self.history["update"]) == self.evaluations
 
     def place(self) -> str:
         """Say where the loop is."""
-        return f"update {self.step} of {self.updates}"
+        return f"update {self.step} of {self.n_steps}"
 
     def headline(self) -> str:
         """Say what the last evaluation found."""
@@ -127,7 +130,7 @@ class RecurrentTraining:
             while not (self.finished or self.stopped):
                 self.run_sequence()
                 done = len(self.history["update"]) + 1
-                if self.step >= done * self.updates / self.evaluations:
+                if self.step >= done * self.n_steps / self.evaluations:
                     self.evaluate()
                 for callback in callbacks:
                     callback(self)

@@ -119,7 +119,7 @@ def fit(given: Namespace) -> int:
     calibrator.save(folder / "model.npz")
     facts = facts_of(given, calibrator, y, before, after)
     facts["lines"] += [*reference.notes, *table.notes, *copied(table, columns)]
-    write_report(folder, facts, y, before, after, columns, mmd, given.seed)
+    write_report(folder, facts, (y, before, after), mmd)
     print("\n".join([*facts["lines"], *(f"WARNING: {text}" for text in facts["warnings"])]))
     print(f"Wrote {given.out} and {folder}/ (report.md, model.npz). Use the model again with "
           f"--model {folder / 'model.npz'}.")
@@ -172,16 +172,15 @@ def facts_of(given: Namespace, calibrator: Calibrator, y: np.ndarray, before: np
             "columns": calibrator.columns, "numbers": numbers, "lines": lines, "warnings": doubts}
 
 
-def write_report(folder: Path, facts: dict[str, Any], reference: np.ndarray, before: np.ndarray,
-                 after: np.ndarray, columns: list[str], mmd: list[float], seed: int) -> None:
+def write_report(folder: Path, facts: dict[str, Any], samples: tuple[np.ndarray, ...],
+                 mmd: list[float]) -> None:
     """Write report.md, report.json and the three pictures.
 
-    facts : of `facts_of`    reference, before, after : standardised    mmd : one per update
+    samples : the reference, the sample before and after, standardised    mmd : one per update
     """
     from tinydni.plots import save
-    made = pictures(facts["method"], mmd, (reference, before, after),
-                    ("reference", "sample before", "sample after"), columns, seed,
-                    "The sample calibrated to the reference",
+    made = pictures(facts["method"], mmd, samples, ("reference", "sample before", "sample after"),
+                    facts["columns"], facts["seed"], "The sample calibrated to the reference",
                     {"reference to itself": facts["numbers"]["mmd_reference"]})
     write_json(folder / "report.json", {**facts, "history": mmd})
     images = [f"![{picture.alt}]({name}.png)" for name, picture in made.items()]

@@ -11,44 +11,15 @@ SOLVED = 0.15           # bits per symbol of the running mean  (Jaderberg et al.
 KEPT = 0.9              # share of the running mean that a new sequence leaves
 
 
-class Curriculum:
-    """A task grows when it is learned: the bits per symbol, a running mean, fall below SOLVED.
-
-    Parameters
-    ----------
-    length : function (level) -> length of its sequences in symbols
-
-    Attributes
-    ----------
-    level : what is being learned
-    longest : the length of the last level that was solved, 0 before the first
-    """
-
-    def __init__(self, length):
-        self.length, self.level, self.longest, self.bits = length, 1, 0, 1.0
-
-    def hear(self, bits):
-        """Take the bits per symbol of one more sequence."""
-        self.bits = KEPT * self.bits + (1 - KEPT) * bits
-        if self.bits < SOLVED:
-            self.longest = self.length(self.level)
-            self.level, self.bits = self.level + 1, 1.0
-
-    def state(self):
-        """Return what a continued run needs, as JSON can hold it."""
-        return {"level": self.level, "longest": self.longest, "bits": self.bits}
-
-    def load_state(self, state):
-        """Take a state from `state()`."""
-        self.level, self.longest, self.bits = state["level"], state["longest"], state["bits"]
-
-
 class Copy(SequenceTask):
     """`level` random bits, a mark, then the bits again (Graves et al. 2014, section 4.1).
 
     x (N, L, 4) : one-hot 0 or 1, a column for the mark, one that says "write"; L = 2 level + 1
     target (N, L) : the bits, asked for in the last `level` steps, which have no other input
     context : the next `ahead` targets after each step, one-hot, zeros where there are none
+
+    The level grows when it is learned: the bits per symbol, a running mean, fall below SOLVED.
+    `longest` is the length of the last level that was solved, 0 before the first.
     """
 
     measures = ("longest", "bits_per_symbol")
@@ -59,8 +30,7 @@ class Copy(SequenceTask):
         self.ahead, self.loss = options["ahead"], td.SoftmaxCrossEntropy()
         self.n_context = self.ahead * self.n_out
         self.context_name = f"the next {self.ahead} targets"
-        self.curriculum = Curriculum(self.length)
-        self.state, self.load_state = self.curriculum.state, self.curriculum.load_state
+        self.level, self.longest, self.running = 1, 0, 1.0
 
     def length(self, level):
         """Return the number of symbols to write at a level."""
@@ -68,10 +38,9 @@ class Copy(SequenceTask):
 
     def windows(self, i):
         rng, options = self.draws(i), self.options
-        x, target, asked = self.draw(rng, options["batch_size"], self.curriculum.level)
-        first = int(rng.integers(1, options["window"] + 1)) if "window" in options else None
+        x, target, asked = self.draw(rng, options["batch_size"], self.level)
         contexts = self.targets_ahead(target, asked) if options["method"] == "cdni" else None
-        return td.cut(x, target, asked, options.get("window", x.shape[1]), contexts, first)
+        return self.cut(rng, x, target, asked, contexts)
 
     def draw(self, rng, n, level):
         """Return x and target of n sequences, and the numbers of the steps that have a target."""
@@ -91,19 +60,27 @@ class Copy(SequenceTask):
         return np.concatenate([padded[:, k:k + L + 1] for k in range(self.ahead)], axis=2)
 
     def learned(self, loss):
-        self.curriculum.hear(loss / np.log(2))
+        self.running = KEPT * self.running + (1 - KEPT) * loss / np.log(2)
+        if self.running < SOLVED:
+            self.longest, self.level, self.running = self.length(self.level), self.level + 1, 1.0
+
+    def state(self):
+        return {"level": self.level, "longest": self.longest, "bits": self.running}
+
+    def load_state(self, state):
+        self.level, self.longest, self.running = state["level"], state["longest"], state["bits"]
 
     def evaluate(self, network):
         """Return the longest row that was learned, and the bits per symbol of fresh rows."""
-        x, target, asked = self.draw(self.draws(-1), HELD_OUT, self.curriculum.level)
+        x, target, asked = self.draw(self.draws(-1), HELD_OUT, self.level)
         y = self.outputs(network, x)[:, asked[0]:].reshape(-1, self.n_out)
         loss = td.SoftmaxCrossEntropy().forward(y, target[:, asked].ravel())
-        return {"longest": self.curriculum.longest, "bits_per_symbol": float(loss / np.log(2))}
+        return {"longest": self.longest, "bits_per_symbol": float(loss / np.log(2))}
 
 
 def show(run):
     """Print a few rows of the longest length that was learned, and how they are copied."""
-    task, level = run.task, max(1, run.task.curriculum.level - 1)
+    task, level = run.task, max(1, run.task.level - 1)
     x, target, asked = task.draw(task.draws(-1), 4, level)
     written = task.outputs(run.network, x)[:, asked].argmax(axis=2)
     print("What it should write, and what it writes:")

@@ -156,16 +156,9 @@ def draw_timelines(job, options, path):
         except OptionError as reason:
             print(f"{path} shows no {label} workers: {reason}")
             continue
-        training.run([stop_after(RECORDED[1] + 1)])
+        training.run([lambda run: setattr(run, "stopped", run.step > RECORDED[1])])
         records[label] = training.records
     save(timeline(records), path)
-
-
-def stop_after(n_steps):
-    """Return a callback that stops a training after some steps."""
-    def stop(training):
-        training.stopped = training.step >= n_steps
-    return stop
 
 
 def command(options, words):

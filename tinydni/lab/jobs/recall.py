@@ -29,14 +29,12 @@ class Recall(SequenceTask):
                       f"{np.log2(SYMBOLS):g} bits.",)
 
     def windows(self, i):
-        rng, options, contexts = self.draws(i), self.options, None
-        x, target = self.draw(rng, options["batch_size"])
-        first = int(rng.integers(1, options["window"] + 1)) if "window" in options else None
-        if options["method"] == "cdni":
+        rng, contexts = self.draws(i), None
+        x, target = self.draw(rng, self.options["batch_size"])
+        if self.options["method"] == "cdni":
             label = np.eye(SYMBOLS, dtype=np.float32)[target[:, :1]]
             contexts = np.broadcast_to(label, (len(x), self.length + 1, SYMBOLS))
-        return td.cut(x, target, [self.length - 1], options.get("window", self.length), contexts,
-                      first)
+        return self.cut(rng, x, target, [self.length - 1], contexts)
 
     def draw(self, rng, n):
         """Return x and target of n sequences."""
