@@ -35,15 +35,22 @@ class RemoteFile:
 
     def places(self, folder: Path) -> list[Path]:
         """Where it may lie in a local folder: under its name, and packed or unpacked."""
-        packed = self.path.endswith(".gz")
-        other = self.path.removesuffix(".gz") if packed else f"{self.path}.gz"
+        unpacked = self.path.removesuffix(".gz")
+        other = f"{self.path}.gz" if unpacked == self.path else unpacked
         return [folder / self.path, folder / other]
 
 
 def find(file: RemoteFile) -> Path:
     """Path of the local file if $TINYDNI_DATA is set, else of the cached or downloaded one."""
     folder = data_folder()
-    return download(file) if folder is None else local_file(folder, file)
+    if folder is None:
+        return download(file)
+    places = file.places(folder)
+    for place in places:
+        if place.is_file():
+            return place
+    raise DataError(f"{VARIABLE} is set to {str(folder)!r}, but there is no file "
+                    f"{', nor '.join(map(str, places))}. {nearby(folder, file)}")
 
 
 def data_folder() -> Path | None:
@@ -59,17 +66,6 @@ def data_folder() -> Path | None:
         raise DataError(f"{VARIABLE} is set to {name!r}, but there is no such folder. Set it to "
                         "the folder that holds your data, or unset it to download the data.")
     return folder
-
-
-def local_file(folder: Path, file: RemoteFile) -> Path:
-    """The file in a local folder, or DataError with what lies nearby."""
-    places = file.places(folder)
-    for place in places:
-        if place.is_file():
-            return place
-    looked_for = ", nor ".join(map(str, places))
-    raise DataError(f"{VARIABLE} is set to {str(folder)!r}, but there is no file {looked_for}. "
-                    f"{nearby(folder, file)}")
 
 
 def nearby(folder: Path, file: RemoteFile) -> str:
