@@ -214,10 +214,6 @@ def with_gradient(item, before):
                                         f"d{name.lower()}", f"{name}_gradient", f"dL_d{name}")
                     if own.get(alias) is not None]
              for name, value in own.items()
-             if (is_floats(value) or isinstance(value, float)) and unchanged(before, name, value)}
+             if (is_floats(value) or isinstance(value, float))
+             and np.array_equal(getattr(before, name, None), value)}
     return {name: aliases[0] for name, aliases in found.items() if aliases}
-
-
-def unchanged(before, name, value):
-    """Tell whether an attribute has the value that it had before."""
-    return np.array_equal(getattr(before, name, None), value)
