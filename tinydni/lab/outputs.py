@@ -147,10 +147,7 @@ def claimed(path: str | None) -> Iterator[None]:
 def keep(save: Callable[[str], Any], path: str) -> str:
     """Save to `path`, or else under its name where that can be done; return where.
 
-    Raises
-    ------
-    OSError
-        Where it cannot be done anywhere.
+    Raises OSError where it cannot be done anywhere.
     """
     name = os.path.basename(path)[-100:]
     for folder in (None, Path.cwd(), Path.home(), Path(tempfile.gettempdir())):

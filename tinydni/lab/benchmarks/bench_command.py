@@ -34,7 +34,10 @@ def known(name):
 def main(arguments):
     """Run the workloads. Return 0."""
     names = arguments.names or list(WORKLOADS)
-    check_outputs(arguments, names)
+    Outputs({"json": arguments.json, "figure": arguments.figure}, force=True)
+    if arguments.figure and ("curves" not in names or not conditions.installed("torch")):
+        raise OptionError("--figure draws the rows of curves beside PyTorch: it needs curves among "
+                          "the names, and torch.")
     conditions.set_threads(arguments.threads)
     report = {"machine": conditions.machine(), "versions": conditions.versions(),
               "kernel": blas_kernel(), "threads": arguments.threads, "rows": []}
@@ -59,14 +62,6 @@ def main(arguments):
         from tinydni.plots import save
         save(scaling(report["rows"]), arguments.figure)
     return 0
-
-
-def check_outputs(arguments, names):
-    """Raise before a long run rather than at its end."""
-    Outputs({"json": arguments.json, "figure": arguments.figure}, force=True)
-    if arguments.figure and ("curves" not in names or not conditions.installed("torch")):
-        raise OptionError("--figure draws the rows of curves beside PyTorch: it needs curves among "
-                          "the names, and torch.")
 
 
 def line(cells):

@@ -154,13 +154,14 @@ def row_against(peer, workload, seconds, losses, clock):
     row = {"row": workload.row, "peer": peer, "clock": clock,
            "blocks": len(times["our"]), "steps_per_block": workload.steps,
            "our_loss": losses["tinydni"], "peer_loss": losses.get(peer),
-           "floor_share": median(times["floor"] / times["our"])}
+           "floor_share": np.median(times["floor"] / times["our"])}
     if peer is not None:
         times["peer"] = seconds[clock][peer]
         row["q1"], row["ratio"], row["q3"] = quartiles(times["our"] / times["peer"])
-        row["wall_ratio"] = median(seconds["wall"]["tinydni"] / seconds["wall"][peer])
-        row["floor_ratio"] = median(times["floor"] / times["peer"])
-    row |= {f"{name}_us": 1e6 * median(blocks) / workload.steps for name, blocks in times.items()}
+        row["wall_ratio"] = np.median(seconds["wall"]["tinydni"] / seconds["wall"][peer])
+        row["floor_ratio"] = np.median(times["floor"] / times["peer"])
+    row |= {f"{name}_us": 1e6 * np.median(blocks) / workload.steps
+            for name, blocks in times.items()}
     return {key: round(value, 6) if isinstance(value, float) else value
             for key, value in row.items()}
 
@@ -168,8 +169,3 @@ def row_against(peer, workload, seconds, losses, clock):
 def quartiles(values):
     """Return first quartile, median, third quartile."""
     return tuple(float(q) for q in np.percentile(values, (25, 50, 75)))
-
-
-def median(values):
-    """Return the median."""
-    return quartiles(values)[1]

@@ -37,16 +37,12 @@ class Calibrator:
             ) -> tuple["Calibrator", list[float]]:
         """Train on a sample. Return the calibrator and the training MMD per update.
 
-        Parameters
-        ----------
         reference (M, D), sample (N, D) : raw values
         columns : D names
         **options : of `fit`, such as updates, batch_size, watch
 
-        Raises
-        ------
-        ValueError
-            For values that the transform can't take, and for columns that are constant.
+        Raises ValueError for values that the transform can't take, and for columns that are
+        constant.
         """
         x, y = (prepared(values, transform, columns, name) for values, name in
                 ((sample, "the sample"), (reference, "the reference")))

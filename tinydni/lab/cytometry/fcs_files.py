@@ -50,17 +50,12 @@ class FcsFile:
 def read_fcs(content: bytes, offsets: str | None = None, data_set: int | None = None) -> FcsFile:
     """Read one data set.
 
-    Parameters
-    ----------
     content : the bytes of the file
     offsets : "header" or "text", which to believe where they differ about the place of the data
     data_set : its number, from 1, in a file with several; None is the first
 
-    Raises
-    ------
-    ValueError
-        Where the file is cut off, contradicts itself, or is of a kind that is not read: a sentence
-        without its subject, the file.
+    Raises ValueError where the file is cut off, contradicts itself, or is of a kind that is not
+    read: a sentence without its subject, the file.
     """
     sets, number = data_sets(content), data_set or 1
     if number > len(sets):

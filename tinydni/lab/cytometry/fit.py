@@ -21,22 +21,13 @@ def fit(source: Array, target: Array, m: float, method: Method, seed: int, updat
         ) -> tuple[Network, list[float]]:
     """Train a network to move the cells of `source` onto the distribution of `target`.
 
-    Parameters
-    ----------
     source (N, D), target (M, D) : standardised cells, on the host
     m : width of the kernels
     batch_size : cells of each sample per step; smaller samples are used whole
     watch : called after every update with its number and its MMD
 
-    Returns
-    -------
-    network : with the statistics of the whole source
-    mmd : of every batch, before its update
-
-    Raises
-    ------
-    DivergedError
-        Where the MMD is NaN or infinite.
+    Return the network, with the statistics of the whole source, and the MMD of every batch before
+    its update. Raise DivergedError where the MMD is NaN or infinite.
     """
     network = build(method, m, source.shape[1], seed).to(xp)
     scale, order = rates(method, updates), stream(seed, "order")

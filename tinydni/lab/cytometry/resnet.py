@@ -110,8 +110,6 @@ def standardised_synthesizer(n_h: int, rng: np.random.Generator, hidden: tuple[i
     branch is tiny, the shortcut beside it is not. There is no batch normalisation inside, unlike in
     mlp_synthesizer: with it, the MMD falls as far, and cell types are lost on the way.
 
-    Parameters
-    ----------
     n_h : width of h
     rng : draws the weights
     hidden : widths; () is the one dense layer of Haninčík 2018, section 2

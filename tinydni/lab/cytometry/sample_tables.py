@@ -64,10 +64,7 @@ class Table:
     def select(self, columns: list[str]) -> np.ndarray:
         """Return the values (N, len(columns)) of the named columns.
 
-        Raises
-        ------
-        DataError
-            Where one of them is not a number, with its place.
+        Raises DataError where one of them is not a number, with its place.
         """
         numbers = [self.columns.index(name) for name in columns]
         for i in sorted(set(numbers) & set(self.troubles)):
@@ -97,15 +94,10 @@ class Table:
 def read(path: str | Path, **of_fcs) -> Table:
     """Read the cells in a file; what it is, CSV or FCS, packed or not, its first bytes say.
 
-    Parameters
-    ----------
     path : of the file
     **of_fcs : `offsets` and `data_set` of `read_fcs`
 
-    Raises
-    ------
-    DataError
-        Where the file is missing, is something else, or contradicts itself.
+    Raises DataError where the file is missing, is something else, or contradicts itself.
     """
     try:
         content = Path(path).read_bytes()
@@ -257,8 +249,6 @@ def write(path: str | Path, table: Table, columns: Iterable[str] = (),
           values: np.ndarray | None = None) -> None:
     """Write a table as .fcs, .csv or .csv.gz, whole or not at all.
 
-    Parameters
-    ----------
     path : of the new file; its name says the format
     table : that was read; all that is not replaced is written as it stands there
     columns, values (N, len(columns)) : what replaces those columns

@@ -147,12 +147,11 @@ def add_method_arguments(parser: ArgumentParser) -> None:
         f"{key}: {method.meaning}" for key, method in METHODS.items()) + " (default dni)")
     parser.add_argument("--synthesizer", choices=HIDDEN, help="form of the synthesizers: one "
                         "hidden layer (default) or one dense layer")
-    parser.add_argument("--updates", type=whole(1), default=500,
-                        help="steps of training (default 500)")
-    parser.add_argument("--batch-size", type=whole(2), default=1000,
-                        help="cells of each sample per step (default 1000)")
-    parser.add_argument("--seed", type=whole(0), default=0,
-                        help="of all random numbers (default 0)")
+    for name, least, text in (("updates", 1, "steps of training"), ("seed", 0, "of all random "
+                              "numbers"), ("batch-size", 2, "cells of each sample per step")):
+        default = DEFAULTS[name.replace("-", "_")]
+        parser.add_argument(f"--{name}", type=whole(least), default=default,
+                            help=f"{text} (default {default})")
     parser.add_argument("--backend", choices=backend.NAMES, default="numpy",
                         help="where to compute (default numpy)")
     parser.add_argument("--quick", action="store_true",

@@ -3,7 +3,6 @@
 import importlib
 import statistics
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +113,9 @@ class Field(Table):
     def add(self, report, column, seeds, given, runs):
         """Add a column: the tries of every method, and its errors at the best rate."""
         job, options = NETWORKS[column]
-        of = partial(full_options, job, options, quick=given.quick)
+        fixed = {"quick": given.quick, **options}
+        of = lambda rival, **more: importlib.import_module(job).JOB.options(
+            {**fixed, **rival.options, **more})
         epochs = options.get("epochs", given.epochs)
         asked = {(row, f"{lr:g}", TRY_SEED): of(
                     rival, epochs=TRY_EPOCHS, validation=True, seed=TRY_SEED, lr=lr)
@@ -162,11 +163,6 @@ class Field(Table):
     def draw(self, report, results, path):
         """Write locks, costs and errors as one picture."""
         save(field_picture(report), path)
-
-
-def full_options(job, options, rival, **more):
-    """Return the full options of a run."""
-    return importlib.import_module(job).JOB.options({**options, **rival.options, **more})
 
 
 def costs():

@@ -30,7 +30,7 @@ class ParallelTraining(Training):
     Attributes
     ----------
     staleness, records : of each worker, {batches worked on since: messages that came so late}, and
-        what it did when, see recorder.py, if the plan says so
+        what it did when, see Recorder, if the plan says so
     """
 
     def __init__(self, *args: Any, transport: Any, make_plan: Callable[[Training], Plan],

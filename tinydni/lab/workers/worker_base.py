@@ -1,13 +1,14 @@
 """What all workers have in common: they take one message at a time, and work when they can."""
 
 import signal
+import time
 from collections import Counter, deque
 
 import numpy as np
 
 from tinydni import backend
 from tinydni.lab.workers.message import Kind, Message, ProtocolError, as_text, named, unnamed
-from tinydni.lab.workers.recorder import Recorder
+from tinydni.plots.timeline import WHAT
 
 LOSSES_PER_MESSAGE = 16
 
@@ -165,5 +166,48 @@ class Worker:
                                              "records": self.records()}))
 
     def records(self):
-        """Return what this worker did when, (n, 4), see recorder.py; without recorder nothing."""
+        """Return what this worker did when, (n, 4), see Recorder; nothing without."""
         return np.zeros((0, 4)) if self.recorder is None else self.recorder.array()
+
+
+class Recorder:
+    """Listens to a worker, by putting itself before its modules' steps and its wait for messages.
+
+    They stay listened to: record a network that is made for this, and thrown away.
+
+    steps: (first, last) batches to record, so that the records stay few
+    records: list of (index into WHAT, step, start, end); the clock is that of the host [s]
+    """
+
+    def __init__(self, worker, steps):
+        self.worker, (self.first, self.last) = worker, steps
+        self.records = []
+        for module in worker.modules:
+            guess = "forward" if module.synthesizer is None else "synthesizer"
+            self.listen(module, forward="forward", gradient_at_output=guess, backward="backward",
+                        update="update", learn="synthesizer")
+        for synthesizer in getattr(worker.stage.algorithm, "synthesizers", ()):
+            if synthesizer is not None:
+                self.listen(synthesizer, forward="synthesizer", learn="synthesizer")
+        self.listen(worker, receive="waiting")
+
+    def listen(self, owner, **methods):
+        """Let every call of these methods pass by the recorder."""
+        for name, what in methods.items():
+            setattr(owner, name, self.timed(getattr(owner, name), WHAT.index(what)))
+
+    def timed(self, method, what):
+        """Return the method with its times recorded."""
+        def call(*args):
+            start = time.time()
+            try:
+                return method(*args)
+            finally:
+                if self.first <= self.worker.step <= self.last:
+                    self.records.append((what, self.worker.step, start, time.time()))
+
+        return call
+
+    def array(self):
+        """Return the records so far, (n, 4)."""
+        return np.array(self.records, dtype=np.float64).reshape(-1, 4)
