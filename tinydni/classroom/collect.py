@@ -15,6 +15,8 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
 from tinydni.classroom.assignment import Assignment
@@ -155,14 +157,12 @@ def pick(files: list[File], assignment: Assignment) -> tuple[File | None, str]:
     """Return the file of those that counts, or None, and a note. The best names are read first."""
     heads = re.compile(rf"## ?{assignment.name}\.\d")
     targets = re.compile("|".join(rf"\b(?:def|class) {task.target}\b" for task in assignment.tasks))
-    ranked: dict[tuple[int, int], list[File]] = {}
-    for file in files:
-        if file.ending in SOURCES and file.path.name != "checks.py":
-            ranked.setdefault(rank(file, assignment), []).append(file)
+    ranked = sorted(((rank(file, assignment), file) for file in files if file.ending in SOURCES
+                     and file.path.name != "checks.py"), key=itemgetter(0))
     left, problem = MOST_ARCHIVE, None
-    for key in sorted(ranked):
+    for key, group in groupby(ranked, itemgetter(0)):
         found: list[tuple[File, str]] = []
-        for file in ranked[key]:
+        for _, file in group:
             try:
                 text = file.read().decode("utf-8", "replace")
             except Unclear as error:
@@ -177,8 +177,7 @@ def pick(files: list[File], assignment: Assignment) -> tuple[File | None, str]:
             found = [each for each in found if targets.search(each[1])] or found[:1]
             taken = newest(found)
             others = [each.name for each, _ in found if each is not taken]
-            others += [str(each.path) for other in sorted(ranked) if key < other < (2, 0)
-                       for each in ranked[other]]
+            others += [str(each.path) for other, each in ranked if key < other < (2, 0)]
             return taken, f"{taken.name} was read, not {', '.join(others[:3])}" if others else ""
         if problem and key[0] < 2:
             break

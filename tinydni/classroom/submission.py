@@ -23,18 +23,15 @@ class Submission:
         self.problem: SubmissionError | None = None
         self.sections: dict[str, cells.Section] = {}
         self.prelude, self.whole, self.lines = "", "", 1
+        read = cells.read_notebook if file.lower().endswith(".ipynb") else cells.read_percent
         try:
-            self.read(text_of(file, data))
+            found = read(text_of(file, data))
         except SubmissionError as error:
             self.problem = error
-
-    def read(self, text: str) -> None:
-        """Cut the text into its parts."""
-        try:
-            found = (cells.read_notebook(text) if self.file.lower().endswith(".ipynb")
-                     else cells.read_percent(text))
+            return
         except ValueError as error:
-            raise SubmissionError(f"{self.file}: {error}") from error
+            self.problem = SubmissionError(f"{file}: {error}")
+            return
         sections = cells.sections(found, self.is_known)
         for section in sections:
             self.sections.setdefault(section.heading.partition(" ")[0], section)
