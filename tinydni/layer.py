@@ -126,10 +126,8 @@ class Layer(Stateful):
 
     def slots(self) -> list[tuple[str, "Layer", str]]:
         """Return the places where the parameters live: (path, layer, name), in order."""
-        if "_slots" not in vars(self):
-            self._slots = [(path + name, layer, name)
-                           for path, layer in self.walk() for name in layer.parameters]
-        return self._slots
+        return [(path + name, layer, name)
+                for path, layer in self.walk() for name in layer.parameters]
 
     def named_parameters(self) -> Iterator[tuple[str, Array, Array | None]]:
         """Yield (path, parameter, gradient); gradient None before the first backward pass."""

@@ -37,16 +37,19 @@ class Optimizer:
         self.steps = 0
         self.states: dict[str, list[Array]] = {}
         self.layer: Any = None
+        self.slots: list[tuple[str, Any, str]] = []     # of the layer, which must not hold itself
 
     def step(self, layer: Any) -> None:
         """Change the parameters of `layer` and of the layers inside it, in place."""
-        if layer is not self.layer or layer is None:
+        fresh = layer is not self.layer or layer is None
+        if fresh:
             check_can(layer, "layer", "a layer, such as Linear(4, 3, rng)", "slots")
-        slots = layer.slots()
+        slots = layer.slots() if fresh else self.slots
         gradients = [getattr(owner, "d" + name, None) for _, owner, name in slots]
         if missing := [path for (path, *_), dp in zip(slots, gradients) if dp is None]:
             raise RuntimeError(f"gradient of {missing[0]!r} was never set: call backward first.")
-        self.belong_to(layer)
+        if fresh:
+            self.belong_to(layer)
         self.steps += 1
         if self.clip_norm is not None:
             gradients = clip_by_norm(layer.xp, gradients, self.clip_norm)
@@ -62,7 +65,7 @@ class Optimizer:
         """Keep the state of this layer from now on."""
         if self.state_names and self.layer not in (None, layer):
             raise RuntimeError(f"{self!r} is of another layer; make one optimizer for each.")
-        self.layer = layer
+        self.layer, self.slots = layer, layer.slots()
 
     def state_of(self, path: str, xp: Any, p: Array) -> list[Array]:
         """Return the state of one parameter, zero at first."""
@@ -78,7 +81,7 @@ class Optimizer:
         """Yield (path, array or number) of all that a continued run needs, see Stateful."""
         self.belong_to(layer)
         yield "steps", (self, "steps")
-        for path, owner, name in layer.slots():
+        for path, owner, name in self.slots:
             state = self.state_of(path, layer.xp, getattr(owner, name))
             yield from zip((f"{path}/{each}" for each in self.state_names), state)
 

@@ -5,6 +5,7 @@ Every case is a network under an algorithm; test_backend.py has others, compared
 
 import gc
 import tracemalloc
+import weakref
 
 import fake_device
 import numpy as np
@@ -294,6 +295,20 @@ def test_memory_stays_flat(case):
 def test_memory_stays_flat_for_long(case):
     n, (_, step) = 500, CASES[case](np)
     assert growth(step, n) < n * ACTIVATION / 20
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_network_that_nobody_holds_is_gone_at_once(case):
+    """It holds no circle to itself; else its last batch would stay until Python looks for one."""
+    net, step = CASES[case](np)
+    step()
+    gone = [weakref.ref(layer) for _, learner, _ in net.learners() for _, layer in learner.walk()]
+    gc.disable()
+    try:
+        del net, step
+        assert not [ref() for ref in gone if ref() is not None]
+    finally:
+        gc.enable()
 
 
 def test_a_leak_is_found():
