@@ -97,8 +97,8 @@ def process(part, path, backend, seconds):
         except subprocess.TimeoutExpired:
             code = None
         finally:                            # with all that it has started; Ctrl-C, too
-            if child.poll() is None:
-                kill(child)
+            if child.poll() is None:        # one that hangs in a driver is not waited for
+                os.killpg(child.pid, signal.SIGKILL) if hasattr(os, "killpg") else child.kill()
     return code, last_words(log.read_bytes()[before:].decode(errors="replace"))
 
 
@@ -107,14 +107,6 @@ def last_words(text):
     _, hung, stack = text.rpartition("(most recent call first):")
     lines = [line.strip() for line in (stack if hung else text).splitlines() if line.strip()]
     return lines[0 if hung else -1] if lines else "it said nothing"
-
-
-def kill(child):
-    """End a process and what it started. One that hangs in a driver is not waited for."""
-    if hasattr(os, "killpg"):
-        os.killpg(child.pid, signal.SIGKILL)
-    else:
-        child.kill()
 
 
 def read(path):

@@ -182,7 +182,11 @@ class FeedforwardRun(Run):
             make = partial(parallel.training, options)
         self.network = build(options)
         if options.get("capture"):
-            make = partial(Training, step=captured(self.network))
+            try:
+                check_can_be_captured(self.network)
+            except ValueError as error:
+                raise OptionError(f"--capture: {error}") from None
+            make = partial(Training, step=CapturedStep(self.network))
         schedule, of_synthesizers = schedules(task, options, n_steps)
         self.training = make(self.network, dataset, options["epochs"], options["batch_size"],
                              options["seed"], schedule, task.error, context, of_synthesizers,
@@ -244,15 +248,6 @@ def check_length(options, n_steps, n_examples):
         if (options.get(name) or 0) > n_steps:
             raise OptionError(f"--{name.replace('_', '-')} must be at most the steps of the run, "
                               f"{n_steps}; got {options[name]}.")
-
-
-def captured(network):
-    """Return the step of a network as a CUDA graph. Raise OptionError where it cannot be one."""
-    try:
-        check_can_be_captured(network)
-    except ValueError as error:
-        raise OptionError(f"--capture: {error}") from None
-    return CapturedStep(network)
 
 
 class RecurrentRun(Run):
