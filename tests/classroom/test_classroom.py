@@ -364,6 +364,17 @@ def test_exports_for_canvas_and_moodle(tmp_path, quick):
     assert "Canvas says it is late" in rows_of(tmp_path / "g.csv")["doejane"]["remarks"]
 
 
+def test_a_student_found_by_name_gets_the_number_of_the_roster(tmp_path, quick):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "Ed Poe.py").write_text(A1.source)
+    (tmp_path / "roster.csv").write_text("Student,ID,SIS User ID,A1 (77)\n\"Poe, Ed\",56,s56,\n")
+    assert grade_with(folder, tmp_path, "--roster", str(tmp_path / "roster.csv"), "--canvas",
+                      str(tmp_path / "c.csv"), "--moodle", str(tmp_path / "m.csv")) == 0
+    assert '"Poe, Ed",56,s56,,,10' in (tmp_path / "c.csv").read_text()
+    assert "Participant 56,Ed Poe,10,10," in (tmp_path / "m.csv").read_text()
+
+
 def test_anonymous_pages_hold_no_name(class_of_four, tmp_path, quick):
     assert grade_with(class_of_four, tmp_path, "--anonymous", "--report", str(tmp_path / "p")) == 0
     pages = list((tmp_path / "p").iterdir())

@@ -105,6 +105,7 @@ def add_roster(found: list[Result], rows: list[dict[str, str]]) -> list[Result]:
                  and plain(each.student) == plain(name)]
         if same:
             left.remove(same[0])
+            same[0].identity = same[0].identity or identity     # who is found by name has none
         else:
             same = [Result(name, identity, "handed in nothing", absent=True)]
         ordered.append(same[0])
