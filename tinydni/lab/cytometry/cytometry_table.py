@@ -6,14 +6,13 @@ import numpy as np
 
 from tinydni.lab.benchmarks.ratios import interleave
 from tinydni.lab.cytometry.fit import running_mean
-from tinydni.lab.cytometry.resnet import CONTROLS, METHODS, build
-from tinydni.lab.cytometry.train_cytometry import FLOOR, QUICK_UPDATES
+from tinydni.lab.cytometry.resnet import METHODS, build
+from tinydni.lab.cytometry.train_cytometry import EVERY, FLOOR, QUICK_UPDATES
 from tinydni.lab.files import markdown
 from tinydni.lab.tables.table import Cell, Table
 from tinydni.variants.mmd import MMD
 
 SOURCES = (15, 14, 11)
-EVERY = {**METHODS, **CONTROLS}
 COLUMNS = {                 # heading: score of a run, what makes one figure of several, digits
     "MMD": ("mmd_{when}", mean, 3), "MMD², unbiased": ("mmd_unbiased_{when}", mean, 4),
     "F1 weighted": ("f1_weighted_{when}", mean, 4), "F1 macro": ("f1_macro_{when}", mean, 4),

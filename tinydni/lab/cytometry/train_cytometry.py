@@ -26,6 +26,7 @@ from tinydni.random import stream
 name = "cytometry"
 meaning = ("blood cells: calibrate a sample with a residual network (data downloaded, or read from "
            "$TINYDNI_DATA)")
+EVERY = {**METHODS, **CONTROLS}
 QUICK_UPDATES = 30
 DEFAULTS = {"source": 15, "dae": True, "method": "dni", "synthesizer": None, "updates": 500,
             "batch_size": 1000, "seed": 0, "backend": "numpy", "quick": False}
@@ -37,8 +38,11 @@ ROWS = [("MMD (biased, rooted; 0.077 for one distribution)", "mmd", 3),
 
 
 def full_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the full options of a run: what is given, or the default."""
+    """Return the full options of a run: what is given, or the default, or what the method has."""
     options = {name: given.get(name, default) for name, default in DEFAULTS.items()}
+    hidden = EVERY[options["method"]].hidden
+    if options["synthesizer"] is None and hidden is not None:
+        options["synthesizer"] = next(form for form, own in HIDDEN.items() if own == hidden)
     if options["quick"]:
         options["updates"] = min(options["updates"], QUICK_UPDATES)
     return options
@@ -46,7 +50,7 @@ def full_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def method_of(options: Mapping[str, Any]) -> Method:
     """Return what the options name. Raise OptionError for a synthesizer where there is none."""
-    method = {**METHODS, **CONTROLS}[options["method"]]
+    method = EVERY[options["method"]]
     if options["synthesizer"] is None:
         return method
     if method.hidden is None:
