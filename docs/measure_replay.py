@@ -15,8 +15,7 @@ from tinydni.variants import Replay
 
 RESULT = Path(__file__).parent / "results" / "replay.json"
 SEEDS, SIZES = (0, 1, 2), (1, 10, 50)
-RATES = {"all at one pace": [1, 1, 1], "middle at half": [1, 0.5, 1],
-         "bottom at half": [0.5, 1, 1]}
+RATES = {"all at one pace": [1, 1, 1], "middle at half": [1, 0.5, 1]}
 
 
 def error(seed, size=None, rates=None):
@@ -33,12 +32,14 @@ def main():
     found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
     runs = {"plain": {}} | {f"{name}, buffer {size}": {"size": size, "rates": rates}
                             for name, rates in RATES.items() for size in SIZES}
-    for name, options in runs.items():
-        errors = found.setdefault(name, [])
-        for seed in SEEDS[len(errors):]:
-            errors.append(error(seed, **options))
-            write_json(RESULT, found)
-        print(f"{name:30s} {np.mean(errors):5.2f} ± {np.std(errors, ddof=1):.2f}", flush=True)
+    for i, seed in enumerate(SEEDS):
+        for name, options in runs.items():
+            errors = found.setdefault(name, [])
+            if len(errors) == i:
+                errors.append(error(seed, **options))
+                write_json(RESULT, found)
+    for name, errors in found.items():
+        print(f"{name:30s} {np.mean(errors):5.2f} ± {np.std(errors, ddof=1):.2f}")
 
 
 if __name__ == "__main__":
