@@ -396,7 +396,8 @@ def training(xp, capture, **options):
 
 @pytest.mark.parametrize("name", DEVICES)
 @pytest.mark.parametrize("options", [{}, {"measure_gradients": 2},
-                                     {"synthesizer_schedule": lambda step: 0.5}], ids=str)
+                                     {"synthesizer_schedule": lambda step: 0.5}],
+                         ids=["plain", "measured", "own schedule"])
 def test_training_with_capture_is_training(name, options):
     with_it, without = (training(DEVICES[name], capture, **options) for capture in (True, False))
     with_it.run()
