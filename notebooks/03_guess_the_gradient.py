@@ -748,7 +748,7 @@ def exact_guess(V):
 course.check("3.5", exact_guess)
 
 # %% [markdown]
-# A guess from h *alone* cannot be exact, because it does not see t. We take the best one that
+# A *linear* guess from h *alone* is not exact: it does not see t. We take the best one that
 # there is, by least squares. How much of δ does it explain? And how far is the step of W that it
 # makes, xᵀδ̂, from the true step xᵀδ? Answer for 64 outputs h, then for 3. There are 10 inputs x.
 

@@ -40,7 +40,10 @@ class Optimizer:
         self.slots: list[tuple[str, Any, str]] = []     # of the layer, which must not hold itself
 
     def step(self, layer: Any) -> None:
-        """Change the parameters of `layer` and of the layers inside it, in place."""
+        """Change the parameters of `layer` and of the layers inside it, in place.
+
+        Which layers are inside it is read once, in the first step.
+        """
         fresh = layer is not self.layer or layer is None
         if fresh:
             check_can(layer, "layer", "a layer, such as Linear(4, 3, rng)", "slots")
@@ -79,7 +82,8 @@ class Optimizer:
 
     def arrays(self, layer: Any) -> Iterator[tuple[str, Any]]:
         """Yield (path, array or number) of all that a continued run needs, see Stateful."""
-        self.belong_to(layer)
+        if layer is not self.layer:
+            self.belong_to(layer)
         yield "steps", (self, "steps")
         for path, owner, name in self.slots:
             state = self.state_of(path, layer.xp, getattr(owner, name))

@@ -375,6 +375,20 @@ def test_a_student_found_by_name_gets_the_number_of_the_roster(tmp_path, quick):
     assert "Participant 56,Ed Poe,10,10," in (tmp_path / "m.csv").read_text()
 
 
+def test_a_name_that_stands_twice_in_the_roster_gets_no_number(tmp_path, quick):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("Ann Lee", "Cy"):
+        (folder / f"{name}.py").write_text(A1.source)
+    (tmp_path / "roster.csv").write_text("Student,ID,A1 (7)\n    Points Possible,,10\n"
+                                         "Ann Lee,21,\nAnn Lee,22,\n")
+    assert grade_with(folder, tmp_path, "--roster", str(tmp_path / "roster.csv"), "--canvas",
+                      str(tmp_path / "c.csv")) == 0
+    lines = (tmp_path / "c.csv").read_text().splitlines()
+    assert "Ann Lee,,,,,10" in lines and "Cy,,,,,10" in lines       # and none says what is possible
+    assert not any("Possible" in line for line in lines)
+
+
 def test_anonymous_pages_hold_no_name(class_of_four, tmp_path, quick):
     assert grade_with(class_of_four, tmp_path, "--anonymous", "--report", str(tmp_path / "p")) == 0
     pages = list((tmp_path / "p").iterdir())

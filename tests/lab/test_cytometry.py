@@ -356,3 +356,10 @@ def test_the_table_is_made_and_finished_runs_are_kept(folder, capsys):
     times = [path.stat().st_mtime_ns for path in kept]
     assert command(CYTOMETRY, "--quick", "--jobs", 1, "--out", "t") == 0
     assert times == [path.stat().st_mtime_ns for path in kept]
+
+
+def test_a_table_of_one_update_is_no_quick_table():
+    sources = {cell.options["source"] for cell in CYTOMETRY.cells(1)}
+    assert sources == {15, 14, 11}
+    assert {cell.options["updates"] for cell in CYTOMETRY.cells(1)} == {1}
+    assert {cell.options["source"] for cell in CYTOMETRY.cells(CYTOMETRY.quick)} == {15}

@@ -96,6 +96,7 @@ def read_table(path: str | Path) -> list[dict[str, str]]:
 def add_roster(found: list[Result], rows: list[dict[str, str]]) -> list[Result]:
     """Return the results in the order of a roster, those who handed in nothing among them."""
     left, ordered = list(found), []
+    names = [plain(of_row(row)[0]) for row in rows]
     for row in rows:
         name, identity = of_row(row)
         if not name or "points possible" in name.lower():
@@ -105,7 +106,8 @@ def add_roster(found: list[Result], rows: list[dict[str, str]]) -> list[Result]:
                  and plain(each.student) == plain(name)]
         if same:
             left.remove(same[0])
-            same[0].identity = same[0].identity or identity     # who is found by name has none
+            if names.count(plain(name)) == 1:       # who is found by a name of one's own
+                same[0].identity = same[0].identity or identity
         else:
             same = [Result(name, identity, "handed in nothing", absent=True)]
         ordered.append(same[0])
@@ -177,7 +179,7 @@ def canvas(assignment: Assignment, found: list[Result], roster: list[dict[str, s
            ) -> list[list[Any]]:
     """Return what Canvas imports as grades. roster: its own export, for the columns of students."""
     columns = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
-    by_id = {row.get("ID", ""): row for row in roster}
+    by_id = {row["ID"]: row for row in roster if row.get("ID")}
     column = next((key for row in roster for key in row
                    if re.match(rf"{assignment.name}\b", key)), assignment.name)
     rows: list[list[Any]] = [[*columns, column]]

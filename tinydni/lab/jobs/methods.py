@@ -62,7 +62,7 @@ METHODS = {
     "backprop": Method("the true gradient, passed down through all blocks"),
     "dni": Method("synthetic gradients from h, without the label", "mlp", lr=1e-3, top=0.3,
                   eps=3e-3, synthesizer_lr=3e-3),
-    "cdni": Method("synthetic gradients from h and the label, linear", "linear", "labels", lr=5e-3,
+    "cdni": Method("synthetic gradients from h and the label", "linear", "labels", lr=5e-3,
                    top=0.2, eps=1e-5, synthesizer_lr=1e-3),
     "vfbn": Method("synthetic gradients through a virtual network with the label",
                    "virtual-linear", "labels", lr=3e-3, synthesizer_lr=3e-2),

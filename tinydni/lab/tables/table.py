@@ -51,6 +51,7 @@ class Table:
     cells : function (epochs) -> list of Cell
     epochs : how long, if the user does not say;   length : what that counts, epochs or updates
     differences : sentences on what differs from the paper
+    quick : what `cells` gets for --quick
     """
 
     name: str
@@ -63,6 +64,7 @@ class Table:
     epochs: int
     differences: list = field(default_factory=list)
     length: str = "epochs"
+    quick: int = 1
 
     def add_arguments(self, parser):
         """Add the options of a table to an argparse parser."""
@@ -82,7 +84,8 @@ class Table:
 
     def main(self, given):
         """Make the table for the command line. Return the exit code."""
-        epochs, n_seeds = (1, 1) if given.quick else (getattr(given, self.length), given.seeds)
+        epochs = self.quick if given.quick else getattr(given, self.length)
+        n_seeds = 1 if given.quick else given.seeds
         seeds = range(given.first_seed, given.first_seed + n_seeds)
         folder, name = Path(given.out), self.name + "-quick" * given.quick
         (folder / "runs").mkdir(parents=True, exist_ok=True)
