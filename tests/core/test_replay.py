@@ -141,7 +141,8 @@ def test_a_network_learns_with_a_slow_module():
 
 @pytest.mark.parametrize("options, message", [
     ({"size": 0}, "size must be at least 1; got 0"), ({"rates": [1, 0, 1]}, "rates"),
-    ({"rates": [1, 1.5, 1]}, "rates"), ({"rates": [1, 1]}, "each of 3 modules; got .1, 1.")])
+    ({"rates": [1, 1.5, 1]}, "rates"), ({"rates": []}, "each of 3 modules"),
+    ({"rates": [1, 1]}, "each of 3 modules; got .1, 1.")])
 def test_a_wrong_number_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         Replay(WIDTHS, N, **{"size": 2, **options})
@@ -151,6 +152,11 @@ def test_a_wrong_number_is_named(options, message):
 def test_another_network_or_batch_is_refused(widths, batch_size):
     with pytest.raises(ValueError, match="Say so in its `widths` and `batch_size`"):
         train(make(Replay(widths, batch_size, size=2)), batches(1))
+
+
+def test_one_module_has_nobody_to_read_from():
+    with pytest.raises(ValueError, match="widths, less one, must be at least 2; got 1"):
+        Replay((6, 3), N, size=2)
 
 
 def test_another_number_of_modules_is_refused():
@@ -166,8 +172,16 @@ def test_modules_that_wait_for_a_message_are_refused():
         train(network, batches(1))
 
 
-@pytest.mark.parametrize("context", [lambda y: EYE[(y + 1) % K], lambda y: None],
-                         ids=["other labels", "no labels"])
+@pytest.mark.parametrize("context", [lambda y: list(EYE[y]), lambda y: y, lambda y: EYE[y][:, :2]],
+                         ids=["a list", "numbers", "fewer columns"])
+def test_a_context_of_another_form_is_refused(context):
+    (x, y), = batches(1)
+    with pytest.raises((TypeError, ValueError), match="Replay: context"):
+        make(Replay(WIDTHS, N, size=2)).step(x, y, context(y))
+
+
+@pytest.mark.parametrize("context", [lambda y: EYE[(y + 1) % K], lambda y: 2 * EYE[y],
+                                     lambda y: None], ids=["others", "twice", "no labels"])
 def test_a_context_that_is_not_the_target_is_refused(context):
     (x, y), = batches(1)
     with pytest.raises(ValueError, match="must be the same labels"):

@@ -26,7 +26,8 @@ class Replay(Algorithm):
 
     Nobody waits for anybody: the forward lock is gone, too, at the price that x is old, and comes
     several times or never. In the first step all act in order, so that there is something to draw.
-    With size 1, rates 1 and in_order it is `update_decoupled`. Source: Belilovsky et al. 2020,
+    With size 1, rates 1 and in_order it is `update_decoupled`. Where the top does not act, a step
+    returns the loss of the last step in which it did. Source: Belilovsky et al. 2020,
     asynchronous decoupled greedy learning.
 
     Parameters
@@ -49,10 +50,10 @@ class Replay(Algorithm):
                  dtype: Any = np.float32):
         N, size = check_positive_int(batch_size, "batch_size"), check_positive_int(size, "size")
         shapes = shapes_of(widths)
-        n = len(shapes) - 1
+        n = check_positive_int(len(shapes) - 1, "widths, less one,", minimum=2)
         check_can(rates, "rates", "a list of probabilities", "index", optional=True)
         self.rates = [check_range(rate, "rates", 0, 1, include_low=False)
-                      for rate in (rates or [1] * n)]
+                      for rate in ([1] * n if rates is None else rates)]
         if len(self.rates) != n:
             raise ValueError(f"rates must have one number for each of {n} modules; got {rates}.")
         self.size, self.in_order, self.steps = size, in_order, 0
@@ -98,10 +99,15 @@ class Replay(Algorithm):
             if not isinstance(module.synthesizer, LocalHead):
                 raise ValueError("Replay: no message comes down, so every module below the top "
                                  f"needs a LocalHead as its synthesizer; got {module!r}.")
-        if context is None or not np.array_equal(to_numpy(context.argmax(axis=1)),
-                                                 to_numpy(target)):
+        labels = self.labels[0][0]
+        if context is not None:
+            check_same_shape(context, labels, "Replay: context", "what it was made for",
+                             "Say so in its `widths` and `batch_size`.")
+        one_hot = np.eye(labels.shape[-1])[to_numpy(target)]
+        if context is None or not np.array_equal(to_numpy(context), one_hot):
+            got = "None" if context is None else "another"
             raise ValueError("Replay keeps the context in the place of the target: it must be the "
-                             "same labels, one-hot; got another.")
+                             f"same labels, one-hot; got {got}.")
 
     def arrays(self) -> Iterator[tuple[str, Any]]:
         yield from [("steps", (self, "steps")), ("made", self.made), ("draws", self.rng)]
