@@ -267,7 +267,7 @@ NOTEBOOK = json.dumps({"cells": [{"cell_type": cell.kind, "source": cell.source}
                                  for cell in section.cells]})
 NAMES = {       # {path in the folder of submissions: content}, and the student
     "a folder": ({"anna/A1.py": SOURCE}, "anna"),
-    "a folder in a folder": ({"anna/a1/work/A1.py": SOURCE}, "anna"),
+    "a folder in a folder": ({"anna/a1/mine/A1.py": SOURCE}, "anna"),
     "a notebook": ({"anna/A1.ipynb": NOTEBOOK}, "anna"),
     "a zip": ({"anna.zip": zipped({"A1.py": SOURCE})}, "anna"),
     "a zip in a folder": ({"anna/A1.zip": zipped({"A1/A1.py": SOURCE})}, "anna"),

@@ -450,3 +450,18 @@ WRONG = {
 def test_a_wrong_argument_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_saving_does_not_change_what_an_optimizer_moves():
+    """Which layers are inside is read in the first step, and not again by a save."""
+    rng = np.random.default_rng(0)
+    net, late = trained(rng), Linear(2, 2, rng)
+    optimizer = Adam(0.1)
+    optimizer.step(net)
+    net.layers = (*net.layers, late)
+    before = late.W.copy()
+    paths = [path for path, _ in optimizer.arrays(net)]
+    set_gradients(net, rng)
+    optimizer.step(net)
+    np.testing.assert_array_equal(late.W, before)
+    assert paths == [path for path, _ in optimizer.arrays(net)]

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -363,3 +364,12 @@ def test_a_table_of_one_update_is_no_quick_table():
     assert sources == {15, 14, 11}
     assert {cell.options["updates"] for cell in CYTOMETRY.cells(1)} == {1}
     assert {cell.options["source"] for cell in CYTOMETRY.cells(CYTOMETRY.quick)} == {15}
+
+
+def test_the_committed_page_is_made_from_the_committed_numbers():
+    results = Path(__file__).parents[2] / "docs" / "results"
+    report = json.loads((results / "cytometry.json").read_text(encoding="utf-8"))
+    page, again = (results / "cytometry.md").read_text(encoding="utf-8"), CYTOMETRY.markdown(report)
+    names, dashes = (lambda text: [line.split("|")[1] for line in text.splitlines() if "|" in line],
+                     lambda text: [line for line in text.splitlines() if "– (" in line])
+    assert names(again) == names(page) and dashes(again) == dashes(page) != []

@@ -98,7 +98,10 @@ def process(part, path, backend, seconds):
             code = None
         finally:                            # with all that it has started; Ctrl-C, too
             if child.poll() is None:        # one that hangs in a driver is not waited for
-                os.killpg(child.pid, signal.SIGKILL) if hasattr(os, "killpg") else child.kill()
+                if hasattr(os, "killpg"):
+                    os.killpg(child.pid, signal.SIGKILL)
+                else:
+                    child.kill()
     return code, last_words(log.read_bytes()[before:].decode(errors="replace"))
 
 

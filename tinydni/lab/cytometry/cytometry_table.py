@@ -145,8 +145,7 @@ def figure(cell, digits):
     if cell is None:
         return ""
     if cell["mean"] is None:
-        reached = sum(value is not None for value in cell["values"])
-        return f"– ({reached} of {cell['seeds']})"
+        return f"– ({cell['reached']} of {cell['seeds']})"
     spread = f" ± {cell['std']:.{digits}f}" if cell["std"] is not None else ""
     return f"{cell['mean']:.{digits}f}{spread}"
 

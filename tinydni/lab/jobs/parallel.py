@@ -156,9 +156,14 @@ def draw_timelines(job, options, path):
         except OptionError as reason:
             print(f"{path} shows no {label} workers: {reason}")
             continue
-        training.run([lambda run: setattr(run, "stopped", run.step > RECORDED[1])])
+        training.run([stop_after_records])
         records[label] = training.records
     save(timeline(records), path)
+
+
+def stop_after_records(training):
+    """Stop a training, as a callback, once the batches of --timeline are done."""
+    training.stopped = training.step > RECORDED[1]
 
 
 def command(options, words):

@@ -166,11 +166,12 @@ def grid(rows: Mapping[str, dict], columns: Mapping[str, dict], paper: Mapping =
 
 def summary(values, together=statistics.mean):
     """Return one figure of the scores of several seeds; None where one of them has no score."""
-    whole = None not in values
+    whole, reached = None not in values, sum(value is not None for value in values)
     spread = whole and len(values) > 1 and together is statistics.mean
     return {"seeds": len(values), "mean": round(together(values), 4) if whole else None,
             "std": round(statistics.stdev(values), 4) if spread else None,
-            "values": [value if value is None else round(value, 4) for value in values]}
+            "values": [value if value is None else round(value, 4) for value in values],
+            **({} if whole else {"reached": reached})}
 
 
 def shared(every):
