@@ -9,6 +9,7 @@ of such a network over the digits, from the loader to the last update; its list 
 and functions that run, whole, in the order in which one meets them.
 """
 
+import argparse
 import ast
 import sys
 from collections import defaultdict
@@ -117,8 +118,10 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    text = page()
-    if "--check" in sys.argv[1:]:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="fail where the page is out of date")
+    check, text = parser.parse_args().check, page()
+    if check:
         if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
             sys.exit("docs/reading-list.md is out of date; run python docs/make_reading_list.py")
         print("docs/reading-list.md is what the code is today.")

@@ -8,10 +8,10 @@ import numpy as np
 
 from tinydni.backend import Array
 
-__all__ = ["brief", "check_array", "check_can", "check_context", "check_distinct", "check_dtype",
-           "check_features", "check_floats", "check_functions", "check_generator", "check_gradient",
-           "check_labels", "check_move", "check_positive_int", "check_range", "check_rows",
-           "check_same_dtype", "check_same_shape", "check_sizes", "check_symbols"]
+__all__ = ["brief", "check_array", "check_bool", "check_can", "check_context", "check_distinct",
+           "check_dtype", "check_features", "check_floats", "check_functions", "check_generator",
+           "check_gradient", "check_labels", "check_move", "check_positive_int", "check_range",
+           "check_rows", "check_same_dtype", "check_same_shape", "check_sizes", "check_symbols"]
 
 LARGEST = 2**31 - 1         # count or size
 ARRAYS = {"": ("", ""), "iu": (" of whole numbers", ", dtype=int"),
@@ -32,6 +32,13 @@ def check_positive_int(value: Any, name: str, minimum: int = 1, maximum: int = L
         bound = f"at least {minimum}" if number < minimum else f"at most {maximum}"
         raise ValueError(f"{name} must be {bound}; got {value}.")
     return number
+
+
+def check_bool(value: Any, name: str) -> bool:
+    """Return `value` if it is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False; got {brief(value)}.")
+    return bool(value)
 
 
 def check_sizes(values: Any, name: str, least: int = 0) -> list[int]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tinydni import checks
 from tinydni.backend import Array, is_host
-from tinydni.checks import check_features, check_floats, check_gradient, check_positive_int
 from tinydni.layer import Layer, Shape, batch_sum, normal, zeros
 
 __all__ = ["Conv2D"]
@@ -39,19 +39,19 @@ class Conv2D(Layer):
     def __init__(self, n_in: int, n_out: int, rng: np.random.Generator, kernel: int = 3,
                  stride: int = 1, padding: int | str = "same", bias: bool = True,
                  std: float | None = None, dtype: Any = np.float32):
-        n_in = self.n_in = check_positive_int(n_in, "n_in")
-        n_out = self.n_out = check_positive_int(n_out, "n_out")
-        kernel = self.kernel = check_positive_int(kernel, "kernel")
-        self.stride = check_positive_int(stride, "stride")
+        n_in = self.n_in = checks.check_positive_int(n_in, "n_in")
+        n_out = self.n_out = checks.check_positive_int(n_out, "n_out")
+        kernel = self.kernel = checks.check_positive_int(kernel, "kernel")
+        self.stride = checks.check_positive_int(stride, "stride")
         if isinstance(padding, str) and padding == "same":
             if kernel % 2 == 0:
                 raise ValueError(f'padding "same" needs an odd kernel; got {kernel}.')
             padding = (kernel - 1) // 2
-        self.padding = check_positive_int(padding, "padding", 0, kernel - 1)
+        self.padding = checks.check_positive_int(padding, "padding", 0, kernel - 1)
         self.offset = self.padding, self.padding    # of the first window, before the image
         std = np.sqrt(2 / (kernel * kernel * n_in)) if std is None else std
         self.W = normal(rng, (kernel, kernel, n_in, n_out), std, dtype)
-        self.b = zeros((n_out,), dtype) if bias else None
+        self.b = zeros((n_out,), dtype) if checks.check_bool(bias, "bias") else None
         if not bias:
             self.parameters = ("W",)
             self.description += ", bias=False"
@@ -68,7 +68,7 @@ class Conv2D(Layer):
     def backward(self, dy: Array) -> Array:
         kernel, shape = self.W.shape[:2], self.x.shape[1:3]
         y_shape = (len(self.x), *self.output_shape(self.x.shape[1:]))
-        check_gradient(dy, y_shape, self.W.dtype, "Conv2D")
+        checks.check_gradient(dy, y_shape, self.W.dtype, "Conv2D")
         self.dW = kernel_gradient(self.xp, self.x, dy, kernel, self.stride, self.offset)
         if self.b is not None:
             self.db = batch_sum(self.xp, dy.reshape(-1, self.n_out))
@@ -153,11 +153,11 @@ def row_blocks(xp: Any, x: Array, kernel: Shape, stride: int, offset: Shape,
 
 def check_images(x: Array, n_channels: int | None, dtype: Any, owner: str) -> None:
     """Raise unless `x` is (N, H, W, n_channels) with the owner's dtype; None: any."""
-    check_floats(x, owner)
+    checks.check_floats(x, owner)
     if x.ndim != 4 or n_channels not in (None, x.shape[-1]):
         raise ValueError(f"{owner}: x must have shape (N, height, width, {n_channels or 'C'}); got "
                          f"{x.shape}. Channels come last: x.transpose(0, 2, 3, 1).")
-    check_features(x, x.shape[-1], dtype, owner)
+    checks.check_features(x, x.shape[-1], dtype, owner)
 
 
 def image_shape(shape: Shape, owner: str) -> Shape:

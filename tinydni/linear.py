@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from tinydni import checks
 from tinydni.backend import Array
-from tinydni.checks import check_gradient, check_positive_int, check_rows, check_symbols
 from tinydni.layer import Layer, Shape, batch_sum, normal, zeros
 
 __all__ = ["Embedding", "Linear"]
@@ -37,16 +37,16 @@ class Linear(Layer):
 
     def __init__(self, n_in: int, n_out: int, rng: np.random.Generator, std: float | None = None,
                  bias: bool = True, dtype: Any = np.float32):
-        n_in = self.n_in = check_positive_int(n_in, "n_in")
-        n_out = self.n_out = check_positive_int(n_out, "n_out")
+        n_in = self.n_in = checks.check_positive_int(n_in, "n_in")
+        n_out = self.n_out = checks.check_positive_int(n_out, "n_out")
         self.W = normal(rng, (n_in, n_out), np.sqrt(2 / n_in) if std is None else std, dtype)
-        self.b = zeros((n_out,), dtype) if bias else None
+        self.b = zeros((n_out,), dtype) if checks.check_bool(bias, "bias") else None
         if not bias:
             self.parameters = ("W",)
             self.description += ", bias=False"
 
     def forward(self, x: Array) -> Array:
-        check_rows(x, self.n_in, self.W.dtype, "Linear")
+        checks.check_rows(x, self.n_in, self.W.dtype, "Linear")
         self.x = x
         y = x.dot(self.W)       # as x @ W; in small nets `@` costs half as much as the product
         if self.b is not None:
@@ -54,7 +54,7 @@ class Linear(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        check_gradient(dy, (len(self.x), self.n_out), self.W.dtype, "Linear")
+        checks.check_gradient(dy, (len(self.x), self.n_out), self.W.dtype, "Linear")
         self.dW = self.x.T.dot(dy)
         if self.b is not None:
             self.db = batch_sum(self.xp, dy)
@@ -82,17 +82,17 @@ class Embedding(Layer):
 
     def __init__(self, n_symbols: int, n_out: int, rng: np.random.Generator, std: float = 1.0,
                  dtype: Any = np.float32):
-        self.n_symbols = check_positive_int(n_symbols, "n_symbols")
-        self.n_out = check_positive_int(n_out, "n_out")
+        self.n_symbols = checks.check_positive_int(n_symbols, "n_symbols")
+        self.n_out = checks.check_positive_int(n_out, "n_out")
         self.E = normal(rng, (self.n_symbols, self.n_out), std, dtype)
 
     def forward(self, x: Array) -> Array:
-        check_symbols(x, self.n_symbols, "Embedding: symbols x")
+        checks.check_symbols(x, self.n_symbols, "Embedding: symbols x")
         self.x = x
         return self.E[x]
 
     def backward(self, dy: Array) -> None:
-        check_gradient(dy, (*self.x.shape, self.n_out), self.E.dtype, "Embedding")
+        checks.check_gradient(dy, (*self.x.shape, self.n_out), self.E.dtype, "Embedding")
         symbols = self.xp.arange(self.n_symbols)
         one_hot = (self.x.reshape(-1, 1) == symbols).astype(dy.dtype)
         self.dE = one_hot.T @ dy.reshape(-1, self.n_out)        # faster than adding row by row

@@ -145,7 +145,7 @@ class RecurrentModule(DNI):
         if (synthesizer is None) == (loss is None):
             raise ValueError("a recurrent module has either a loss or a synthesizer; give it one.")
         checks.check_can(boundary, "boundary", "a Boundary", "gradient", optional=True)
-        self.boundary, self.each_window = boundary, each_window
+        self.boundary, self.each_window = boundary, checks.check_bool(each_window, "each_window")
         self.sums: dict[str, Array] = {}            # gradients of the windows of a sequence
         self.state_at_end: Array | None = None      # kept from one window to the next
         self.context_at_end: Array | None = None

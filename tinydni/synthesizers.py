@@ -28,7 +28,7 @@ class Synthesizer(Layer):
     """
 
     sees: tuple[str, ...] = ("h", "context")
-    h: Any = None               # what the last forward pass saw
+    h: Any                      # what the last forward pass saw
     context: Any = None
     delta_hat: Any = None
     used: Any = None            # the guess of the last `learn`: these weights no longer make it
@@ -48,7 +48,7 @@ class Synthesizer(Layer):
         descent is stable for a learning rate below 2 / λmax(hᵀh / N).
         """
         checks.check_same_dtype(h, target, "h", "target")
-        if h is not self.h or context is not self.context or self.delta_hat is self.used:
+        if self.delta_hat is self.used or h is not self.h or context is not self.context:
             self.forward(h, context)
         checks.check_same_shape(target, self.delta_hat, "target", f"the guess of {self!r}")
         self.error = self.delta_hat - target
@@ -89,16 +89,16 @@ class LinearSynthesizer(Synthesizer):
     def __init__(self, n_h: int, n_context: int = 0, reads_h: bool = True, dtype: Any = np.float32):
         n_h = self.n_h = checks.check_positive_int(n_h, "n_h")
         n_context = self.n_context = checks.check_positive_int(n_context, "n_context", minimum=0)
+        reads_h = self.reads_h = checks.check_bool(reads_h, "reads_h")
         if not (reads_h or n_context):
             raise ValueError("a synthesizer needs something to read: h, or n_context > 0.")
-        self.reads_h = reads_h
         self.b = zeros((n_h,), dtype)
         if reads_h:
             self.A = zeros((n_h, n_h), dtype)
         if n_context:
             self.C = zeros((n_context, n_h), dtype)
-        self.parameters = ("A",) * bool(reads_h) + ("C",) * bool(n_context) + ("b",)
-        self.sees = ("h",) * bool(reads_h) + ("context",) * bool(n_context)
+        self.parameters = ("A",) * reads_h + ("C",) * bool(n_context) + ("b",)
+        self.sees = ("h",) * reads_h + ("context",) * bool(n_context)
         self.description = widths_read(n_h * reads_h, n_context) + f" -> {n_h}"
 
     def forward(self, h: Array, context: Array | None = None) -> Array:

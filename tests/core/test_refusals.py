@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import tinydni as td
+from tinydni import variants as v
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.standard_normal((6, 5)).astype(np.float32)
@@ -52,6 +53,57 @@ def test_backward_before_forward_says_so(name):
     make, x = LAYERS[name]
     with pytest.raises(AttributeError, match="call forward first"):
         make().backward(x)
+
+
+LABELS = np.eye(5, dtype=np.float32)[[0, 1, 2, 3, 4, 0]]
+SYNTHESIZERS = {
+    "linear": lambda: td.LinearSynthesizer(5), "mlp": lambda: td.mlp_synthesizer(5, RNG),
+    "loss": lambda: v.SyntheticLoss(5, RNG), "virtual linear": lambda: td.VirtualLinear(5, 5, RNG),
+    "virtual mlp": lambda: v.VirtualMLP(5, 5, RNG),
+    "virtual network": lambda: v.VirtualNetwork(td.Linear(5, 5, RNG), 5),
+    "local head": lambda: v.LocalHead(td.Linear(5, 5, RNG), 5),
+    "flattened": lambda: v.Flattened(td.LinearSynthesizer(5)),
+    "scaled": lambda: v.Scaled(td.LinearSynthesizer(5), 2.0)}
+every_synthesizer = pytest.mark.parametrize("name", SYNTHESIZERS)
+
+
+@every_synthesizer
+def test_backward_of_a_synthesizer_before_forward_says_so(name):
+    with pytest.raises(AttributeError, match="call forward first"):
+        SYNTHESIZERS[name]().backward(ROWS)
+
+
+@every_synthesizer
+def test_a_synthesizer_learns_without_a_forward_pass_of_its_own(name):
+    """`learn` runs it; and the second time the weights are others, so it runs again."""
+    synthesizer = SYNTHESIZERS[name]()
+    context = LABELS if getattr(synthesizer, "n_context", 0) else None
+    for _ in range(2):
+        synthesizer.learn(ROWS, context, ROWS, 0.1)
+        assert np.isfinite(synthesizer.loss())
+
+
+@pytest.mark.parametrize("around", [v.Frozen, v.Flattened, lambda inner: v.Scaled(inner, 2.0)])
+def test_a_frozen_synthesizer_is_not_wrapped_again(around):
+    with pytest.raises(TypeError, match=r"freeze a synthesizer once, and last.*got Frozen\(Linear"):
+        around(v.Frozen(td.LinearSynthesizer(5)))
+
+
+@pytest.mark.parametrize("make, name", [
+    (lambda wrong: td.Linear(3, 2, RNG, bias=wrong), "bias"),
+    (lambda wrong: td.Conv2D(3, 2, RNG, bias=wrong), "bias"),
+    (lambda wrong: td.LinearSynthesizer(3, 2, wrong), "reads_h"),
+    (lambda wrong: td.RecurrentModule(td.RNN(3, 2, RNG), 0.1, loss=td.MeanSquaredError(),
+                                      each_window=wrong), "each_window"),
+    (lambda wrong: v.Replay((3, 2, 2), 5, 2, in_order=wrong), "in_order"),
+    (lambda wrong: v.TwoClocks(*[td.RecurrentModule(td.RNN(3, 2, RNG), 0.1,
+                                                    loss=td.MeanSquaredError())] * 2,
+                               locked=wrong), "locked")])
+def test_a_switch_is_true_or_false(make, name):
+    for wrong in ("no", 0.1, 2, None):
+        with pytest.raises(TypeError, match=f"{name} must be True or False; got "):
+            make(wrong)
+    make(np.True_)
 
 
 @every_layer

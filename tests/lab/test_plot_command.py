@@ -80,7 +80,7 @@ def test_hidden_layers_of_a_synthesizer():
     widths = [layer.W.shape for _, layer in run.network.modules[0].synthesizer.walk()
               if isinstance(layer, td.Linear)]
     assert widths == [(64, 5), (5, 6), (6, 64)]
-    with pytest.raises(OptionError, match="--hidden is about the hidden layers of --synthesizer"):
+    with pytest.raises(OptionError, match="--hidden is for --synthesizer mlp; loss and"):
         JOB.options({"method": "cdni", "hidden": [5]})
 
 

@@ -109,3 +109,26 @@ def test_a_table_of_cells_with_different_seeds_says_so():
                         ((3, 1), "over 1 to 3 seeds.")):
         rows = [{**cell, "column": str(i), "seeds": n} for i, n in enumerate(seeds)]
         assert said in table.markdown({**report, "rows": rows})
+
+
+def test_a_run_that_gives_two_figures_counts_once(monkeypatch, tmp_path, capsys):
+    from tinydni.lab.tables import table as tables
+    given = {"method": "dni", "seed": 0, "backend": "numpy", "layers": 3}
+    runs = {("row", "one", 0): given, ("row", "two", 0): given,
+            ("row", "three", 0): {**given, "layers": 4}}
+    begun = []
+
+    def run_all(tasks, jobs):
+        begun.extend(tasks)
+        for _, key, options in tasks:
+            own = ("method", "seed", "backend")
+            yield key, {"test_error": 1.0, **{name: options[name] for name in own},
+                        "options": {"layers": options["layers"]}}
+
+    monkeypatch.setattr(tables, "run_all", run_all)
+    table = everything.TABLES[0]
+    first = tables.finished_runs(table, runs, tmp_path, 1)
+    assert len(begun) == 2 and len(first) == 3
+    assert "2/2" in capsys.readouterr().err
+    assert tables.finished_runs(table, runs, tmp_path, 1) == first and len(begun) == 2
+    assert "2 of 2 runs were finished before" in capsys.readouterr().out

@@ -4,16 +4,9 @@ from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
+from tinydni import checks
 from tinydni.activations import Softmax
 from tinydni.backend import Array
-from tinydni.checks import (
-    check_can,
-    check_context,
-    check_floats,
-    check_positive_int,
-    check_range,
-    check_same_shape,
-)
 from tinydni.containers import one_layer
 from tinydni.layer import Layer
 from tinydni.optimizers import Optimizer
@@ -26,7 +19,10 @@ class Wrapper(Synthesizer):
     """A synthesizer around another."""
 
     def __init__(self, synthesizer: Synthesizer):
-        check_can(synthesizer, "synthesizer", "a synthesizer", "sees", "learn")
+        checks.check_can(synthesizer, "synthesizer", "a synthesizer", "sees", "learn")
+        if isinstance(synthesizer, Frozen):
+            raise TypeError(f"{type(self).__name__}: freeze a synthesizer once, and last, as in "
+                            f"Frozen(Scaled(...)), or it learns; got {synthesizer!r}.")
         self.synthesizer = synthesizer
         self.sees = synthesizer.sees
 
@@ -87,7 +83,7 @@ class Scaled(Wrapper):
 
     def __init__(self, synthesizer: Synthesizer, scale: float):
         super().__init__(synthesizer)
-        self.scale = check_range(scale, "scale", 0, None, include_low=False)
+        self.scale = checks.check_range(scale, "scale", 0, None, include_low=False)
 
     def forward(self, h: Array, context: Array | None = None) -> Array:
         self.delta_hat = super().forward(h, context) * self.scale
@@ -95,7 +91,7 @@ class Scaled(Wrapper):
 
     def learn(self, h: Array, context: Array | None, target: Array,
               lr: float | Optimizer) -> None:
-        check_floats(target, "Scaled", "target")
+        checks.check_floats(target, "Scaled", "target")
         super().learn(h, context, target * self.scale, lr)
 
     def backward(self, ddelta_hat: Array) -> None:
@@ -126,17 +122,17 @@ class LocalHead(Synthesizer):
 
     def __init__(self, net: Layer, n_context: int, output: Layer | None = None):
         self.net = one_layer((net,))
-        self.n_context = check_positive_int(n_context, "n_context")
+        self.n_context = checks.check_positive_int(n_context, "n_context")
         self.output = Softmax() if output is None else deepcopy(one_layer((output,)))
 
     def children(self) -> Iterable[tuple[str, Layer]]:
         return [("net", self.net), ("output", self.output)]
 
     def forward(self, h: Array, context: Array | None = None) -> Array:
-        check_context(context, h, self.n_context, "LocalHead")
+        checks.check_context(context, h, self.n_context, "LocalHead")
         self.h, self.context = h, context
         z = self.net.forward(h)
-        check_same_shape(z, context, "the output of the local classifier", "the context")
+        checks.check_same_shape(z, context, "the output of the local classifier", "the context")
         self.delta_hat = self.net.backward(self.output.forward(z) - context)
         return self.delta_hat
 

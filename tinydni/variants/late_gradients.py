@@ -34,16 +34,15 @@ class LateGradients(LateTargets):
 
     Parameters
     ----------
-    widths, batch_size, xp, dtype : as in LateTargets
+    widths, batch_size, dtype : as in LateTargets
     delay : steps that a message takes from module to module; without any it is `backprop`
 
     Raises ValueError as LateTargets does.
     """
 
     def __init__(self, widths: Sequence[int | Shape], batch_size: int, delay: int = 1,
-                 xp: Any = np, dtype: Any = np.float32):
-        super().__init__(widths, batch_size, check_positive_int(delay, "delay"), xp=xp,
-                         dtype=dtype)
+                 dtype: Any = np.float32):
+        super().__init__(widths, batch_size, check_positive_int(delay, "delay"), dtype=dtype)
 
     def __call__(self, modules: Sequence[Any], x: Array, target: Array,
                  context: Array | None = None) -> None:

@@ -5,17 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from tinydni import checks
 from tinydni.algorithms import Algorithm
 from tinydni.backend import Array, moved
-from tinydni.checks import (
-    check_can,
-    check_dtype,
-    check_positive_int,
-    check_range,
-    check_same_shape,
-    check_sizes,
-)
-from tinydni.layer import Layer, Shape
+from tinydni.layer import Layer, Shape, zeros
 
 __all__ = ["LateTargets"]
 
@@ -50,7 +43,7 @@ class LateTargets(Algorithm):
     share : of a module's own guess in what it passes down, dx = dh block'(x) for
         dh = (1 - share) arrived + share · guess
     n_context : width, or shape, of the context that the synthesizers see, if any
-    xp, dtype : of what is kept
+    dtype : of what is kept
 
     Raises
     ------
@@ -69,21 +62,19 @@ class LateTargets(Algorithm):
     """
 
     def __init__(self, widths: Sequence[int | Shape], batch_size: int, delay: int = 1,
-                 share: float = 0.0, n_context: int | Shape = 0, xp: Any = np,
-                 dtype: Any = np.float32):
-        N = check_positive_int(batch_size, "batch_size")
-        self.delay = check_positive_int(delay, "delay", minimum=0)
-        self.share = check_range(share, "share", 0, 1)
+                 share: float = 0.0, n_context: int | Shape = 0, dtype: Any = np.float32):
+        N = checks.check_positive_int(batch_size, "batch_size")
+        self.delay = checks.check_positive_int(delay, "delay", minimum=0)
+        self.share = checks.check_range(share, "share", 0, 1)
         shapes = shapes_of(widths)
         context_shape = (n_context if isinstance(n_context, tuple)
-                         else (check_positive_int(n_context, "n_context", minimum=0),))
-        check_dtype(dtype)
-        self.n_modules = check_positive_int(len(shapes) - 1, "widths, less one,")
+                         else (checks.check_positive_int(n_context, "n_context", minimum=0),))
+        self.n_modules = checks.check_positive_int(len(shapes) - 1, "widths, less one,")
         self.steps = 0
         lags = [(self.n_modules - 1 - k) * delay for k in range(self.n_modules - 1)]
-        self.inputs = [xp.zeros((lag, N, *shape), dtype) for lag, shape in zip(lags, shapes)]
-        self.messages = [xp.zeros((delay, N, *shape), dtype) for shape in shapes[1:-1]]
-        self.contexts = xp.zeros((max(lags, default=0), N, *context_shape), dtype)
+        self.inputs = [zeros((lag, N, *shape), dtype) for lag, shape in zip(lags, shapes)]
+        self.messages = [zeros((delay, N, *shape), dtype) for shape in shapes[1:-1]]
+        self.contexts = zeros((max(lags, default=0), N, *context_shape), dtype)
 
     def __call__(self, modules: Sequence[Any], x: Array, target: Array,
                  context: Array | None = None) -> None:
@@ -144,8 +135,8 @@ class LateTargets(Algorithm):
 
     def keep(self, kept: Array, array: Array) -> None:
         """Put an array (N, ...) of this step in the place of the oldest one."""
-        check_same_shape(array, kept[0], f"{type(self).__name__}: an array of this step",
-                         "what it was made for", "Say so in its `widths` and `batch_size`.")
+        checks.check_same_shape(array, kept[0], f"{type(self).__name__}: an array of this step",
+                                "what it was made for", "Say so in its `widths` and `batch_size`.")
         kept[self.steps % len(kept)] = array
 
     def check(self, modules: Sequence[Any]) -> None:
@@ -174,8 +165,8 @@ class LateTargets(Algorithm):
 
 def shapes_of(widths: Sequence[int | Shape]) -> list[Shape]:
     """Return as shapes, without N, what passes between modules, x and the output included."""
-    check_can(widths, "widths", "a list of widths or shapes", "index")
-    return [tuple(check_sizes(width if isinstance(width, tuple) else (width,), "widths"))
+    checks.check_can(widths, "widths", "a list of widths or shapes", "index")
+    return [tuple(checks.check_sizes(width if isinstance(width, tuple) else (width,), "widths"))
             for width in widths]
 
 

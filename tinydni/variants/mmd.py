@@ -4,14 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from tinydni import checks
 from tinydni.backend import Array
-from tinydni.checks import (
-    check_floats,
-    check_generator,
-    check_positive_int,
-    check_range,
-    check_same_dtype,
-)
 from tinydni.losses import Loss
 
 __all__ = ["MMD", "kernel_width", "mmd_squared"]
@@ -44,7 +38,7 @@ class MMD(Loss):
     """
 
     def __init__(self, m: float):
-        self.m = check_range(m, "m", 0, None, include_low=False)
+        self.m = checks.check_range(m, "m", 0, None, include_low=False)
 
     def forward(self, prediction: Array, target: Array) -> Array:
         check_same_features(prediction, target)
@@ -71,7 +65,7 @@ def mmd_squared(x: Array, y: Array, m: float) -> float:
     (Gretton et al. 2012, eq. 3). x (N, D), y (M, D): samples, on the host;   m: as in MMD.
     """
     check_same_features(x, y)
-    m, (x, y) = check_range(m, "m", 0, None, include_low=False), centred(x, y)
+    m, (x, y) = checks.check_range(m, "m", 0, None, include_low=False), centred(x, y)
     k_xx, k_yy, k_xy = (float(kernel_mean(np, a, b, m, with_pull=False)[0])
                         for a, b in ((x, x), (y, y), (x, y)))
     N, M, self_pair = len(x), len(y), len(POWERS)
@@ -138,12 +132,12 @@ def kernel_width(target: Array, rng: np.random.Generator, n_neighbors: int = 20,
         Where there are too few points, or where most of them coincide.
     """
     from sklearn.neighbors import NearestNeighbors
-    check_generator(rng)
+    checks.check_generator(rng)
     check_same_features(target, target)
     if not np.isfinite(target).all():
         raise ValueError("target must be finite; it has NaN or infinity.")
-    n_neighbors = check_positive_int(n_neighbors, "n_neighbors")
-    n_points = min(check_positive_int(n_points, "n_points"), len(target))
+    n_neighbors = checks.check_positive_int(n_neighbors, "n_neighbors")
+    n_points = min(checks.check_positive_int(n_points, "n_points"), len(target))
     if n_points <= n_neighbors:
         raise ValueError(f"target has {len(target)} points; the {n_neighbors} nearest neighbours "
                          f"of a point need at least {n_neighbors + 1}.")
@@ -160,9 +154,9 @@ def kernel_width(target: Array, rng: np.random.Generator, n_neighbors: int = 20,
 
 def check_same_features(x: Array, y: Array) -> None:
     """Raise unless both samples are (points, features), with the same features and dtype."""
-    check_floats(x, "MMD", "prediction")
-    check_floats(y, "MMD", "target")
+    checks.check_floats(x, "MMD", "prediction")
+    checks.check_floats(y, "MMD", "target")
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or len(x) < 2 or len(y) < 2:
         raise ValueError("MMD compares two samples of at least 2 points with the same features; "
                          f"got shapes {tuple(x.shape)} and {tuple(y.shape)}.")
-    check_same_dtype(x, y, "prediction", "target")
+    checks.check_same_dtype(x, y, "prediction", "target")

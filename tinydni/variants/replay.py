@@ -7,7 +7,7 @@ import numpy as np
 
 from tinydni.algorithms import Algorithm
 from tinydni.backend import Array, moved, to_numpy
-from tinydni.checks import check_can, check_positive_int, check_range, check_same_shape
+from tinydni.checks import check_bool, check_can, check_positive_int, check_range, check_same_shape
 from tinydni.layer import Shape, zeros
 from tinydni.random import stream
 from tinydni.variants.controls import LocalHead
@@ -56,7 +56,7 @@ class Replay(Algorithm):
                       for rate in ([1] * n if rates is None else rates)]
         if len(self.rates) != n:
             raise ValueError(f"rates must have one number for each of {n} modules; got {rates}.")
-        self.size, self.in_order, self.steps = size, in_order, 0
+        self.size, self.in_order, self.steps = size, check_bool(in_order, "in_order"), 0
         self.rng = stream(seed, "update")
         self.outputs = [zeros((size, N, *shape), dtype) for shape in shapes[1:-1]]
         self.labels = [zeros((size, N, *shapes[-1]), dtype) for _ in self.outputs]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tinydni.backend import Array, asarray
+from tinydni.checks import check_bool
 from tinydni.dni import to_dh
 from tinydni.layer import Layer
 from tinydni.losses import Loss
@@ -117,7 +118,7 @@ class TwoClocks(RecurrentNetwork):
 
     def __init__(self, fast: Sender, slow: RecurrentModule, locked: bool = False):
         super().__init__([fast, slow])
-        self.locked = locked
+        self.locked = check_bool(locked, "locked")
 
     def step(self, x: Any, target: Any = None, context: Any = None) -> Array:
         """Train on one window. Return the sum of both losses, before the update."""

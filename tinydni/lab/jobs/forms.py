@@ -13,8 +13,16 @@ from tinydni.variants.target_projection import TargetProjection
 from tinydni.variants.virtual_mlp import VirtualMLP
 from tinydni.variants.virtual_network import VirtualNetwork
 
-SYNTHESIZERS = ("linear", "mlp", "resnet", "loss", "virtual-linear", "virtual-mlp", "virtual-conv",
-                "virtual-resnet", "guess")
+SYNTHESIZERS = {                                    # {name: meaning}
+    "linear": "linear in h and context",
+    "mlp": "with hidden layers",
+    "resnet": "for images, of residual blocks",
+    "loss": "the slope of a learned loss",
+    "virtual-linear": "through a virtual linear classifier of h",
+    "virtual-mlp": "through one with a hidden layer",
+    "virtual-conv": "through one of convolutions",
+    "virtual-resnet": "through one of residual blocks",
+    "guess": "through a virtual classifier whose label is guessed from the context"}
 CODES = 20                                          # of a guess
 
 

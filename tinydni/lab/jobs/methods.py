@@ -20,7 +20,8 @@ from tinydni.variants.late_gradients import LateGradients
 from tinydni.variants.late_targets import LateTargets
 from tinydni.variants.stochastic import Stochastic
 
-CONTEXTS = ("none", "labels", "input", "h1")          # h1: the output of the bottom block
+CONTEXTS = {"none": "nothing", "labels": "the labels", "input": "the network's input",
+            "h1": "the output of the bottom block"}
 
 
 @dataclass(frozen=True)

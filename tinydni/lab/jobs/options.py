@@ -60,8 +60,13 @@ IN_WORKERS = {WITH + "&mode=locked|data-parallel": MODE,
 OF_WORKERS = {"workers": "--{option} {value} is about workers: say how many, with --workers N."}
 
 
-METHOD = "; ".join(f"{name}: {method.meaning}" for name, method in METHODS.items())
-IN_TIME_METHOD = "; ".join(f"{name}: {meaning}" for name, meaning in recurrent.METHODS.items())
+def meanings(choices: Mapping[str, str]) -> str:
+    """Say what each choice means."""
+    return "; ".join(f"{name}: {meaning}" for name, meaning in choices.items())
+
+
+METHOD = meanings({name: method.meaning for name, method in METHODS.items()})
+IN_TIME_METHOD = meanings(recurrent.METHODS)
 ALL, ROWS, TIME = "feedforward recurrent", "feedforward", "recurrent"
 O = Option
 OPTIONS = {
@@ -113,17 +118,17 @@ OPTIONS = {
         O(ROWS, "synthesizer_lr", RATE, "learning rate of the synthesizers (default: the method's "
           "recipe)", GUESSES),
         O(TIME, "synthesizer_lr", RATE, "learning rate of the synthesizers", IN_TIME, {}, 1e-3),
-        O(ROWS, "synthesizer", SYNTHESIZERS, "form of the synthesizers (default: the method's)",
-          GUESSES, FORMS),
-        O(TIME, "synthesizer", ("linear", "mlp"), "form of the synthesizers", IN_TIME, {},
-          "linear"),
+        O(ROWS, "synthesizer", tuple(SYNTHESIZERS), "form of the synthesizers: "
+          f"{meanings(SYNTHESIZERS)} (default: the method's)", GUESSES, FORMS),
+        O(TIME, "synthesizer", ("linear", "mlp"), "form of the synthesizers: linear, or "
+          "with a hidden layer", IN_TIME, {}, "linear"),
         O(ROWS, "hidden", whole_numbers(1, 10**6), "widths of the hidden layers of mlp "
           "synthesizers, such as 1024,1024 (default 256)",
-          {"synthesizer=mlp": "--hidden is about the hidden layers of --synthesizer mlp; leave it "
-                              "out."}, {"model=cnn|resnet": "--hidden is for fully connected "
-                                        "networks; leave it out."}),
-        O(ROWS, "context", CONTEXTS, "what the synthesizers see beside h (default: the method's)",
-          GUESSES, FORMS),
+          {"synthesizer=mlp": "--hidden is for --synthesizer mlp; loss and virtual-mlp have one "
+                              "hidden layer of 256, others none: leave it out."},
+          {"model=cnn|resnet": "--hidden is for fully connected networks; leave it out."}),
+        O(ROWS, "context", tuple(CONTEXTS), "what the synthesizers see beside h: "
+          f"{meanings(CONTEXTS)} (default: the method's)", GUESSES, FORMS),
         O(ROWS, "drops", shares, "rates stay, and are divided by 10 at these shares of the run, "
           "such as 0.6,0.8 (default: they fall all the way, linearly or as a cosine)"),
         O(ROWS, "scale", RATE, "synthetic gradients are multiplied by this before they enter a "

@@ -190,18 +190,19 @@ def finished_runs(table, runs, folder, jobs):
     paths = {key: folder / f"{kind}-{digest(options)}.json" for key, options in runs.items()}
     results = {key: kept(paths[key], runs[key]) for key in runs}
     missing = [key for key in runs if results[key] is None]
-    n_there = len(runs) - len(missing)
+    once = {paths[key]: key for key in missing}             # figures that come from the same run
+    n_runs = len(set(paths.values()))
+    n_there = n_runs - len(once)
     if n_there:
-        print(f"{n_there} of {len(runs)} runs were finished before; they are read from {folder}.")
-    with tqdm(total=len(runs), initial=n_there, unit="run") as bar:
-        once = {paths[key]: key for key in missing}         # figures that come from the same run
+        print(f"{n_there} of {n_runs} runs were finished before; they are read from {folder}.")
+    with tqdm(total=n_runs, initial=n_there, unit="run") as bar:
         tasks = [(table.job, key, runs[key]) for key in once.values()]
         for key, result in run_all(tasks, min(jobs, len(once))):
             write_json(paths[key], result)
             same = [other for other in missing if paths[other] == paths[key]]
             results |= dict.fromkeys(same, result)
             bar.set_description(f"{key[1]}, {key[0]}, seed {key[2]}: {result[table.score]:.2f}")
-            bar.update(len(same))
+            bar.update()
     return results
 
 
