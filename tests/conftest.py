@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+from types import SimpleNamespace
 
 # Started in the background of a script, or by nohup: the tests' programs hear signals all the same.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -23,6 +24,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 from tinydni import backend  # noqa: E402
+from tinydni.gpu import kernels, loops  # noqa: E402
 
 pytest_plugins = ["pytester"]
 
@@ -43,6 +45,22 @@ hypothesis.settings.load_profile("tinydni")
 def xp(request):
     """Every array module that works here: NumPy, the fake device, and CuPy where a GPU answers."""
     return BACKENDS[request.param]
+
+
+@pytest.fixture(params=["numba", "a stand-in"])
+def numba(request, monkeypatch):
+    """With the compiler where it is installed, and everywhere with Python in its place."""
+    if request.param == "numba":
+        yield pytest.importorskip("numba", reason="numba is not installed")
+        return
+    stand_in = SimpleNamespace(njit=lambda **options: lambda function: function)
+    monkeypatch.setitem(sys.modules, "numba", stand_in)
+    monkeypatch.setattr(kernels, "find_spec", lambda name: name == "numba")
+    for made in (kernels.chain, loops.compiled):
+        made.cache_clear()
+    yield stand_in
+    for made in (kernels.chain, loops.compiled):
+        made.cache_clear()
 
 
 on_devices = pytest.mark.parametrize("xp", [name for name in BACKENDS if name != "numpy"],

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from tinydni.backend import Array, is_host
+from tinydni.gpu.loops import use_loops
 from tinydni.layer import Part
 from tinydni.optimizers import SGD, Adam, Momentum, Optimizer, RMSProp
 
@@ -34,13 +35,16 @@ T = TypeVar("T", bound=Part)
 def fuse(part: T) -> T:
     """Let every optimizer of a network or module change a parameter in one launch, or one loop.
 
-    That is on CuPy, and on NumPy beside numba: pip install "tinydni[fast]". Elsewhere, and for a
-    rule of your own, nothing changes. Returns the part itself.
+    That is on CuPy, and on NumPy beside numba: pip install "tinydni[fast]". There BatchNorm and
+    ReLU become loops, too. Elsewhere, and for a rule of your own, nothing changes. Returns the
+    part itself.
     """
     for _, layer, optimizer in part.learners():
-        can = find_spec("numba") if is_host(layer.xp) else hasattr(layer.xp, "ElementwiseKernel")
-        if can and type(optimizer) in FUSED:
+        loops = is_host(layer.xp) and find_spec("numba")
+        if (loops or hasattr(layer.xp, "ElementwiseKernel")) and type(optimizer) in FUSED:
             optimizer.rule = fused_rule(optimizer)
+        if loops:
+            use_loops(layer)
     return part
 
 

@@ -1,0 +1,190 @@
+"""BatchNorm and ReLU as loops: the numbers, refusals and state of the plain layers."""
+
+from copy import deepcopy
+
+import fake_device
+import numpy as np
+import pytest
+
+import tinydni as td
+from tinydni.gpu import kernels
+from tinydni.gpu.loops import LOOPS, compiled, use_loops
+
+pytestmark = pytest.mark.usefixtures("numba")
+
+SHAPES = {"rows": (6, 5), "two rows": (2, 3), "images": (3, 4, 2, 5), "one pixel": (3, 1, 1, 2)}
+every_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+
+
+def pair(shape, dtype=np.float64, **options):
+    """The plain layers, and the same in loops: BatchNorm and ReLU with random scales."""
+    rng = np.random.default_rng(0)
+    plain = td.Sequential(td.BatchNorm(shape[-1], dtype=dtype, **options), td.ReLU())
+    for name in ("gamma", "beta", "running_mean", "running_var"):
+        setattr(plain.layers[0], name, rng.uniform(0.5, 2, shape[-1]).astype(dtype))
+    loops = deepcopy(plain)
+    use_loops(loops)
+    return plain, loops
+
+
+def data(shape, dtype=np.float64, seed=1):
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def in_loops(*layers):
+    """Which of the layers that could work in loops do."""
+    return ["forward" in vars(part) for layer in layers for _, part in layer.walk()
+            if type(part) in LOOPS]
+
+
+@every_shape
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_loops_give_the_numbers_of_the_plain_layers(shape, dtype):
+    nets, near = pair(shape, dtype, eps=0.1), {"rtol": 200 * np.finfo(dtype).eps,
+                                               "atol": 20 * np.finfo(dtype).eps}
+    for seed in range(3):
+        x, dy = data(shape, dtype, seed), data(shape, dtype, seed + 10)
+        kept = x.copy(), dy.copy()
+        ys = [net.forward(x) for net in nets]
+        dxs = [net.backward(dy) for net in nets]
+        np.testing.assert_allclose(ys[1], ys[0], **near)
+        np.testing.assert_allclose(dxs[1], dxs[0], **near)
+        for name in ("dgamma", "dbeta", "running_mean", "running_var"):
+            plain, loops = (getattr(net.layers[0], name) for net in nets)
+            np.testing.assert_allclose(loops, plain, **near, err_msg=name)
+            assert loops.dtype == dtype and loops.shape == plain.shape
+        assert ys[1].dtype == dxs[1].dtype == dtype and not ys[1].flags.writeable
+        np.testing.assert_array_equal(x, kept[0])
+        np.testing.assert_array_equal(dy, kept[1])
+
+
+@every_shape
+def test_loops_pass_the_gradient_checks(shape):
+    report = td.gradcheck.check_layer(pair(shape)[1], data(shape))
+    assert report.ok, report
+
+
+def test_an_x_of_any_memory_layout_is_read():
+    nets, x, dy = pair((6, 5)), data((5, 6)).T, data((5, 12)).T[::2]
+    dy.setflags(write=False)
+    np.testing.assert_allclose(nets[1].forward(x), nets[0].forward(x), rtol=1e-12)
+    np.testing.assert_allclose(nets[1].backward(dy), nets[0].backward(dy), rtol=1e-10, atol=1e-13)
+
+
+def test_far_from_zero_no_digit_is_lost():
+    x, dy = data((50, 3), np.float32) + np.float32(1e4), data((50, 3), np.float32, 2)
+    [_, loops], [exact, _] = pair((50, 3), np.float32), pair((50, 3))
+    exact.layers[0].gamma, exact.layers[0].beta = (
+        getattr(loops.layers[0], name).astype(float) for name in ("gamma", "beta"))
+    np.testing.assert_allclose(loops.forward(x), exact.forward(x.astype(float)), atol=1e-5)
+    np.testing.assert_allclose(loops.backward(dy), exact.backward(dy.astype(float)), atol=1e-5)
+
+
+def test_in_evaluation_the_running_statistics_count():
+    nets, x, dy = [net.eval() for net in pair((6, 5))], data((6, 5)), data((6, 5), seed=2)
+    for act in (lambda net: net.forward(x), lambda net: net.backward(dy),
+                lambda net: net.forward(x[:1])):
+        np.testing.assert_array_equal(act(nets[1]), act(nets[0]))
+
+
+def test_relu_passes_nan_on_and_no_negative_zero_counts():
+    layer = td.ReLU()
+    use_loops(layer)
+    np.testing.assert_array_equal(layer.forward(np.array([np.nan, -1, -0.0, 0, 2])),
+                                  [np.nan, 0, 0, 0, 2])
+    np.testing.assert_array_equal(layer.backward(np.ones(5)), [0, 0, 0, 0, 1])
+
+
+@pytest.mark.parametrize("x, error, what", [
+    (np.ones((1, 3), np.float32), ValueError, "one example"),
+    (np.ones((4, 2), np.float32), ValueError, "3 features|width"),
+    (np.ones((4, 3)), TypeError, "float64"),
+    ([[1.0, 2.0, 3.0]], TypeError, "array")])
+def test_what_the_plain_layer_refuses_is_refused(x, error, what):
+    plain, loops = pair((4, 3), np.float32)
+    sentences = []
+    for net in (plain, loops):
+        with pytest.raises(error) as caught:
+            net.forward(x)
+        sentences.append(str(caught.value))
+    assert sentences[0] == sentences[1]
+
+
+def test_a_gradient_that_does_not_fit_is_refused():
+    for net in pair((4, 3)):
+        net.forward(data((4, 3)))
+        for layer in net.layers:
+            with pytest.raises(ValueError, match="last output's shape"):
+                layer.backward(data((4, 2)))
+    with pytest.raises(AttributeError, match="call forward first"):
+        pair((4, 3))[1].layers[1].backward(data((4, 3)))
+
+
+def test_a_copy_works_on_its_own():
+    net, x = pair((6, 5))[1], data((6, 5))
+    twin = deepcopy(net)
+    assert in_loops(twin) == [True, True]
+    before = net.layers[0].running_mean.copy()
+    twin.forward(x)
+    np.testing.assert_array_equal(net.layers[0].running_mean, before)
+    assert (twin.layers[0].running_mean != before).all()
+
+
+def test_on_a_device_the_plain_layers_work():
+    xp, [plain, loops] = fake_device.xp, pair((6, 5))
+    for net in (plain, loops):
+        net.to(xp)
+        net.y = net.forward(xp.asarray(data((6, 5))))
+        net.dx = net.backward(xp.asarray(data((6, 5), seed=2)))
+    np.testing.assert_array_equal(loops.y.get(), plain.y.get())
+    np.testing.assert_array_equal(loops.dx.get(), plain.dx.get())
+
+
+def networks():
+    """A decoupled network as it is, and fused."""
+    def synthesizer(H):
+        return td.mlp_synthesizer(H, np.random.default_rng(1), hidden=(6,), dtype=np.float64)
+
+    blocks = td.mlp((5, 4, 4, 3), np.random.default_rng(0), dtype=np.float64)
+    nets = [td.build(blocks, td.SoftmaxCrossEntropy(), lambda: td.Adam(0.01),
+                     synthesizer=synthesizer, synthesizer_lr=lambda: td.Adam(0.01))
+            for _ in range(2)]
+    td.gpu.fuse(nets[1])
+    return nets
+
+
+def layers_of(network):
+    return [layer for _, layer, _ in network.learners()]
+
+
+def test_a_fused_network_trains_as_the_plain_one():
+    nets, rng = networks(), np.random.default_rng(0)
+    assert in_loops(*layers_of(nets[1])) == 8 * [True]
+    for _ in range(5):
+        x, labels = rng.standard_normal((6, 5)), rng.integers(3, size=6)
+        losses = [net.step(x, labels) for net in nets]
+        np.testing.assert_allclose(losses[1], losses[0], rtol=1e-9)
+    states = [net.state() for net in nets]
+    assert states[0].keys() == states[1].keys()
+    for path, array in states[0].items():
+        np.testing.assert_allclose(states[1][path], array, rtol=1e-6, atol=1e-9, err_msg=path)
+
+
+def test_without_numba_the_layers_stay_plain(monkeypatch):
+    monkeypatch.setattr(kernels, "find_spec", lambda name: None)
+    assert in_loops(*layers_of(networks()[1])) == 8 * [False]
+
+
+def test_where_nothing_can_be_kept_the_loops_work_all_the_same(numba, monkeypatch):
+    real = numba.njit
+
+    def njit(cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return real(**options)
+
+    monkeypatch.setattr(numba, "njit", njit)
+    compiled.cache_clear()
+    nets = pair((4, 3))
+    np.testing.assert_allclose(*(net.forward(data((4, 3))) for net in nets), rtol=1e-12)
+    compiled.cache_clear()
