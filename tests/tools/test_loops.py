@@ -140,6 +140,16 @@ def test_on_a_device_the_plain_layers_work():
     np.testing.assert_array_equal(loops.dx.get(), plain.dx.get())
 
 
+@pytest.mark.parametrize("dtype", ["f2", ">f4", "g"])
+def test_numbers_that_numba_does_not_know_are_left_to_the_plain_layers(dtype):
+    nets, x = pair((4, 3), dtype), data((4, 3)).astype(dtype)
+    for plain, loops in zip(*(net.layers for net in nets)):
+        y = plain.forward(x)
+        dy = data((4, 3), seed=2).astype(dtype if plain is nets[0].layers[0] else y.dtype)
+        np.testing.assert_array_equal(loops.forward(x), y)
+        np.testing.assert_array_equal(loops.backward(dy), plain.backward(dy))
+
+
 def networks():
     """A decoupled network as it is, and fused."""
     def synthesizer(H):

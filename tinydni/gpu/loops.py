@@ -37,11 +37,16 @@ def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
         return njit()(loop)
 
 
+def suits(layer: Layer, x: Array) -> bool:
+    """Tell whether numba knows such arrays: those of the host, of 4 or 8 bytes in its order."""
+    return is_host(layer.xp) and x.dtype in (np.float32, np.float64)
+
+
 def batchnorm_forward(layer: BatchNorm, x: Array) -> Array:
     """Normalise x (N, M) or (N, H, W, M) in training; else as the plain layer."""
     checks.check_features(x, layer.n_features, layer.gamma.dtype, "BatchNorm")
     N = x.size // layer.n_features
-    if not (layer.training and is_host(layer.xp) and N > 1):
+    if not (layer.training and N > 1 and suits(layer, x)):
         return BatchNorm.forward(layer, x)
     layer.by_batch, layer.shape, layer.width = True, x.shape, 1
     rows = np.ascontiguousarray(layer.as_rows(x))
@@ -78,7 +83,7 @@ def normalise(x, gamma, beta, eps, z, s, y):
 def batchnorm_backward(layer: BatchNorm, dy: Array) -> Array:
     """Return dx after a forward pass in training; else as the plain layer."""
     checks.check_gradient(dy, layer.shape, layer.gamma.dtype, "BatchNorm")
-    if not (layer.by_batch and is_host(layer.xp)):
+    if not (layer.by_batch and suits(layer, dy)):
         return BatchNorm.backward(layer, dy)
     rows = np.ascontiguousarray(layer.as_rows(dy))
     dx = np.empty_like(rows)
@@ -105,7 +110,7 @@ def gradient(dy, z, s, gamma, dx):
 def relu_forward(layer: ReLU, x: Array) -> Array:
     """Return y in one pass."""
     checks.check_floats(x, "ReLU")
-    if not is_host(layer.xp):
+    if not suits(layer, x):
         return ReLU.forward(layer, x)
     y = np.empty(x.shape, x.dtype)
     compiled(rectify)(np.ascontiguousarray(x).reshape(-1), y.reshape(-1))
@@ -122,7 +127,7 @@ def rectify(x, y):
 def relu_backward(layer: ReLU, dy: Array) -> Array:
     """Return dx in one pass."""
     checks.check_gradient(dy, layer.y.shape, layer.y.dtype, "ReLU")
-    if not is_host(layer.xp):
+    if not suits(layer, dy):
         return ReLU.backward(layer, dy)
     dx = np.empty(dy.shape, dy.dtype)
     compiled(gate)(np.ascontiguousarray(dy).reshape(-1), layer.y.reshape(-1), dx.reshape(-1))
