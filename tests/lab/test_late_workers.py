@@ -1,4 +1,4 @@
-"""Late targets over workers: the numbers of one loop in lock-step, and every gradient arrives."""
+"""What comes late over workers: the numbers of one loop in lock-step, and all of it arrives."""
 
 import json
 import subprocess
@@ -15,40 +15,40 @@ from tinydni.lab.workers import Kind, Message, ParallelTraining, Plan, ProtocolE
 from tinydni.lab.workers.late import Late
 from tinydni.lab.workers.transports.in_turn import InTurn
 from tinydni.lab.workers.transports.threads import Threads
-from tinydni.variants import LateTargets
+from tinydni.variants import LateGradients, LateTargets
 
 WIDTHS, BATCH, STEPS = (9, 12, 12, 12, 1), 16, 12       # 4 bits: 204 sums to learn from
 WORKERS = len(WIDTHS) - 1
 TRANSPORTS = {"in turn": lambda n: InTurn(n, np.random.default_rng(0)), "threads": Threads}
+of_both = pytest.mark.parametrize("late", ["targets", "gradients"])
 
 
 def data():
     return td.datasets.addition(bits=4)
 
 
-def network(algorithm=td.update_decoupled):
+def network(late="targets", workers=True):
     widths = (data().n_in, *WIDTHS[1:-1], data().n_out)
-    rng = td.stream(0, "synthesizer")
-    return build(td.mlp(widths, td.stream(0, "weights")), td.BinaryCrossEntropy(),
-                 lambda: td.Adam(0.01), lambda n: td.mlp_synthesizer(n, rng, data().n_out, (8,)),
-                 lambda: td.Adam(0.003), algorithm=algorithm)
+    blocks, rng = td.mlp(widths, td.stream(0, "weights")), td.stream(0, "synthesizer")
+    if late == "gradients":
+        return build(blocks, td.BinaryCrossEntropy(), lambda: td.Adam(0.01),
+                     algorithm=LateGradients(widths, BATCH))
+    return build(blocks, td.BinaryCrossEntropy(), lambda: td.Adam(0.01),
+                 lambda n: td.mlp_synthesizer(n, rng, data().n_out, (8,)), lambda: td.Adam(0.003),
+                 algorithm=td.update_decoupled if workers
+                 else LateTargets(widths, BATCH, n_context=data().n_out))
 
 
-def late_targets():
-    widths = (data().n_in, *WIDTHS[1:-1], data().n_out)
-    return LateTargets(widths, BATCH, n_context=data().n_out)
-
-
-def one_loop(epochs=1):
-    return td.Training(network(late_targets()), data(), epochs, BATCH, 0, td.LinearDecay(24),
+def one_loop(late, epochs=1):
+    return td.Training(network(late, workers=False), data(), epochs, BATCH, 0, td.LinearDecay(24),
                        td.percent_bits_wrong, data().context())
 
 
-def apart(transport, mode="lock-step", ends=None, epochs=1, **options):
+def apart(transport, mode="lock-step", ends=None, epochs=1, late="targets", **options):
     def make_plan(training):
         return Plan(mode, ends or list(range(1, WORKERS + 1)), training.schedule,
-                    training.batch_of, BATCH, late=True, **options)
-    return ParallelTraining(network(), data(), epochs, BATCH, 0, td.LinearDecay(24),
+                    training.batch_of, BATCH, late=late, **options)
+    return ParallelTraining(network(late), data(), epochs, BATCH, 0, td.LinearDecay(24),
                             td.percent_bits_wrong, data().context(), transport=transport,
                             make_plan=make_plan)
 
@@ -61,7 +61,7 @@ def weights(training, what):
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_lock_step_is_the_one_loop(transport):
     """Bit for bit in what blocks and losses are; synthesizers have then learned the rest, too."""
-    whole, parts = one_loop(), apart(TRANSPORTS[transport](WORKERS))
+    whole, parts = one_loop("targets"), apart(TRANSPORTS[transport](WORKERS))
     assert parts.run()["train_loss"] == whole.run()["train_loss"]
     assert parts.history["test_error"] == whole.history["test_error"]
     found, expected = weights(parts, "block"), weights(whole, "block")
@@ -74,26 +74,42 @@ def test_lock_step_is_the_one_loop(transport):
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_lock_step_is_the_one_loop_where_blocks_learn_late(transport):
+    """Bit for bit: the losses, and the blocks once the last gradients have arrived in both."""
+    whole, parts = one_loop("gradients"), apart(TRANSPORTS[transport](WORKERS), late="gradients")
+    assert parts.run()["train_loss"] == whole.run()["train_loss"]
+    drained(whole)
+    found, expected = weights(parts, "block"), weights(whole, "block")
+    assert found.keys() == expected.keys()
+    for name in found:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+
+
 def drained(training):
     """Let what is under way in one loop arrive, from the top down."""
     late, modules = training.network.algorithm, training.network.modules
     for _ in range(WORKERS - 1):
         for k, module in enumerate(modules[:-1]):
             if late.steps - len(late.inputs[k]) < STEPS:        # else it has had them all
-                late.learn_late(k, module, True)
+                if isinstance(late, LateGradients):
+                    late.update_late(k, module)
+                else:
+                    late.learn_late(k, module, True)
         late.steps += 1
 
 
+@of_both
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("mode", ["lock-step", "free"])
 @pytest.mark.parametrize("ends", [[1, 2, 3, 4], [2, 4], [1, 4], [3, 4]], ids=str)
-def test_every_gradient_is_learned_once(transport, mode, ends):
-    training = apart(TRANSPORTS[transport](len(ends)), mode, ends, epochs=2)
+def test_every_gradient_is_learned_once(transport, mode, ends, late):
+    training = apart(TRANSPORTS[transport](len(ends)), mode, ends, epochs=2, late=late)
     training.run()
-    for rank, late in training.staleness.items():
+    for rank, steps in training.staleness.items():
         most = (len(ends) - 1 - rank) * (1 if mode == "lock-step" else 4)
-        assert sum(late.values()) == 2 * STEPS * (rank < len(ends) - 1)
-        assert max(late, default=0) <= most
+        assert sum(steps.values()) == 2 * STEPS * (rank < len(ends) - 1)
+        assert max(steps, default=0) <= most
 
 
 def test_in_lock_step_a_gradient_is_as_late_as_there_are_workers_above():
@@ -105,9 +121,10 @@ def test_in_lock_step_a_gradient_is_as_late_as_there_are_workers_above():
         assert max(training.staleness[rank]) == above
 
 
-def test_a_run_over_two_epochs_goes_on_where_it_was():
+@of_both
+def test_a_run_over_two_epochs_goes_on_where_it_was(late):
     """What is drained at the end of an epoch leaves nothing behind that the next one would take."""
-    history = apart(TRANSPORTS["in turn"](WORKERS), epochs=2).run()
+    history = apart(TRANSPORTS["in turn"](WORKERS), epochs=2, late=late).run()
     assert len(history["epoch"]) == 2 and np.isfinite(history["train_loss"]).all()
 
 
@@ -130,11 +147,12 @@ def test_a_block_that_draws_is_refused():
         training.run()
 
 
-@pytest.mark.parametrize("mode", ["lock-step", "free"])
-def test_the_command_over_threads(mode, tmp_path, capsys):
-    assert main(["train", "addition", "--bits", "4", "--epochs", "1", "--method", "dni", "--late",
-                 "--layers", "3", "--workers", "3", "--mode", mode, "--figure",
-                 str(tmp_path / "a.png"), "--json", str(tmp_path / "a.json"), "--quiet"]) == 0
+@pytest.mark.parametrize("mode", [["--mode", "lock-step"], ["--mode", "free"], []], ids=str)
+@pytest.mark.parametrize("method", [["dni", "--late"], ["late-gradients"]], ids=str)
+def test_the_command_over_threads(method, mode, tmp_path, capsys):
+    assert main(["train", "addition", "--bits", "4", "--epochs", "1", "--method", *method,
+                 "--layers", "3", "--workers", "3", *mode, "--figure", str(tmp_path / "a.png"),
+                 "--json", str(tmp_path / "a.json"), "--quiet"]) == 0
     assert "a.json" in capsys.readouterr().out
 
 

@@ -52,10 +52,12 @@ FORMS = {
     "synthesizer=guess&workers": "--synthesizer guess shares one guess between all interfaces, "
                                  "which workers cannot; leave out --workers."}
 MODE = "--method {method} cannot run with --mode {mode}: free and lock-step are for methods with " \
-       "synthesizers, locked and data-parallel for backprop."
-IN_ONE_LOOP = "method=" + "|".join(name for name, method in METHODS.items()
-                                   if not method.synthesizer and name != "backprop")
-IN_WORKERS = {WITH + "&mode=locked|data-parallel": MODE,
+       "synthesizers and for late-gradients, locked and data-parallel for backprop."
+UNLOCKED = WITH + "|late-gradients"
+IN_ONE_LOOP = "method=" + "|".join(
+    name for name, method in METHODS.items()
+    if not method.synthesizer and name not in ("backprop", "late-gradients"))
+IN_WORKERS = {UNLOCKED + "&mode=locked|data-parallel": MODE,
               "method=backprop&mode=free|lock-step": MODE, IN_ONE_LOOP: MODE}
 OF_WORKERS = {"workers": "--{option} {value} is about workers: say how many, with --workers N."}
 
@@ -170,7 +172,7 @@ OPTIONS = {
           ONE_LOOP | WAYS),
         O(ROWS, "late", {**EVERY, "const": 1, "type": whole(0, 1000)}, "synthesizers learn from "
           "the true gradient, or blocks do with --method late-gradients, K steps late for each "
-          "module above (alone: 1)", {WITH + "|late-gradients": GUESSES[WITH]}, WAYS | {
+          "module above (alone: 1)", {UNLOCKED: GUESSES[WITH]}, WAYS | {
               "workers&late!=1": "--late {late}: between workers a message takes the time that it "
                                  "takes; give --late alone, or leave out --workers.",
               "context=h1": "--late runs a block again later, and --context h1 would be another "

@@ -46,7 +46,8 @@ def filled(options):
                               "processes. Each is a worker: leave --workers out.")
     if not n:
         return {}
-    usual = "free" if METHODS[options["method"]].synthesizer else "locked"
+    free = METHODS[options["method"]].synthesizer or options["method"] == "late-gradients"
+    usual = "free" if free else "locked"
     return {"workers": n, "transport": asked or "threads", "mode": options.get("mode") or usual}
 
 
@@ -112,9 +113,11 @@ def plan(options, training):
         check_enough(modules, options)
         costs = measure(modules, *training.batch_of(slice(training.batch_size)))
         ends = balanced(costs.block + costs.synthesizer, n)
+    late = ("gradients" if options["method"] == "late-gradients"
+            else "targets" if options.get("late") is not None else "")
     return Plan(options["mode"], ends, training.schedule, training.batch_of, training.batch_size,
-                training.network.warm_up, bool(options.get("unlock")),
-                options.get("late") is not None, recorded=options.get("recorded"))
+                training.network.warm_up, bool(options.get("unlock")), late,
+                recorded=options.get("recorded"))
 
 
 def main(job, given):

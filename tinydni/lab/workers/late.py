@@ -1,4 +1,4 @@
-"""Workers whose synthesizers learn from true gradients, which come late."""
+"""Workers to which true gradients come late: for their synthesizers, or for their blocks."""
 
 from collections import deque
 
@@ -8,11 +8,12 @@ from tinydni.variants.late_targets import check_can_run_again, run_again
 
 
 class Late(Worker):
-    """A stage of LateTargets, see variants/late_targets.py: it updates at once, on its guesses.
+    """A stage of LateTargets or LateGradients, see variants/.
 
     Up: INPUT (h, context, target). Down: GRADIENT (dh,), the true one of a batch, which has passed
-    all workers above. Then the stage runs again on the x that it kept for that batch, its
-    synthesizers learn, and the gradient goes on down.
+    all workers above. Then the stage runs again on the x that it kept for that batch, and the
+    gradient goes on down. Of LateTargets, blocks update at once on their guesses, and synthesizers
+    learn from the gradient; of LateGradients, blocks update on the gradient, and nobody guesses.
 
     Worker k of L keeps at most (L - 1 - k) · `plan.room` batches. Where that is one batch for every
     worker above, it waits for the gradient of the oldest before it works on another: lock-step.
@@ -26,6 +27,7 @@ class Late(Worker):
         self.arrived = deque()          # gradients whose turn has not come: lock-step
         self.most = (self.size - 1 - self.rank) * self.plan.room
         self.locked = self.plan.room == 1
+        self.guesses = self.plan.late == "targets"
 
     def has_room(self):
         return self.top or len(self.in_flight) < self.most or bool(self.arrived)
@@ -40,7 +42,10 @@ class Late(Worker):
             self.learn_late(*self.arrived.popleft())
         h = x
         for module in self.modules:
-            dx, h = module.forward_and_synthetic_update(h, context, target)
+            if self.guesses or module.loss is not None:
+                dx, h = module.forward_and_synthetic_update(h, context, target)
+            else:
+                h = module.forward(h)
         if self.top:
             self.keep_losses(module.loss_value)
             self.pass_down(self.modules[:-1], step, x, context, dx)
@@ -62,13 +67,17 @@ class Late(Worker):
         self.pass_down(self.modules, step, x, context, dh)
 
     def pass_down(self, modules, step, x, context, dh):
-        """Run modules again on x; let their synthesizers learn, and pass the gradient down."""
+        """Run modules again on x; let them learn from the gradient, and pass it down."""
         hs = [x]
         for module in modules:
             hs.append(run_again(module.block, hs[-1]))
         for module, h in zip(reversed(modules), reversed(hs)):
-            dx = module.backward(dh) if self.rank > 0 or module is not modules[0] else None
-            module.learn(h, context, dh)
+            asked = self.rank > 0 or module is not modules[0]
+            dx = module.backward(dh) if asked or not self.guesses else None
+            if self.guesses:
+                module.learn(h, context, dh)
+            else:
+                module.update()
             dh = dx
         if self.rank > 0:
             self.endpoint.send(self.rank - 1, Message(Kind.GRADIENT, step, self.rank, (dh,)))

@@ -29,7 +29,8 @@ class Plan:
     schedule : scale of the learning rates by step
     batch : function (index) -> (x, context, target), the examples
     batch_size, warm_up : number of examples; as in Network
-    unlock : whether inputs are synthetic, too;   late : whether targets come late
+    unlock : whether inputs are synthetic, too
+    late : what comes late: "targets" of synthesizers, "gradients" of blocks, or nothing, ""
     room : batches that may be on their way between two workers
     recorded : (first, last) batches of which workers record what they do when, or None
     """
@@ -41,7 +42,7 @@ class Plan:
     batch_size: int
     warm_up: int = 0
     unlock: bool = False
-    late: bool = False
+    late: str = ""
     room: int = ROOM
     recorded: tuple[int, int] | None = None
 
