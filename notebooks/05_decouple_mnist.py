@@ -327,9 +327,9 @@ td.plots.results_table(
 
 # %% [markdown]
 # The paper trained for 500,000 steps, more than two thousand epochs; we train for three. So we
-# cannot expect its numbers, only the same order of the methods. The largest difference is at
-# `dni` with three layers: about 5 % here, 1.9 % in the paper. There are three reasons. The paper
-# takes nearly 200 times as many steps. Its synthesizers are larger: two hidden layers of 1,024,
+# cannot expect its numbers, only the same order of the methods. The largest differences are at
+# `dni`: 5 % against 1.9 % with three layers, 9 % against 4.3 % with six. Three settings differ.
+# The paper takes nearly 200 times as many steps. Its synthesizers are larger: two hidden layers of 1,024,
 # while ours have one of 256. And its learning rates are much smaller (3e-5), so the network
 # changes slowly and the guessers can follow. We have not run that; on a laptop it would take
 # days. docs/from-h-alone.md shows what our network does over 100 epochs, and why longer training

@@ -602,8 +602,8 @@ assert not REAL or min(worst_types("one dense layer")) > 0.8
 # %% [markdown]
 # So the first answer is wrong, or only a small part of the truth. With small learning rates one
 # dense layer keeps all types, although it explains only a fifth of the gradient. As in notebook
-# 3, a step helps if it points downhill on average. And with one rate for all blocks, types get
-# lost even with a hidden layer. The reason is large steps with rough guesses. (Three seeds are
+# 3, a step helps if it points downhill on average. And with one rate for all blocks, types are
+# damaged even with a hidden layer. The reason is large steps with rough guesses. (Three seeds are
 # few. They show that the dense layer alone is not the reason. They do not show how much the
 # hidden layer helps.)
 #

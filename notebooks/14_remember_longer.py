@@ -595,7 +595,7 @@ td.plots.learning_curve(
 # show it. The paper reports clearly better results for `dni`, after much longer training than
 # ours.
 #
-# With twenty distractors the network does not remember by chance any more:
+# With twenty distractors the network hardly remembers by chance any more:
 
 # %%
 for method in ("truncated", "cdni"):
@@ -723,7 +723,7 @@ td.plots.learning_curve(
 # <details><summary>Hint</summary>
 #
 # `train(RECALL, "truncated", distractors=n)`. With 2 or 5 it gets all answers right. With 10 it
-# depends on the seed, and with 20 it remembers nothing. The forget gates keep a little of every
+# depends on the seed, and with 20 it remembers next to nothing. The forget gates keep a little of every
 # input for some steps, although they never learnt to do so. In the last window the output learns
 # to read what is left.
 # </details>
