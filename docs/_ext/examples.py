@@ -312,7 +312,7 @@ capture needs the cupy backend
     "gpu.fuse": """
 >>> blocks = td.mlp((64, 32, 10), np.random.default_rng(0))
 >>> network = td.build(blocks, td.SoftmaxCrossEntropy(), 0.1, algorithm=td.backprop)
->>> td.gpu.fuse(network) is network     # on NumPy nothing changes
+>>> td.gpu.fuse(network) is network     # on a CPU without numba nothing changes
 True
 """,
     "gradcheck.ArrayReport": """

@@ -5,8 +5,9 @@ On a CPU, where numba is installed, it is one loop: every array passes through t
 
 import math
 import re
+import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeVar
@@ -40,7 +41,7 @@ def fuse(part: T) -> T:
     part itself.
     """
     for _, layer, optimizer in part.learners():
-        loops = is_host(layer.xp) and find_spec("numba")
+        loops = is_host(layer.xp) and has_numba()
         if (loops or hasattr(layer.xp, "ElementwiseKernel")) and type(optimizer) in FUSED:
             optimizer.rule = fused_rule(optimizer)
         if loops:
@@ -48,17 +49,32 @@ def fuse(part: T) -> T:
     return part
 
 
+def has_numba() -> bool:
+    """Tell whether numba can be imported; warn where it is installed and cannot."""
+    if not find_spec("numba"):
+        return False
+    try:
+        import_module("numba")
+    except ImportError as error:
+        warnings.warn(f"numba is installed, but cannot be imported ({error}), so nothing is made a "
+                      "loop. Install a version that fits, or remove it.", stacklevel=3)
+        return False
+    return True
+
+
 def fused_rule(optimizer: Optimizer) -> Callable[..., None]:
     """Return the rule of an optimizer as a function that launches one kernel."""
-    constants_of, numbers, body = FUSED[type(optimizer)]
-    constants, n_state = constants_of(optimizer), len(optimizer.state_names)
+    return partial(launch, type(optimizer), FUSED[type(optimizer)][0](optimizer))
 
-    def rule(xp: Any, p: Array, dp: Array, *state_and_numbers: Any) -> None:
-        kernel = chain(xp, type(optimizer).__name__, ("dp", *constants, *numbers),
-                       ("p", *optimizer.state_names), body)
-        state, values = state_and_numbers[:n_state], state_and_numbers[n_state:]
-        kernel(dp, *constants.values(), *values, p, *state)
-    return rule
+
+def launch(kind: type[Optimizer], constants: dict[str, float], xp: Any, p: Array, dp: Array,
+           *state_and_numbers: Any) -> None:
+    """Run the kernel of a rule, as `Optimizer.rule` would change p and the state."""
+    _, numbers, body = FUSED[kind]
+    n_state = len(kind.state_names)
+    kernel = chain(xp, kind.__name__, ("dp", *constants, *numbers), ("p", *kind.state_names), body)
+    state, values = state_and_numbers[:n_state], state_and_numbers[n_state:]
+    kernel(dp, *constants.values(), *values, p, *state)
 
 
 @lru_cache(maxsize=64)

@@ -1,19 +1,17 @@
 """BatchNorm and ReLU as loops that numba compiles: few passes of the arrays through the cache.
 
-The formulas are those of the layers. Sums are taken in float64, so the last bits differ.
+The formulas are those of the plain layers. Sums are taken in float64, so the last bits differ.
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
-from tinydni import checks
-from tinydni.activations import ReLU
+from tinydni import activations, batchnorm, checks
 from tinydni.backend import Array, is_host
-from tinydni.batchnorm import BatchNorm
 from tinydni.layer import Layer, read_only
 
 __all__ = ["use_loops"]
@@ -23,18 +21,13 @@ def use_loops(layer: Layer) -> None:
     """Let every BatchNorm and ReLU in a layer work in loops; on a device they stay as they are."""
     for _, part in layer.walk():
         if type(part) in LOOPS:
-            forward, backward = LOOPS[type(part)]
-            vars(part).update(forward=partial(forward, part), backward=partial(backward, part))
+            part.__class__ = LOOPS[type(part)]
 
 
 @lru_cache
 def compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a loop as machine code, which numba keeps beside this file for the next run."""
-    njit = partial(import_module("numba").njit, error_model="numpy", nogil=True)
-    try:
-        return njit(cache=True)(loop)
-    except RuntimeError:        # there is no folder where it could be kept
-        return njit()(loop)
+    """Return a loop as machine code, which is made at its first call."""
+    return import_module("numba").njit(error_model="numpy", nogil=True)(loop)
 
 
 def suits(layer: Layer, x: Array) -> bool:
@@ -42,53 +35,55 @@ def suits(layer: Layer, x: Array) -> bool:
     return is_host(layer.xp) and x.dtype in (np.float32, np.float64)
 
 
-def batchnorm_forward(layer: BatchNorm, x: Array) -> Array:
-    """Normalise x (N, M) or (N, H, W, M) in training; else as the plain layer."""
-    checks.check_features(x, layer.n_features, layer.gamma.dtype, "BatchNorm")
-    N = x.size // layer.n_features
-    if not (layer.training and N > 1 and suits(layer, x)):
-        return BatchNorm.forward(layer, x)
-    layer.by_batch, layer.shape, layer.width = True, x.shape, 1
-    rows = np.ascontiguousarray(layer.as_rows(x))
-    layer.z, y, layer.s = np.empty_like(rows), np.empty_like(rows), np.empty_like(layer.gamma)
-    mean, var = compiled(normalise)(rows, layer.gamma, layer.beta, layer.eps, layer.z, layer.s, y)
-    layer.running_mean += layer.momentum * (mean - layer.running_mean)
-    layer.running_var += layer.momentum * (var * (N / (N - 1)) - layer.running_var)
-    return y.reshape(x.shape)
+class BatchNorm(batchnorm.BatchNorm):
+    """The plain layer, with a training step of loops."""
+
+    def forward(self, x: Array) -> Array:
+        checks.check_features(x, self.n_features, self.gamma.dtype, "BatchNorm")
+        N = x.size // self.n_features
+        if not (self.training and N > 1 and suits(self, x)
+                and self.gamma.shape == self.beta.shape == (self.n_features,)):
+            return super().forward(x)
+        self.by_batch, self.shape, self.width = True, x.shape, 1
+        rows = np.ascontiguousarray(self.as_rows(x))
+        self.z, y, self.s = np.empty_like(rows), np.empty_like(rows), np.empty_like(self.gamma)
+        mean, var = compiled(normalise)(rows, self.gamma, self.beta, self.eps, self.z, self.s, y)
+        self.running_mean += self.momentum * (mean - self.running_mean)
+        self.running_var += self.momentum * (var * (N / (N - 1)) - self.running_var)
+        return y.reshape(x.shape)
+
+    def backward(self, dy: Array) -> Array:
+        checks.check_gradient(dy, self.shape, self.gamma.dtype, "BatchNorm")
+        if not (self.by_batch and self.width == 1 and suits(self, dy)):
+            return super().backward(dy)
+        rows = np.ascontiguousarray(self.as_rows(dy))
+        dx = np.empty_like(rows)
+        self.dgamma, self.dbeta = compiled(gradient)(rows, self.z, self.s, self.gamma, dx)
+        return dx.reshape(dy.shape)
 
 
 def normalise(x, gamma, beta, eps, z, s, y):
     """Fill z, s and y from x (N, M). Return the mean and the variance of the batch, (M,)."""
     N, M = x.shape
-    mean, var = np.zeros(M), np.zeros(M)
+    mean, rest, var = np.zeros(M), np.zeros(M), np.zeros(M)
     for i in range(N):
         for j in range(M):
             mean[j] += x[i, j]
-    mean /= N
-    near = mean.astype(x.dtype)
-    rest = (mean - near).astype(x.dtype)        # where x is far from zero, near is not the mean
+    near = (mean / N).astype(x.dtype)           # where x is far from zero, not quite the mean
     for i in range(N):
         for j in range(M):
-            z[i, j] = x[i, j] - near[j] - rest[j]
+            z[i, j] = x[i, j] - near[j]
+            rest[j] += z[i, j]
             var[j] += z[i, j] * z[i, j]
-    var /= N
+    rest /= N
+    var = np.maximum(var / N - rest * rest, 0)
     s[:] = 1 / np.sqrt(var + eps)
-    scale = gamma * s
+    scale, small = gamma * s, rest.astype(x.dtype)
     for i in range(N):
         for j in range(M):
+            z[i, j] -= small[j]
             y[i, j] = z[i, j] * scale[j] + beta[j]
-    return mean.astype(x.dtype), var.astype(x.dtype)
-
-
-def batchnorm_backward(layer: BatchNorm, dy: Array) -> Array:
-    """Return dx after a forward pass in training; else as the plain layer."""
-    checks.check_gradient(dy, layer.shape, layer.gamma.dtype, "BatchNorm")
-    if not (layer.by_batch and suits(layer, dy)):
-        return BatchNorm.backward(layer, dy)
-    rows = np.ascontiguousarray(layer.as_rows(dy))
-    dx = np.empty_like(rows)
-    layer.dgamma, layer.dbeta = compiled(gradient)(rows, layer.z, layer.s, layer.gamma, dx)
-    return dx.reshape(dy.shape)
+    return (near + rest).astype(x.dtype), var.astype(x.dtype)
 
 
 def gradient(dy, z, s, gamma, dx):
@@ -107,15 +102,25 @@ def gradient(dy, z, s, gamma, dx):
     return dgamma, dbeta
 
 
-def relu_forward(layer: ReLU, x: Array) -> Array:
-    """Return y in one pass."""
-    checks.check_floats(x, "ReLU")
-    if not suits(layer, x):
-        return ReLU.forward(layer, x)
-    y = np.empty(x.shape, x.dtype)
-    compiled(rectify)(np.ascontiguousarray(x).reshape(-1), y.reshape(-1))
-    layer.y = read_only(y)
-    return layer.y
+class ReLU(activations.ReLU):
+    """The plain layer, each way in one pass."""
+
+    def forward(self, x: Array) -> Array:
+        checks.check_floats(x, "ReLU")
+        if not suits(self, x):
+            return super().forward(x)
+        y = np.empty(x.shape, x.dtype)
+        compiled(rectify)(np.ascontiguousarray(x).reshape(-1), y.reshape(-1))
+        self.y = read_only(y)
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        checks.check_gradient(dy, self.y.shape, self.y.dtype, "ReLU")
+        if not suits(self, dy):
+            return super().backward(dy)
+        dx = np.empty(dy.shape, dy.dtype)
+        compiled(gate)(np.ascontiguousarray(dy).reshape(-1), self.y.reshape(-1), dx.reshape(-1))
+        return dx
 
 
 def rectify(x, y):
@@ -124,21 +129,10 @@ def rectify(x, y):
         y[i] = 0 if x[i] <= 0 else x[i]
 
 
-def relu_backward(layer: ReLU, dy: Array) -> Array:
-    """Return dx in one pass."""
-    checks.check_gradient(dy, layer.y.shape, layer.y.dtype, "ReLU")
-    if not suits(layer, dy):
-        return ReLU.backward(layer, dy)
-    dx = np.empty(dy.shape, dy.dtype)
-    compiled(gate)(np.ascontiguousarray(dy).reshape(-1), layer.y.reshape(-1), dx.reshape(-1))
-    return dx
-
-
 def gate(dy, y, dx):
     """Fill dx: dy where y > 0, else 0."""
     for i in range(dy.size):
         dx[i] = dy[i] * (y[i] > 0)
 
 
-LOOPS: dict[type[Layer], tuple[Callable[..., Array], Callable[..., Array]]] = {
-    BatchNorm: (batchnorm_forward, batchnorm_backward), ReLU: (relu_forward, relu_backward)}
+LOOPS: dict[type[Layer], type[Layer]] = {batchnorm.BatchNorm: BatchNorm, activations.ReLU: ReLU}
