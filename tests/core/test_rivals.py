@@ -134,6 +134,17 @@ def test_late_gradients_learn():
 def test_late_gradients_of_another_network_are_refused_by_their_name():
     with pytest.raises(ValueError, match="LateGradients was made for 3 modules"):
         train(make(LateGradients(WIDTHS[1:], N, dtype=np.float64)), batches(1))
+    with pytest.raises(TypeError, match="has dtype float64, but it was made for float32. Say so"):
+        train(make(LateGradients(WIDTHS, N)), batches(1))
+
+
+def test_late_gradients_refuses_synthesizers_that_would_never_learn():
+    rng = np.random.default_rng(0)
+    net = td.build(td.mlp(WIDTHS, rng, dtype=np.float64), td.SoftmaxCrossEntropy(), 0.1,
+                   lambda H: td.LinearSynthesizer(H, dtype=np.float64), 0.1,
+                   algorithm=LateGradients(WIDTHS, N, dtype=np.float64))
+    with pytest.raises(ValueError, match="nobody guesses"):
+        train(net, batches(1))
 
 
 def test_late_gradients_without_delay_are_refused():

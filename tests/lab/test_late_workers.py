@@ -10,7 +10,10 @@ from building import build
 from conftest import MPIEXEC_PATH, why_no_mpi
 
 import tinydni as td
+from tinydni import plots
 from tinydni.lab.cli import main
+from tinydni.lab.jobs import parallel
+from tinydni.lab.jobs.digits import JOB as DIGITS
 from tinydni.lab.workers import Kind, Message, ParallelTraining, Plan, ProtocolError
 from tinydni.lab.workers.late import Late
 from tinydni.lab.workers.transports.in_turn import InTurn
@@ -154,6 +157,39 @@ def test_the_command_over_threads(method, mode, tmp_path, capsys):
                  "--layers", "3", "--workers", "3", *mode, "--figure", str(tmp_path / "a.png"),
                  "--json", str(tmp_path / "a.json"), "--quiet"]) == 0
     assert "a.json" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("options, sentence", [
+    (["--late", "0"], "--late 0 with --method late-gradients is --method backprop"),
+    (["--workers", "3", "--mode", "locked"], "cannot run with --mode locked"),
+    (["--workers", "3", "--late", "2"], "a message takes the time that it takes")], ids=str)
+def test_options_that_late_gradients_cannot_have(options, sentence, capsys):
+    command = ["train", "addition", "--bits", "4", "--method", "late-gradients", *options]
+    assert main(command) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_timeline_of_too_few_batches_is_not_drawn_and_not_listed(tmp_path, capsys):
+    paths = [str(tmp_path / name) for name in ("a.png", "t.png")]
+    assert main(["train", "addition", "--bits", "4", "--quick", "--method", "late-gradients",
+                 "--workers", "2", "--quiet", "--figure", paths[0], "--timeline", paths[1]]) == 1
+    told = capsys.readouterr()
+    assert "t.png is not drawn: it shows batches 30 to 180, and this run has 12." in told.err
+    assert "a.png" in told.out and "t.png" not in told.out
+
+
+def test_the_timeline_of_late_gradients_shows_them(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(plots, "timeline", lambda records: drawn.update(records))
+    monkeypatch.setattr(plots, "save", lambda picture, path: None)
+    options = DIGITS.options({"method": "late-gradients", "workers": 2, "quick": True})
+    parallel.draw_timelines(DIGITS, options, tmp_path / "t.png")
+    assert list(drawn) == ["locked", "late gradients", "decoupled", "fully unlocked"]
+
+
+def test_a_plan_knows_what_comes_late():
+    with pytest.raises(ValueError, match="late must be 'targets', 'gradients' or ''; got 'gra"):
+        Plan("free", [1, 2], None, None, 1, late="gradient")
 
 
 @pytest.mark.skipif(why_no_mpi() is not None, reason=str(why_no_mpi()))

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from tinydni.backend import Array, is_host
+from tinydni.checks import check_can
 from tinydni.gpu.loops import use_loops
 from tinydni.layer import Part
 from tinydni.optimizers import SGD, Adam, Momentum, Optimizer, RMSProp
@@ -40,6 +41,7 @@ def fuse(part: T) -> T:
     ReLU become loops, too. Elsewhere, and for a rule of your own, nothing changes. Returns the
     part itself.
     """
+    check_can(part, "part", "a network or a module", "learners")
     for _, layer, optimizer in part.learners():
         loops = is_host(layer.xp) and has_numba()
         if (loops or hasattr(layer.xp, "ElementwiseKernel")) and type(optimizer) in FUSED:

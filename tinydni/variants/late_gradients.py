@@ -35,9 +35,9 @@ class LateGradients(LateTargets):
     Parameters
     ----------
     widths, batch_size, dtype : as in LateTargets
-    delay : steps that a message takes from module to module; without any it is `backprop`
+    delay : steps that a message takes from module to module, at least 1: `backprop` has none
 
-    Raises ValueError as LateTargets does.
+    Raises ValueError as LateTargets does, and for modules with a synthesizer.
     """
 
     def __init__(self, widths: Sequence[int | Shape], batch_size: int, delay: int = 1,
@@ -58,6 +58,13 @@ class LateGradients(LateTargets):
         if self.messages:
             self.keep(self.messages[-1], dx)
         self.steps += 1
+
+    def check(self, modules: Sequence[Any]) -> None:
+        """Raise ValueError for modules that this was not made for."""
+        super().check(modules)
+        if any(module.synthesizer is not None for module in modules):
+            raise ValueError("LateGradients: nobody guesses; build the network without a "
+                             "synthesizer.")
 
     def update_late(self, k: int, module: Any) -> None:
         """Run a block again on the batch that a message is about; pass it down, and update."""

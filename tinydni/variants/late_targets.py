@@ -135,8 +135,12 @@ class LateTargets(Algorithm):
 
     def keep(self, kept: Array, array: Array) -> None:
         """Put an array (N, ...) of this step in the place of the oldest one."""
-        checks.check_same_shape(array, kept[0], f"{type(self).__name__}: an array of this step",
-                                "what it was made for", "Say so in its `widths` and `batch_size`.")
+        name = f"{type(self).__name__}: an array of this step"
+        checks.check_same_shape(array, kept[0], name, "what it was made for",
+                                "Say so in its `widths` and `batch_size`.")
+        if array.dtype != kept.dtype:
+            raise TypeError(f"{name} has dtype {array.dtype}, but it was made for {kept.dtype}. "
+                            "Say so in its `dtype`.")
         kept[self.steps % len(kept)] = array
 
     def check(self, modules: Sequence[Any]) -> None:

@@ -117,8 +117,9 @@ class Job:
             if info:
                 run.go_on(state, info, given["resume"])
             print(run.head(), flush=True)
-            if given.get("timeline"):
-                outputs.attempt(parallel.draw_timelines, self, run.options, given["timeline"])
+            if given.get("timeline") and not outputs.attempt(
+                    parallel.draw_timelines, self, run.options, given["timeline"]):
+                given["timeline"] = None
             run.train(given["quiet"], save)
             if run.finished:
                 return self.report(run, given, outputs, figure, save or f"{usual}.npz")

@@ -58,7 +58,8 @@ IN_ONE_LOOP = "method=" + "|".join(
     name for name, method in METHODS.items()
     if not method.synthesizer and name not in ("backprop", "late-gradients"))
 IN_WORKERS = {UNLOCKED + "&mode=locked|data-parallel": MODE,
-              "method=backprop&mode=free|lock-step": MODE, IN_ONE_LOOP: MODE}
+              "method=backprop&mode=free|lock-step": MODE,
+              IN_ONE_LOOP: "--method {method} runs in one loop; leave out --workers."}
 OF_WORKERS = {"workers": "--{option} {value} is about workers: say how many, with --workers N."}
 
 
@@ -175,6 +176,8 @@ OPTIONS = {
           "module above (alone: 1)", {UNLOCKED: GUESSES[WITH]}, WAYS | {
               "workers&late!=1": "--late {late}: between workers a message takes the time that it "
                                  "takes; give --late alone, or leave out --workers.",
+              "method=late-gradients&late=0": "--late 0 with --method late-gradients is --method "
+                                              "backprop; take that, or --late 1 and more.",
               "context=h1": "--late runs a block again later, and --context h1 would be another "
                             "by then; leave one of them out.",
               "untrained": "--late is what synthesizers learn from, and with --untrained they do "
@@ -189,9 +192,9 @@ OPTIONS = {
         O(ROWS, "transport", TRANSPORTS, "threads of this process; or mpi, where the processes "
           "that mpiexec starts are the workers (default threads)", OF_WORKERS),
         O(ROWS, "mode", MODES, "free: nobody waits for a gradient; lock-step: the numbers of one "
-          "loop; locked: backpropagation over the same workers; data-parallel: backpropagation, "
-          "each worker with the whole network and a share of every batch (default free, or locked "
-          "for backprop)", OF_WORKERS),
+          "loop (what comes late: within an epoch); locked: backpropagation over the same workers; "
+          "data-parallel: backpropagation, each worker with the whole network and a share of every "
+          "batch (default free, or locked for backprop)", OF_WORKERS),
         O(ROWS, "timeline", PICTURE, "before training, record some batches of locked, decoupled "
           "and unlocked workers, and draw who does what when",
           {"workers": "--timeline draws workers: say how many, with --workers N."})),

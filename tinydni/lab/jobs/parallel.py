@@ -58,7 +58,7 @@ def transport(options):
         return Threads(n)
     if processes().size != n:
         raise OptionError(f"this run has {n} workers, but there are {processes().size} processes; "
-                          f"start it with mpiexec -n {n}.")
+                          f"start it with mpiexec -n {n}, and --transport mpi.")
     return processes()
 
 
@@ -149,16 +149,21 @@ def draw_timelines(job, options, path):
     from tinydni.plots import save, timeline
     kept = {name: options[name] for name in (*SHARED, *job.defaults) if name in options}
     method = options["method"] if METHODS[options["method"]].synthesizer else "cdni"
+    runs = {"locked": {"method": "backprop", "mode": "locked"},
+            **({"late gradients": {"method": "late-gradients"}}
+               if options["method"] == "late-gradients" else {}),
+            "decoupled": {"method": method}, "fully unlocked": {"method": method, "unlock": True}}
     records = {}
-    for label, changed in {"locked": {"method": "backprop", "mode": "locked"},
-                           "decoupled": {"method": method},
-                           "fully unlocked": {"method": method, "unlock": True}}.items():
+    for label, changed in runs.items():
         try:
             full = {**job.options(kept | changed), "recorded": RECORDED}
             training = job.run(full).training
         except OptionError as reason:
             print(f"{path} shows no {label} workers: {reason}")
             continue
+        if training.n_steps <= RECORDED[0]:
+            raise ValueError(f"{path} is not drawn: it shows batches {RECORDED[0]} to "
+                             f"{RECORDED[1]}, and this run has {training.n_steps}.")
         training.run([stop_after_records])
         records[label] = training.records
     save(timeline(records), path)

@@ -49,6 +49,8 @@ class Plan:
     def __post_init__(self):
         if self.mode not in MODES:
             raise ValueError(f"mode must be one of {', '.join(MODES)}; got {self.mode!r}.")
+        if self.late not in ("", "targets", "gradients"):
+            raise ValueError(f"late must be 'targets', 'gradients' or ''; got {self.late!r}.")
         if self.mode != "free":
             self.room = 1
 
