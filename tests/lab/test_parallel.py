@@ -830,7 +830,7 @@ def test_lock_step_from_the_command_equals_the_one_loop(tmp_path, capsys):
             "--method backprop cannot run with --mode free",
         ),
         (["--workers", "2", "--mode", "locked"], "--method cdni cannot run with --mode locked"),
-        (["--workers", "2", "--method", "none"], "--method none cannot run with"),
+        (["--workers", "2", "--method", "none"], "--method none runs in one loop"),
         (["--workers", "9"], "9 workers are too many for a network of 4 parts"),
         (["--workers", "2", "--lambda", "0.5"], "--lambda is a way to run the modules in one loop"),
         (
