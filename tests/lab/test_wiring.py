@@ -187,3 +187,16 @@ def test_a_start_is_mirrored_pairs():
     np.testing.assert_array_equal(W[:, :4], -W[:, 4:])
     with pytest.raises(OptionError, match="must be even"):
         DIGITS.run({**options, "width": 7})
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+@pytest.mark.parametrize("untrained", [True, None])
+def test_an_untrained_synthesizer_stays_as_it_is_at_every_scale(untrained, scale):
+    run = DIGITS.run(DIGITS.options({"method": "vfbn", "quick": True, "scale": scale,
+                                     "untrained": untrained}))
+    synthesizers = run.network.synthesizers()
+    before = [layer.state() for layer in synthesizers]
+    run.train(quiet=True)
+    same = [np.array_equal(array, layer.state()[path])
+            for layer, state in zip(synthesizers, before) for path, array in state.items()]
+    assert same and all(same) == bool(untrained)

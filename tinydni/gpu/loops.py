@@ -1,6 +1,7 @@
 """BatchNorm and ReLU as loops that numba compiles: few passes of the arrays through the cache.
 
-The formulas are those of the plain layers. Sums are taken in float64, so the last bits differ.
+The formulas are those of the plain layers. Sums are taken in float64, so the last bits differ. The
+classes have the plain layers' names, so that a network reads the same, fused or not.
 """
 
 from collections.abc import Callable

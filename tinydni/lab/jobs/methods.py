@@ -38,6 +38,7 @@ class Method:
     momentum : blocks learn by SGD, momentum 0.9, weight decay 5e-4 (He et al. 2016), not Adam
     synthesizer_lr : Adam's rate for the synthesizers
     scale : what the synthetic gradient is multiplied by
+    late : blocks learn from the true gradient when it comes, and guess nothing
     """
 
     meaning: str
@@ -50,6 +51,12 @@ class Method:
     momentum: bool = False
     synthesizer_lr: float | None = None
     scale: float = 1.0
+    late: bool = False
+
+    @property
+    def decoupled(self):
+        """Whether no block waits for a gradient, so that workers can run free."""
+        return self.synthesizer is not None or self.late
 
     def optimizer(self, lr, top=False):
         """Return a fresh optimizer for a block, with the rate lr for all but the top."""
@@ -82,7 +89,7 @@ METHODS = {
                    "labels", reads_h=False, synthesizer_lr=1e-3),
     "dtp": Method("difference target propagation: targets for h, by learned inverses",
                   lr=3e-3),
-    "late-gradients": Method("the true gradient, some steps late for each block above"),
+    "late-gradients": Method("the true gradient, some steps late for each block above", late=True),
     "bottom": Method("control: the lower half of the blocks, a new output on top, and backprop"),
 }
 OTHER_FORMS = {         # what differs where --synthesizer chooses another form than the method's
@@ -186,7 +193,7 @@ def algorithm(blocks, dataset, options):
         return DirectFeedback(dataset.n_out, map(math.prod, hs), seed)
     if method == "fa":
         return FeedbackAlignment(seed)
-    if method == "late-gradients":
+    if METHODS[method].late:
         late = options.get("late")
         return LateGradients(widths, options["batch_size"], 1 if late is None else late)
     if method == "dtp":

@@ -53,11 +53,10 @@ FORMS = {
                                  "which workers cannot; leave out --workers."}
 MODE = "--method {method} cannot run with --mode {mode}: free and lock-step are for methods with " \
        "synthesizers and for late-gradients, locked and data-parallel for backprop."
-UNLOCKED = WITH + "|late-gradients"
-IN_ONE_LOOP = "method=" + "|".join(
-    name for name, method in METHODS.items()
-    if not method.synthesizer and name not in ("backprop", "late-gradients"))
-IN_WORKERS = {UNLOCKED + "&mode=locked|data-parallel": MODE,
+DECOUPLED = "method=" + "|".join(name for name, method in METHODS.items() if method.decoupled)
+IN_ONE_LOOP = "method=" + "|".join(name for name, method in METHODS.items()
+                                   if not method.decoupled and name != "backprop")
+IN_WORKERS = {DECOUPLED + "&mode=locked|data-parallel": MODE,
               "method=backprop&mode=free|lock-step": MODE,
               IN_ONE_LOOP: "--method {method} runs in one loop; leave out --workers."}
 OF_WORKERS = {"workers": "--{option} {value} is about workers: say how many, with --workers N."}
@@ -173,7 +172,7 @@ OPTIONS = {
           ONE_LOOP | WAYS),
         O(ROWS, "late", {**EVERY, "const": 1, "type": whole(0, 1000)}, "synthesizers learn from "
           "the true gradient, or blocks do with --method late-gradients, K steps late for each "
-          "module above (alone: 1)", {UNLOCKED: GUESSES[WITH]}, WAYS | {
+          "module above (alone: 1)", {DECOUPLED: GUESSES[WITH]}, WAYS | {
               "workers&late!=1": "--late {late}: between workers a message takes the time that it "
                                  "takes; give --late alone, or leave out --workers.",
               "method=late-gradients&late=0": "--late 0 with --method late-gradients is --method "

@@ -46,8 +46,7 @@ def filled(options):
                               "processes. Each is a worker: leave --workers out.")
     if not n:
         return {}
-    free = METHODS[options["method"]].synthesizer or options["method"] == "late-gradients"
-    usual = "free" if free else "locked"
+    usual = "free" if METHODS[options["method"]].decoupled else "locked"
     return {"workers": n, "transport": asked or "threads", "mode": options.get("mode") or usual}
 
 
@@ -113,7 +112,7 @@ def plan(options, training):
         check_enough(modules, options)
         costs = measure(modules, *training.batch_of(slice(training.batch_size)))
         ends = balanced(costs.block + costs.synthesizer, n)
-    late = ("gradients" if options["method"] == "late-gradients"
+    late = ("gradients" if METHODS[options["method"]].late
             else "targets" if options.get("late") is not None else "")
     return Plan(options["mode"], ends, training.schedule, training.batch_of, training.batch_size,
                 training.network.warm_up, bool(options.get("unlock")), late,
@@ -148,10 +147,10 @@ def draw_timelines(job, options, path):
     """Write the picture of --timeline: short runs over the same workers, on their own networks."""
     from tinydni.plots import save, timeline
     kept = {name: options[name] for name in (*SHARED, *job.defaults) if name in options}
-    method = options["method"] if METHODS[options["method"]].synthesizer else "cdni"
+    own = METHODS[options["method"]]
+    method = options["method"] if own.synthesizer else "cdni"
     runs = {"locked": {"method": "backprop", "mode": "locked"},
-            **({"late gradients": {"method": "late-gradients"}}
-               if options["method"] == "late-gradients" else {}),
+            **({"late gradients": {"method": options["method"]}} if own.late else {}),
             "decoupled": {"method": method}, "fully unlocked": {"method": method, "unlock": True}}
     records = {}
     for label, changed in runs.items():
