@@ -56,10 +56,10 @@ def numba(request, monkeypatch):
     stand_in = SimpleNamespace(njit=lambda **options: lambda function: function)
     monkeypatch.setitem(sys.modules, "numba", stand_in)
     monkeypatch.setattr(kernels, "find_spec", lambda name: name == "numba")
-    for made in (kernels.chain, loops.compiled):
+    for made in (kernels.kernel_of, loops.compiled):
         made.cache_clear()
     yield stand_in
-    for made in (kernels.chain, loops.compiled):
+    for made in (kernels.kernel_of, loops.compiled):
         made.cache_clear()
 
 

@@ -38,13 +38,15 @@ def fuse(part: T) -> T:
     """Let every optimizer of a network or module change a parameter in one launch, or one loop.
 
     That is on CuPy, and on NumPy beside numba: pip install "tinydni[fast]". There BatchNorm and
-    ReLU become loops, too. Elsewhere, and for a rule of your own, nothing changes. Returns the
-    part itself.
+    ReLU become loops, too, and SGD stays as it is: its two operations cost less than the call of a
+    loop in a small net. Elsewhere, and for a rule of your own, nothing changes. Returns the part
+    itself.
     """
     check_can(part, "part", "a network or a module", "learners")
     for _, layer, optimizer in part.learners():
         loops = is_host(layer.xp) and has_numba()
-        if (loops or hasattr(layer.xp, "ElementwiseKernel")) and type(optimizer) in FUSED:
+        if type(optimizer) in FUSED and (
+                hasattr(layer.xp, "ElementwiseKernel") or loops and optimizer.state_names):
             optimizer.rule = fused_rule(optimizer)
         if loops:
             use_loops(layer)
@@ -72,43 +74,46 @@ def fused_rule(optimizer: Optimizer) -> Callable[..., None]:
 def launch(kind: type[Optimizer], constants: dict[str, float], xp: Any, p: Array, dp: Array,
            *state_and_numbers: Any) -> None:
     """Run the kernel of a rule, as `Optimizer.rule` would change p and the state."""
-    _, numbers, body = FUSED[kind]
     n_state = len(kind.state_names)
-    kernel = chain(xp, kind.__name__, ("dp", *constants, *numbers), ("p", *kind.state_names), body)
-    state, values = state_and_numbers[:n_state], state_and_numbers[n_state:]
-    kernel(dp, *constants.values(), *values, p, *state)
+    state, numbers = state_and_numbers[:n_state], state_and_numbers[n_state:]
+    kernel_of(kind, xp, tuple(constants))(dp, *constants.values(), *numbers, p, *state)
 
 
 @lru_cache(maxsize=64)
-def chain(xp: Any, name: str, inputs: tuple[str, ...], outputs: tuple[str, ...], body: str) -> Any:
-    """Make a kernel that runs `body` for every element: every array is read and written once.
+def kernel_of(kind: type[Optimizer], xp: Any, constants: tuple[str, ...]) -> Any:
+    """Make a kernel that runs a rule for every element: every array is read and written once.
 
-    All names are of one type T, arrays or numbers; a number is as good as an array. What is in
-    `outputs` may be read, too, and is then changed in place. `body` is assignments between
-    semicolons that are C and Python alike. In C a literal must be whole, or it makes a float a
-    double.
+    All names are of one type T, arrays or numbers; a number is as good as an array. p and the state
+    are changed in place. The body of the rule is assignments between semicolons that are C and
+    Python alike. In C a literal must be whole, or it makes a float a double.
     """
+    _, numbers, body = FUSED[kind]
+    numbers, changed = (*constants, *numbers), ("p", *kind.state_names)
     if is_host(xp):
-        return loop(name, inputs, outputs, body)
-    declared = (", ".join(f"T {each}" for each in names) for names in (inputs, outputs))
-    return xp.ElementwiseKernel(*declared, body, name)
+        return loop(kind.__name__, numbers, changed, body)
+    declared = (", ".join(f"T {each}" for each in names) for names in (("dp", *numbers), changed))
+    return xp.ElementwiseKernel(*declared, body, kind.__name__)
 
 
-def loop(name: str, inputs: tuple[str, ...], outputs: tuple[str, ...], body: str) -> Any:
+def loop(name: str, numbers: tuple[str, ...], changed: tuple[str, ...], body: str) -> Any:
     """Make the same of NumPy arrays, as a loop that numba compiles.
 
     Bit for bit the plain rule: numba keeps the order of the operations, and their rounding. It
     compiles in the first step, which takes a second or two.
     """
-    arrays = ("dp", *outputs)
-    text = (f"def {name}({', '.join((*inputs, *outputs))}):\n for i in range(p.size): "
-            + re.sub(rf"\b({'|'.join(arrays)})\b", r"\1[i]", body))
+    each = re.sub(rf"\b(dp|{'|'.join(changed)})\b", r"\1[i]", body)
+    text = "\n ".join([f"def {name}({', '.join(('dp', *numbers, *changed))}):",
+                       *(f"{number} = p.dtype.type({number})" for number in numbers),
+                       f"for i in range(p.size): {each}"])
     namespace: dict[str, Any] = {"sqrt": math.sqrt}
     exec(text, namespace)
     compiled = import_module("numba").njit(error_model="numpy", nogil=True)(namespace[name])
 
     def kernel(dp: Array, *values: Any) -> None:
-        numbers, changed = values[:len(inputs) - 1], values[len(inputs) - 1:]
-        T = changed[0].dtype.type
-        compiled(dp.reshape(-1), *map(T, numbers), *(array.reshape(-1) for array in changed))
+        arrays = values[len(numbers):]
+        flat = [array.reshape(-1) for array in arrays]      # a copy of what is not contiguous
+        compiled(dp.reshape(-1), *values[:len(numbers)], *flat)
+        for array, new in zip(arrays, flat):
+            if not array.flags.c_contiguous:
+                array[...] = new.reshape(array.shape)
     return kernel
