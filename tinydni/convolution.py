@@ -111,14 +111,20 @@ def kernel_gradient(xp: Any, x: Array, dy: Array, kernel: Shape, stride: int,
 
 def input_gradient(xp: Any, dy: Array, W: Array, stride: int, offset: Shape,
                    shape: Shape) -> Array:
-    """Return dx (N, H, W, C): dy, spread by the stride, met by the kernel turned round."""
-    (N, P, Q, M), (kh, kw) = dy.shape, W.shape[:2]
-    if stride > 1:
-        spread = xp.zeros((N, stride * (P - 1) + 1, stride * (Q - 1) + 1, M), dy.dtype)
-        spread[:, ::stride, ::stride] = dy
-        dy = spread
-    turned = W[::-1, ::-1].transpose(0, 1, 3, 2)
-    return correlate(xp, dy, turned, 1, (kh - 1 - offset[0], kw - 1 - offset[1]), shape)
+    """dx[n, s p + i - top, s q + j - left] sums dy[n, p, q] · W[i, j]ᵀ, shape (H, W)."""
+    (N, P, Q, M), (kh, kw, C, _), (top, left), (H, width) = dy.shape, W.shape, offset, shape
+    if stride == 1:                 # the same as a correlation, which takes fewer passes
+        turned = W[::-1, ::-1].transpose(0, 1, 3, 2)
+        return correlate(xp, dy, turned, 1, (kh - 1 - top, kw - 1 - left), shape)
+    size = max(stride * (P - 1) + kh, top + H), max(stride * (Q - 1) + kw, left + width)
+    frame = xp.zeros((N, *size, C), dy.dtype)
+    n = max(1, BLOCK // (P * Q * (C + M))) if is_host(xp) else N
+    for start in range(0, N, n):
+        few, part = frame[start:start + n], dy[start:start + n].reshape(-1, M)
+        for i, j in np.ndindex(kh, kw):
+            meant = few[:, i:i + stride * P:stride, j:j + stride * Q:stride]
+            meant += (part @ W[i, j].T).reshape(-1, P, Q, C)
+    return frame[:, top:top + H, left:left + width]
 
 
 def row_blocks(xp: Any, x: Array, kernel: Shape, stride: int, offset: Shape,
