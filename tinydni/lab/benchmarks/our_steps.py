@@ -14,12 +14,16 @@ from tinydni.gpu import CapturedStep, fuse
 from tinydni.gpu.graphs import taken_down
 from tinydni.random import stream
 
-SIDE = 512                  # of the products that stand for a convolution's: as fast as any
-
 
 def step(workload):
     """Return the step of a network."""
     network, batches = network_of(workload), placed(workload)
+    return lambda i: network.step(*batches[i % len(batches)])
+
+
+def plain_step(workload):
+    """Return the step of a network without loops: what numba gains."""
+    network, batches = network_of(workload, lambda network: network), placed(workload)
     return lambda i: network.step(*batches[i % len(batches)])
 
 
@@ -35,8 +39,8 @@ def placed(workload):
                   for array in batch) for batch in workload.batches]
 
 
-def network_of(workload):
-    """Return the network, its rules fused on a GPU."""
+def network_of(workload, fuse=fuse):
+    """Return the network, its rules fused on a GPU, and beside numba."""
     made = iter(synthesizers(workload))
     decoupled = {"algorithm": td.update_decoupled, "synthesizer": lambda n_h: next(made),
                  "synthesizer_lr": lambda: workload.optimizer(workload.synthesizer_lr)}
@@ -95,26 +99,22 @@ def loss_step(workload):
 
 
 def floor(workload):
-    """Return the matrix products of one step alone, with made-up values.
-
-    A convolution is no single product: its multiply-adds are counted in square ones, the best that
-    it could be.
-    """
+    """Return the matrix products of one step alone, with made-up values."""
     rng, xp, dtype = stream(0, "sample"), workload.xp, workload.batches[0][0].dtype
-    large = [shape for shape in workload.products if max(shape) > 16 * SIDE]
-    n_square = round(sum(map(math.prod, large)) / SIDE**3)
-    shapes = [shape for shape in workload.products if shape not in large]
-    arrays = [(*(backend.asarray(xp, rng.standard_normal(shape).astype(dtype))
-                 for shape in ((M, K), (K, N))), xp.empty((M, N), dtype))
-              for M, K, N in shapes + n_square * [(SIDE, SIDE, SIDE)]]
+    calls, on_host = [], backend.is_host(xp)
+    for *times, M, K, N in workload.products:       # a device takes all images in one call
+        stack, n_calls = ([], math.prod(times)) if on_host else (times, 1)
+        a, b = (backend.asarray(xp, rng.standard_normal((*stack, *shape)).astype(dtype))
+                for shape in ((M, K), (K, N)))
+        calls += n_calls * [(a, b, xp.empty((*stack, M, N), dtype))]
 
     def multiply(i):
-        for a, b, out in arrays:
+        for a, b, out in calls:
             xp.matmul(a, b, out=out)
 
-    if backend.is_host(xp):
+    if on_host:
         return multiply
     multiply(0)                         # what is compiled is compiled before the capture
     pool = xp.cuda.MemoryPool()
     graph, _ = taken_down(xp, pool, lambda: multiply(0))
-    return lambda i, kept=(pool, arrays): graph.launch()
+    return lambda i, kept=(pool, calls): graph.launch()

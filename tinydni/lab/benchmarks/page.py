@@ -17,6 +17,7 @@ NOT_MEASURED = ("**Not measured.** The same code runs on CuPy, but no GPU was av
 PEERS = {"torch-eager": "PyTorch eager", "torch-channels-last": "PyTorch, channels last",
          "jax-jit": "JAX, jit", "literal": "the literal tutorial",
          "bare": "the same without layers", "tinydni-backprop": "our own backpropagation",
+         "tinydni-plain": "our own, without numba", "torch-by-hand": "PyTorch, gradient by hand",
          "torch-graph": "PyTorch, CUDA graph", "tinydni-launches": "our own, without a graph"}
 HEAD = ["workload", "against", "ours [ms]", "peer [ms]", "ratio (quartiles)", "products",
         "memory [MB]"]

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinydni import backend
 from tinydni.lab.benchmarks import our_steps
-from tinydni.lab.benchmarks.conditions import computes_beside
+from tinydni.lab.benchmarks.conditions import computes_beside, installed
 from tinydni.lab.benchmarks.workloads import on_device
 
 OTHER_MATHEMATICS = ("tinydni-backprop",)       # timed for what it costs; its loss is another
@@ -58,8 +58,9 @@ def fitting(step, clocks, seconds=0.1):
 def present(workload):
     """Return the names of the contenders whose library is installed, "tinydni" first."""
     return [name for name, place in workload.contenders.items()
-            if not place.startswith(("torch", "jax"))
-            or computes_beside(place.partition("_")[0], workload.xp)]
+            if (installed("numba") if name == "tinydni-plain" else
+                not place.startswith(("torch", "jax"))
+                or computes_beside(place.partition("_")[0], workload.xp))]
 
 
 def contender(workload, name):

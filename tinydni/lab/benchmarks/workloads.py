@@ -24,7 +24,7 @@ class Workload:
     row: its name, such as "W1 3 hidden"    steps: training steps in one block of the clock
     contenders: {name: function from a workload to its step, as "module.function" of this package},
     "tinydni" first; a step is a function of its number that trains on a batch and returns the loss
-    products: [(M, K, N)], the matrix products of one step, M·K·N multiply-adds each
+    products: the matrix products of one step, (M, K, N), or (times, M, K, N) for many alike
     batches: list of (x (N, ...), target, context (N, C) or None), used in turn
     blocks: layers with the starting weights, which contenders copy; an interface after each but the
     last    loss: of the top    optimizer: function of a rate    lr: of the blocks
@@ -47,19 +47,21 @@ class Workload:
 
 
 NETWORK = {"tinydni": "our_steps.step", "torch-eager": "torch_steps.step"}
-LOCKED = NETWORK | {"jax-jit": "jax_steps.step"}
-DECOUPLED = NETWORK | {"tinydni-backprop": "our_steps.backprop_step"}
-IMAGES = NETWORK | {"torch-channels-last": "torch_steps.channels_last_step"}
-TUTORIAL = NETWORK | {"literal": "plain_steps.literal"}
+LOCKED = NETWORK | {"jax-jit": "jax_steps.step", "tinydni-plain": "our_steps.plain_step"}
+DECOUPLED = LOCKED | {"tinydni-backprop": "our_steps.backprop_step"}
+IMAGES = NETWORK | {"torch-channels-last": "torch_steps.channels_last_step",
+                    "tinydni-plain": "our_steps.plain_step"}
+TUTORIAL = LOCKED | {"literal": "plain_steps.literal"}
 SEQUENCES = {"tinydni": "our_steps.sequence_step", "torch-eager": "torch_steps.step"}
-SAMPLES = {"tinydni": "our_steps.loss_step", "torch-eager": "torch_steps.mmd_step"}
+SAMPLES = {"tinydni": "our_steps.loss_step", "torch-eager": "torch_steps.mmd_step",
+           "torch-by-hand": "torch_steps.mmd_by_hand"}
 CURVES = {"width": (16, 64, 256, 1024), "depth": (1, 3, 6, 12), "batch": (4, 16, 64, 256, 1024)}
 
 
 def on_device(workload, xp):
     """Return the workload for a GPU, its networks captured as graphs, and so PyTorch's."""
     contenders = {name: place for name, place in workload.contenders.items()
-                  if name not in ("literal", "bare")}
+                  if name not in ("literal", "bare", "tinydni-plain")}
     if contenders["tinydni"] == "our_steps.step":
         contenders |= {"tinydni": "our_steps.captured_step", "tinydni-launches": "our_steps.step",
                        "torch-graph": "torch_steps.graph_step"}
@@ -159,15 +161,15 @@ def w4(method, dtype=np.float32):
                     td.SGD, lr=1.0, **guess)
 
 
-def w5(dtype=np.float32, N=32, T=20, H=256):
-    """LSTM 256 -> 256 over 20 steps, batch 32: say what was shown 2 steps ago, plain SGD."""
+def w5(T, dtype=np.float32, N=32, H=256):
+    """LSTM 256 -> 256 over T steps, batch 32: say what was shown 2 steps ago, plain SGD."""
     x = stream(0, "sample").standard_normal((4, N, T, H)).astype(dtype)
     target = 0.5 * np.tanh(np.roll(x, 2, axis=2))
     target[:, :, :2] = 0
     lstm = td.LSTM(H, H, stream(0, "weights"), dtype=dtype)
     lstm.skip_dx()                                          # it reads the data
     products = T * [(N, H, 4 * H), (N, 4 * H, H)] + [(T * N, H, 4 * H)] + 2 * [(H, T * N, 4 * H)]
-    return Workload("W5 LSTM", steps_of(products), SEQUENCES, products,
+    return Workload(f"W5 {T} steps", steps_of(products), SEQUENCES, products,
                     [(*pair, None) for pair in zip(x, target)], [lstm], td.MeanSquaredError(),
                     td.SGD, lr=0.1)
 
@@ -184,7 +186,8 @@ def w7(dtype=np.float32, N=1000, D=8):
 WORKLOADS = {                               # name: functions of the dtype
     "W1": (partial(w1, 3), partial(w1, 6)), "W2": (partial(w2, 3), partial(w2, 6)),
     "W3a": (w3a,), "W3b": (w3b,), "W4": (partial(w4, "backprop"), partial(w4, "dni")),
-    "W5": (w5,), "W7": (w7,), "W8": (partial(w8, 3), partial(w8, 6)),
+    "W5": (partial(w5, 20), partial(w5, 300), partial(w5, 1000)), "W7": (w7,),
+    "W8": (partial(w8, 3), partial(w8, 6)),
     "curves": tuple(make for axis, values in CURVES.items() for make in along(axis, values)),
 }
 
@@ -195,21 +198,21 @@ def steps_of(products, multiply_adds=2e9, most=300):
 
 
 def products_of(blocks, shape):
-    """Return [(M, K, N)] of one step of backpropagation on an input of this shape, (N, ...).
+    """Return the products of one step of backpropagation on an input of this shape, (N, ...).
 
-    A Linear has x W, xᵀ dy and, save in the lowest layer, dy Wᵀ, and so has a Conv2D, with as many
-    multiply-adds.
+    A Linear has x W, xᵀ dy and, save in the lowest layer, dy Wᵀ. A Conv2D has the same for every
+    image and every row of its kernel.
     """
     products, N = [], shape[0]
     for layer, inside in inputs_of(blocks, shape[1:]):
         if isinstance(layer, td.Linear):
-            M, K, O = N, layer.n_in, layer.n_out
+            M, K, O, times = N, layer.n_in, layer.n_out, ()
         elif isinstance(layer, td.Conv2D):
-            M, K = N * math.prod(layer.output_shape(inside)[:2]), layer.kernel**2 * layer.n_in
-            O = layer.n_out
+            M, K = math.prod(layer.output_shape(inside)[:2]), layer.kernel * layer.n_in
+            O, times = layer.n_out, (N * layer.kernel,)
         else:
             continue
-        products += [(M, K, O), (K, M, O)] + [(M, O, K)] * bool(products)
+        products += [(*times, M, K, O), (*times, K, M, O)] + [(*times, M, O, K)] * bool(products)
     return products
 
 
