@@ -76,7 +76,8 @@ def launch(kind: type[Optimizer], constants: dict[str, float], xp: Any, p: Array
     """Run the kernel of a rule, as `Optimizer.rule` would change p and the state."""
     n_state = len(kind.state_names)
     state, numbers = state_and_numbers[:n_state], state_and_numbers[n_state:]
-    kernel_of(kind, xp, tuple(constants))(dp, *constants.values(), *numbers, p, *state)
+    kernel = kernel_of(kind, xp, tuple(constants))  # type: ignore[arg-type]
+    kernel(dp, *constants.values(), *numbers, p, *state)
 
 
 @lru_cache(maxsize=64)
