@@ -126,11 +126,14 @@ def places(records, what):
             for step in np.unique(mine[:, 1]).astype(int)}
 
 
-def recorded(mode, n):
+def recorded(mode, n, late=""):
     """What two workers did when, in n batches."""
-    data = cases.dataset()
+    data, network = cases.dataset(), two_modules(Slow(0, 0), Slow(0, 0))
+    if late:
+        for module in network.modules:
+            module.synthesizer = module.synthesizer_optimizer = None
     training = ParallelTraining(
-        two_modules(Slow(0, 0), Slow(0, 0)),
+        network,
         data,
         1,
         16,
@@ -139,7 +142,7 @@ def recorded(mode, n):
         context=data.context(),
         transport=Threads(2),
         make_plan=lambda made: Plan(
-            mode, [1, 2], made.schedule, made.batch_of, 16, recorded=(0, n)
+            mode, [1, 2], made.schedule, made.batch_of, 16, late=late, recorded=(0, n)
         ),
     )
     training.run()
@@ -179,6 +182,21 @@ def test_decoupled_workers_and_simulated_ones_wait_for_the_same(records):
         assert up[step][1] <= passed[step][0]                   # the input has come
     for step in range(9 - Plan.room):
         assert receipt[step][1] <= up[step + Plan.room][0]      # there is room above
+
+
+@pytest.mark.parametrize("records", [lambda: recorded("free", 10, "gradients"),
+                                     lambda: simulated("late")])
+def test_late_workers_and_simulated_ones_wait_for_the_same(records):
+    below, above = (np.asarray(found) for _, found in sorted(records().items()))
+    passed, update = places(above, "forward"), places(above, "update")
+    again = np.sort(below[below[:, 0] == WHAT.index("backward"), 2:], axis=0)   # one for each batch
+    first = {step: below[(below[:, 0] == WHAT.index("forward")) & (below[:, 1] == step), 2:].min(0)
+             for step in range(10)}
+    for step in range(9):
+        assert first[step][1] <= passed[step][0]                # the input has come
+    for step in range(9 - Plan.room):
+        assert update[step][0] <= again[step][0]                # the gradient has come
+        assert again[step][1] <= first[step + Plan.room][0]     # x of one more batch can be kept
 
 
 # The benchmark, with the smallest of networks.
@@ -305,7 +323,7 @@ def test_tables_and_picture_of_the_simulator(tmp_path, capsys):
         "| locked | 0."
     )
     assert (tmp_path / "a.png").stat().st_size > 0
-    speed = {line.split(" | ")[0][2:]: float(line.split(" | ")[1]) for line in lines[4:10]}
+    speed = {line.split(" | ")[0][2:]: float(line.split(" | ")[1]) for line in lines[4:11]}
     assert (
         speed["decoupled, room for 64 batches"] > speed["decoupled"] > speed["locked"]
     )  # the link is slow

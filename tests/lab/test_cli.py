@@ -46,8 +46,7 @@ def test_addition_writes_what_it_says(in_a_folder_of_its_own, capsys):
     printed = capsys.readouterr().out
     result = json.loads((in_a_folder_of_its_own / "a.json").read_text())
     assert {"experiment", "method", "options", "seed", "backend", "seconds", "history",
-            "train_accuracy",
-            "test_accuracy", "sees"} <= result.keys()
+            "versions", "train_accuracy", "test_accuracy", "sees"} <= result.keys()
     assert (result["experiment"], result["method"]) == ("addition", "cdni")
     assert result["sees"] == ["h", "labels"]
     assert result["options"]["bits"] == 2 and len(result["history"]["epoch"]) == 3

@@ -696,11 +696,12 @@ FREE_LINK = simulator.Link()
 @pytest.mark.parametrize("n", [2, 5, 1000])
 def test_simulated_modes_agree_with_the_arithmetic(n):
     def seconds(mode, **options):
-        return 1 / simulator.throughput(
-            mode, equal_stages(n), FREE_LINK, None if mode == "decoupled" else 8, **options
-        )
+        n_batches = None if mode in ("decoupled", "late") else 8
+        return 1 / simulator.throughput(mode, equal_stages(n), FREE_LINK, n_batches, **options)
 
     assert seconds("decoupled") == pytest.approx(6)  # a stage with its synthesizer, however many
+    assert seconds("late") == pytest.approx(5)  # twice forward, backward, update, however many
+    assert seconds("late", room=1) == pytest.approx(9)  # up, the one above learns, down
     assert seconds("locked") == pytest.approx(4 * n)  # everything, one after the other
     assert seconds("pipelined", micro_batches=4) == pytest.approx(
         3 * (4 + n - 1) / 4 + 1
@@ -715,7 +716,10 @@ def test_slow_links_cost_locked_workers_everything_and_decoupled_ones_nothing_wh
     assert (
         1 / simulator.throughput("decoupled", costs, link, room=1) > 6
     )  # it must wait for the receipt
+    assert 1 / simulator.throughput("late", costs, link, room=4) == pytest.approx(5)
+    assert 1 / simulator.throughput("late", costs, link, room=2) == pytest.approx((9 + 2 * 2) / 2)
     narrow = simulator.Link(bandwidth=10)  # 10 s for each message
+    assert 1 / simulator.throughput("late", costs, narrow, room=40) == pytest.approx(10)
     assert 1 / simulator.throughput("decoupled", costs, narrow, room=40) == pytest.approx(10)
 
 

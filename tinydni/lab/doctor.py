@@ -1,6 +1,7 @@
 """`tinydni doctor`: what works on this machine, what does not, and what to do about it."""
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import threadpoolctl
 
-from tinydni import backend
+from tinydni import __version__, backend
 from tinydni.datasets.download import VARIABLE, DataError, cache_folder, data_folder
 from tinydni.datasets.mnist import MD5 as MNIST_FILES
 
@@ -97,6 +98,17 @@ def numpy():
     text = (f"{np.__version__}, BLAS {blas.get('name', '?')} {blas.get('version', '')}, "
             f"{blas_kernel()} kernels")
     return OK, f"{text}. {remark}" if remark else text
+
+
+def versions() -> dict[str, str]:
+    """Return what the last digits of a run depend on; numba, if there, makes loops of rules."""
+    blas = {f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', '?')})"
+            for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
+    found = {"tinydni": __version__, "Python": platform.python_version(), "NumPy": np.__version__,
+             "BLAS": ", ".join(sorted(blas))}
+    if importlib.util.find_spec("numba"):
+        found["numba"] = importlib.metadata.version("numba")
+    return found
 
 
 def blas_build():

@@ -1,7 +1,6 @@
 """What a time depends on besides the program: threads, versions, instruction sets, the machine."""
 
 import importlib
-import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import threadpoolctl
+
+from tinydni.lab import doctor
 
 PACKAGES = ("torch", "jax")                 # what we compare with, where it is installed
 torch_device = "cpu"                        # where it computes
@@ -57,12 +58,7 @@ def set_threads(n):
 
 def versions():
     """Return what is compared, with the instruction sets chosen: they can decide more than all."""
-    blas = {f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', '?')})"
-            for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
-    found = {"Python": platform.python_version(), "NumPy": np.__version__,
-             "BLAS": ", ".join(sorted(blas))}
-    if installed("numba"):
-        found["numba"] = importlib.metadata.version("numba")
+    found = doctor.versions()
     if installed("torch"):
         import torch
         found["PyTorch"] = f"{torch.__version__} ({torch.backends.cpu.get_cpu_capability()})"

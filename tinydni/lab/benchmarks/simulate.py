@@ -99,7 +99,7 @@ def table(label, link, stage, workers, fixed):
     """Return the speed of all modes and numbers of workers, over one worker's, as Markdown."""
     rows = []
     for name, (mode, options) in modes(fixed).items():
-        n_batches, found = None if mode == "decoupled" else 4, []
+        n_batches, found = None if mode in ("decoupled", "late") else 4, []
         for costs in (scaled(stage, n) for n in workers):
             rate = throughput(mode, costs, link, n_batches, **options)
             found.append(f"{rate * costs.block.sum():.3g}")
@@ -113,6 +113,7 @@ def modes(fixed):
             "micro-batches, 4": ("pipelined", {"micro_batches": 4, "fixed": fixed}),
             "micro-batches, 16": ("pipelined", {"micro_batches": 16, "fixed": fixed}),
             "data-parallel": ("data-parallel", {"fixed": fixed}),
+            "late gradients": ("late", {}),
             "decoupled": ("decoupled", {}),
             "decoupled, room for 64 batches": ("decoupled", {"room": 64})}
 

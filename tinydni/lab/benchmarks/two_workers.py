@@ -34,6 +34,7 @@ CONTENDERS = {FIRST: ("locked", None, 1, None),
               "locked, two processes": ("locked", "mpi", 1, "locked"),
               "data-parallel, two threads": ("data-parallel", "threads", 1, None),
               "data-parallel, two processes": ("data-parallel", "mpi", 1, None),
+              "late gradients, two processes": ("late", "mpi", 1, "late"),
               "decoupled, two threads": ("free", "threads", 1, None),
               "decoupled, two processes": ("free", "mpi", 1, "decoupled")}
 
@@ -90,10 +91,12 @@ class TwoWorkers:
         if transport is None:
             return td.Training(*rest, context=context)
         ends = [2, 2] if mode == "data-parallel" else [1, 2]
+        plan, late = ("free", "gradients") if mode == "late" else (mode, "")
         return ParallelTraining(
             *rest, context=context,
             transport=Threads(2) if transport == "threads" else Processes(self.communicator),
-            make_plan=lambda made: Plan(mode, ends, made.schedule, made.batch_of, self.batch))
+            make_plan=lambda made: Plan(plan, ends, made.schedule, made.batch_of, self.batch,
+                                        late=late))
 
     def round(self):
         """Run a block of every contender; before those that are predicted, measure the costs."""
@@ -102,7 +105,7 @@ class TwoWorkers:
         for name, training in self.trainings.items():
             _, transport, n_threads, simulated = CONTENDERS[name]
             if simulated:
-                together = simulated == "decoupled"
+                together = simulated != "locked"
                 costs = self.stages.measure(self.n_steps // 2, together)
                 if self.first:
                     self.simulated[name].append(1 / throughput(simulated, *costs))

@@ -18,6 +18,7 @@ from tinydni.lab.cytometry.fit import fit, running_mean, updates_until
 from tinydni.lab.cytometry.pipeline import REFERENCE, Pipeline, f1_scores
 from tinydni.lab.cytometry.populations import warnings
 from tinydni.lab.cytometry.resnet import CONTROLS, HIDDEN, METHODS, Method
+from tinydni.lab.doctor import versions
 from tinydni.lab.files import write_json
 from tinydni.lab.jobs.ranges import OptionError, whole
 from tinydni.lab.outputs import Outputs
@@ -95,6 +96,7 @@ class Run:
         options = {name: value for name, value in self.options.items() if name not in apart}
         return {"experiment": name, "options": options,
                 **{name: self.options[name] for name in apart}, "notes": [],
+                "versions": versions(),
                 "iterations": len(self.mmd), **self.scores(),
                 "history": {"update": list(range(1, len(self.mmd) + 1)), "mmd": self.mmd}}
 

@@ -74,7 +74,8 @@ def with_cuts(options, build, dataset, context):
               backend.asarray(modules[0].block.xp, array[:options["batch_size"]])
               for array in (dataset.x, context, dataset.y)]
     costs = measure(modules, *sample)
-    ends = balanced(costs.block, options["workers"], costs.synthesizer)
+    again = costs.forward if METHODS[options["method"]].late else 0     # of late gradients
+    ends = balanced(costs.block + again, options["workers"], costs.synthesizer)
     return {**options, "cuts": ends[:-1]}
 
 

@@ -14,6 +14,7 @@ from tinydni import backend
 from tinydni.gpu import CapturedStep, check_can_be_captured, fuse
 from tinydni.lab import files
 from tinydni.lab.callbacks import Checkpoints, Progress, stop_on_interrupt
+from tinydni.lab.doctor import versions
 from tinydni.lab.gradient_quality import measure_gradients
 from tinydni.lab.jobs import methods, parallel, recurrent
 from tinydni.lab.jobs.ranges import OptionError
@@ -121,7 +122,8 @@ class Run:
         options = {name: value for name, value in self.options.items() if name not in apart}
         return {"experiment": self.job.name, "options": options,
                 **{name: self.options[name] for name in apart}, "sees": list(self.sees),
-                "notes": list(self.notes), "seconds": round(self.seconds, 3),
+                "notes": list(self.notes), "versions": versions(),
+                "seconds": round(self.seconds, 3),
                 "history": self.training.history, **self.scores,
                 **parallel.report(self.options, self.training)}
 

@@ -6,6 +6,7 @@ two cores share caches and memory, and that computers are now and then busy with
 """
 
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -148,6 +149,52 @@ def decoupled(costs, link, n_batches, keep=True, room=4):
     return stages
 
 
+def late(costs, link, n_batches, keep=True, room=4):
+    """Late true gradients: a stage keeps its inputs, and runs again on each for its gradient.
+
+    The delay is the longest that workers allow: in round t stage k first takes the gradient of
+    batch t - room (K - 1 - k), if that has come, and then works on batch t.
+    """
+    K = len(costs.h)
+    messages, most = border_work(costs, link), room * np.arange(K)[::-1]
+    learning = costs.block + messages           # that of the top follows its forward pass at once
+    passes = np.append((costs.forward + messages)[:-1], learning[-1] + messages[-1])
+    up_time = costs.h / link.bandwidth
+    down_time = np.insert(up_time[:-1], 0, 0)
+    way = np.insert(np.cumsum((passes + up_time + link.latency)[:-1]), 0, 0)
+    come, start, up, down = np.zeros((4, n_batches + 1, K))     # the last row: before the first
+    start[-1] = -passes
+    for t in range(n_batches):
+        ready = start[t - 1] + passes
+        learns = (t >= most) & (most > 0)
+        come[t, :-1] = np.maximum(ready[:-1], down[t - room, 1:] + link.latency)
+        ready[learns] = (come[t] + learning)[learns]
+        down[t] = np.maximum(ready, down[t - 1]) + down_time
+        ready[1:] = np.maximum(ready[1:], (up[t - 1] + up_time + link.latency)[:-1])
+        start[t] = way + np.maximum.accumulate(ready - way)
+        up[t] = np.maximum(start[t] + passes, up[t - 1]) + up_time
+        down[t, -1] = max(up[t, -1] - up_time[-1], down[t - 1, -1]) + down_time[-1]
+    stages = [Stage(keep) for _ in range(K)]
+    for (k, stage), t in product(enumerate(stages), range(n_batches) if keep else ()):
+        if k < K - 1 and t >= most[k]:
+            stage.wait(come[t, k], t - most[k])
+            stage.spend(costs.forward[k], FORWARD, t - most[k])
+            learn(stage, costs, messages, k, t - most[k])
+        stage.wait(start[t, k], t)
+        stage.spend(costs.forward[k] + messages[k], FORWARD, t)
+        if k == K - 1:
+            learn(stage, costs, messages, k, t)
+    for stage, end in zip(stages, start[n_batches - 1] + passes):
+        stage.now = end
+    return stages
+
+
+def learn(stage, costs, messages, k, step):
+    """Record a backward pass and its update."""
+    stage.spend(costs.backward[k] + messages[k], BACKWARD, step)
+    stage.spend(costs.update[k], UPDATE, step)
+
+
 def data_parallel(costs, link, n_batches, keep=True, fixed=0.0):
     """The whole network in every worker, a share of the batch each; gradients go in two rounds.
 
@@ -166,14 +213,15 @@ def data_parallel(costs, link, n_batches, keep=True, fixed=0.0):
     return [stage] * K
 
 
-MODES = {"locked": locked, "pipelined": pipelined, "decoupled": decoupled,
+MODES = {"locked": locked, "pipelined": pipelined, "decoupled": decoupled, "late": late,
          "data-parallel": data_parallel}
 
 
 def throughput(mode: str, costs: Costs, link: Link, n_batches: int | None = None,
                **options: Any) -> float:
     """Return the batches per second in the long run, of one of MODES, with its options."""
-    n = n_batches or 2 * len(costs.h) + 40              # the pipeline is full after the first half
+    # The pipeline is full after the first half: the bottom has had its first gradient.
+    n = n_batches or (10 if mode == "late" else 2) * len(costs.h) + 40
     half, whole = (MODES[mode](costs, link, k, keep=False, **options)[-1].now for k in (n // 2, n))
     return (n - n // 2) / (whole - half)
 
