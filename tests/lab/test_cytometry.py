@@ -325,8 +325,9 @@ def test_train_writes_figures_and_json(folder, method, capsys):
                    "--figure", "c.png") == 0
     result = json.loads((folder / "c.json").read_text())
     assert {"experiment", "method", "options", "seed", "backend", "seconds", "history",
-            "versions", "iterations", *(f"{score}_{when}" for when in ("before", "after") for score in
-                            ("mmd", "mmd_unbiased", "f1_weighted", "f1_macro"))} <= result.keys()
+            "versions", "iterations",
+            *(f"{score}_{when}" for when in ("before", "after") for score in
+              ("mmd", "mmd_unbiased", "f1_weighted", "f1_macro"))} <= result.keys()
     assert result["iterations"] == 30 == len(result["history"]["mmd"])
     for name in ("c.png", "c-cells.png", "c-markers.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")

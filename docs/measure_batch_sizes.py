@@ -1,0 +1,53 @@
+"""Measures why batches of 256 help a long run from h alone, for docs/from-h-alone.md.
+
+`python docs/measure_batch_sizes.py`: MNIST, six layers, looks-linear weights, late truths, 30
+epochs; two hours on one core. A run that the JSON holds is not run again.
+
+A batch of guesses is mostly noise. If noise is what harms a long run with batches of 64, smaller
+rates must do what larger batches do, and larger rates must spoil batches of 256. Adam with a large
+eps lies between a step of fixed length, which needs half the rate for a quarter of the batch, and
+plain descent, which needs a quarter.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from tinydni.lab.files import write_json
+from tinydni.lab.jobs.mnist import JOB
+
+RESULT = Path(__file__).parent / "results" / "batch-sizes.json"
+SEEDS = (0, 1)
+EPOCHS = 30
+RUNS = {"64": (64, 1), "64, half the rates": (64, 1 / 2), "64, a quarter": (64, 1 / 4),
+        "256": (256, 1), "256, twice the rates": (256, 2), "256, four times": (256, 4)}
+
+
+def curves(seed, batch_size, factor):
+    """Return training loss and test error [%] after every epoch."""
+    made = JOB.run(JOB.options({"method": "dni", "layers": 6, "start": "looks-linear", "late": 1,
+                                "epochs": EPOCHS, "batch_size": batch_size, "seed": seed})).training
+    for _, _, optimizer in made.network.learners():
+        optimizer.lr *= factor
+    history = made.run()
+    return {name: [round(float(value), digits) for value in history[name]]
+            for name, digits in (("train_loss", 4), ("test_error", 2))}
+
+
+def main():
+    """Run what is missing, and print the table."""
+    found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    for seed in SEEDS:
+        for name, (batch_size, factor) in RUNS.items():
+            if str(seed) not in found.setdefault(name, {}):
+                found[name][str(seed)] = curves(seed, batch_size, factor)
+                write_json(RESULT, found)
+    for name, runs in found.items():
+        errors = np.array([run["test_error"] for run in runs.values()])
+        print(f"{name:24s} after 10 epochs {errors[:, 9].mean():.2f}, at the end "
+              f"{errors[:, -1].mean():.2f} ({', '.join(f'{e:.2f}' for e in errors[:, -1])})")
+
+
+if __name__ == "__main__":
+    main()
