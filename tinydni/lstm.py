@@ -47,10 +47,7 @@ class LSTM(Layer):
         self.b[2 * n_hidden:3 * n_hidden] = check_range(forget_bias, "forget_bias", None, None)
 
     def forward(self, x: Array, state: Array | None = None) -> Any:
-        """Time goes first inside, so that every step is one piece of memory.
-
-        σ(z) = (1 + tanh(z / 2)) / 2: with the halves taken before, one tanh serves all four gates.
-        """
+        """Time goes first inside, so that every step is one piece of memory."""
         check_sequence(x, self.n_in, self.Wx.dtype, "LSTM")
         check_state(state, (len(x), self.n_state), x.dtype, "LSTM")
         xp, H, (N, T, D) = self.xp, self.n_hidden, x.shape
@@ -66,21 +63,24 @@ class LSTM(Layer):
         Wh = column_blocks(xp, self.Wh * half, N, H).copy()
         z_blocks = column_blocks(xp, z, N, H)
         for t in range(T):
-            gates, c = self.gates[t], self.c[t + 1]
             xp.matmul(self.h[t], Wh, out=z_blocks)
-            gates += z
-            xp.tanh(gates, out=gates)
-            gates[:, H:] *= 0.5
-            gates[:, H:] += 0.5
-            xp.multiply(gates[:, 2 * H:3 * H], self.c[t], out=c)
-            c += gates[:, :H] * gates[:, H:2 * H]
-            xp.tanh(c, out=self.tanh_c[t])
-            xp.multiply(gates[:, 3 * H:], self.tanh_c[t], out=self.h[t + 1])
+            self.gates[t] += z
+            self.cell(t)
         end = xp.concatenate([self.h[T], self.c[T]], axis=1)
         return read_only(self.h[1:].transpose(1, 0, 2)), end
 
+    def cell(self, t: int) -> None:
+        """σ(z) = (1 + tanh(z / 2)) / 2: one tanh serves all gates, whose z are halved already."""
+        xp, H, gates, c = self.xp, self.n_hidden, self.gates[t], self.c[t + 1]
+        xp.tanh(gates, out=gates)
+        gates[:, H:] *= 0.5
+        gates[:, H:] += 0.5
+        xp.multiply(gates[:, 2 * H:3 * H], self.c[t], out=c)
+        c += gates[:, :H] * gates[:, H:2 * H]
+        xp.tanh(c, out=self.tanh_c[t])
+        xp.multiply(gates[:, 3 * H:], self.tanh_c[t], out=self.h[t + 1])
+
     def backward(self, dy: Array, dend: Array | None = None) -> Any:
-        """dz = [dc, dc, dc, dh] · slopes, made for so few steps at a time as a cache holds."""
         xp, (T, N, H) = self.xp, self.tanh_c.shape
         check_gradient(dy, (N, T, H), self.h.dtype, "LSTM")
         check_state(dend, (N, self.n_state), dy.dtype, "LSTM, backward")
@@ -89,23 +89,29 @@ class LSTM(Layer):
         dh, dc = dend[:, :H].copy(), dend[:, H:].copy()
         Wh_T = column_blocks(xp, self.Wh.T, N, 4 * H).copy()
         dh_blocks = column_blocks(xp, dh, N, 4 * H)
-        few = max(1, CACHED // (N * H)) if is_host(xp) else T
         for t in reversed(range(T)):
-            if (k := t % few) == few - 1 or t == T - 1:
-                slopes, dc_dh = self.slopes(slice(t - k, t + 1))
             dh += dy[t]
-            dc += dh * dc_dh[k]
-            xp.multiply(slopes[k, :, :3 * H].reshape(N, 3, H), dc[:, None],
-                        out=dz[t, :, :3 * H].reshape(N, 3, H))
-            xp.multiply(slopes[k, :, 3 * H:], dh, out=dz[t, :, 3 * H:])
+            self.cell_backward(t, dh, dc, dz[t])
             xp.matmul(dz[t], Wh_T, out=dh_blocks)
-            dc *= self.gates[t, :, 2 * H:3 * H]
         dz = dz.reshape(T * N, 4 * H)
         self.dWx = self.x.T @ dz
         self.dWh = self.h[:T].reshape(T * N, H).T @ dz
         self.db = batch_sum(xp, dz)
         dx = (dz @ self.Wx.T).reshape(T, N, -1).transpose(1, 0, 2) if self.needs_dx else None
         return dx, xp.concatenate([dh, dc], axis=1)
+
+    def cell_backward(self, t: int, dh: Array, dc: Array, dz: Array) -> None:
+        """dz = [dc, dc, dc, dh] · slopes, made for so few steps at a time as a cache holds."""
+        (T, N, H), xp = self.tanh_c.shape, self.xp
+        few = max(1, CACHED // (N * H)) if is_host(xp) else T
+        if (k := t % few) == few - 1 or t == T - 1:
+            self.near = self.slopes(slice(t - k, t + 1))
+        slopes, dc_dh = (each[k] for each in self.near)
+        dc += dh * dc_dh
+        xp.multiply(slopes[:, :3 * H].reshape(N, 3, H), dc[:, None],
+                    out=dz[:, :3 * H].reshape(N, 3, H))
+        xp.multiply(slopes[:, 3 * H:], dh, out=dz[:, 3 * H:])
+        dc *= self.gates[t, :, 2 * H:3 * H]
 
     def slopes(self, steps: slice) -> tuple[Array, Array]:
         """Return what dc and dh are multiplied with: for g, i, f, o (n, N, 4H), and dc/dh."""

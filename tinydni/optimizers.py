@@ -1,7 +1,4 @@
-"""Rules that turn gradients into steps, and schedules that change the learning rate on the way.
-
-A rule works in place. Its state is kept per parameter path.
-"""
+"""Rules that turn gradients into steps, in place, and schedules of the learning rate."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""BatchNorm and ReLU as loops: the numbers, refusals and state of the plain layers."""
+"""BatchNorm, ReLU, LSTM as loops: the numbers, refusals and state of the plain layers."""
 
 import gc
 import pickle
@@ -65,6 +65,31 @@ def test_loops_give_the_numbers_of_the_plain_layers(shape, dtype):
 @every_shape
 def test_loops_pass_the_gradient_checks(shape):
     report = td.gradcheck.check_layer(pair(shape)[1], data(shape))
+    assert report.ok, report
+
+
+@pytest.mark.parametrize("size", [(5, 7, 3, 4), (64, 2, 3, 160)], ids=["small", "past the cache"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_lstm_in_loops_gives_the_numbers_of_the_plain_one(dtype, size):
+    N, T, D, H = size
+    plain = td.LSTM(D, H, np.random.default_rng(0), dtype=dtype)
+    loops, near = deepcopy(plain), {"rtol": 100 * np.finfo(dtype).eps,
+                                    "atol": 100 * np.finfo(dtype).eps}
+    use_loops(loops)
+    x, state, dy, dend = (data(shape, dtype, seed) for seed, shape in enumerate(
+        ((N, T, D), (N, 2 * H), (N, T, H), (N, 2 * H))))
+    found = [(*layer.forward(x, state), *layer.backward(dy, dend), layer.dWx, layer.dWh, layer.db)
+             for layer in (plain, loops)]
+    assert type(loops) is LOOPS[td.LSTM]
+    for expected, got in zip(*found):
+        np.testing.assert_allclose(got, expected, **near)
+        assert got.dtype == dtype
+
+
+def test_the_lstm_in_loops_passes_the_gradient_checks():
+    layer = td.LSTM(3, 4, np.random.default_rng(0), dtype=np.float64)
+    use_loops(layer)
+    report = td.gradcheck.check_layer(layer, data((2, 3, 3)))
     assert report.ok, report
 
 
@@ -153,6 +178,18 @@ def test_numbers_that_numba_does_not_know_are_left_to_the_plain_layers(dtype):
         dy = data((4, 3), seed=2).astype(dtype if plain is nets[0].layers[0] else y.dtype)
         np.testing.assert_array_equal(loops.forward(x), y)
         np.testing.assert_array_equal(loops.backward(dy), plain.backward(dy))
+
+
+@pytest.mark.parametrize("dtype", ["f2", "g"])
+def test_an_lstm_of_such_numbers_is_left_to_the_plain_one(dtype):
+    plain = td.LSTM(2, 3, np.random.default_rng(0)).to(dtype=dtype)
+    loops, x = deepcopy(plain), data((2, 4, 2)).astype(dtype)
+    use_loops(loops)
+    for layer in (plain, loops):
+        layer.y, _ = layer.forward(x)
+        layer.dx, _ = layer.backward(layer.y)
+    np.testing.assert_array_equal(loops.y, plain.y)
+    np.testing.assert_array_equal(loops.dx, plain.dx)
 
 
 def networks():

@@ -1,4 +1,4 @@
-"""BatchNorm and ReLU as loops that numba compiles: few passes of the arrays through the cache.
+"""BatchNorm, ReLU and LSTM as loops that numba compiles: few passes of arrays through the cache.
 
 The formulas are those of the plain layers. Sums are taken in float64, so the last bits differ. The
 classes have the plain layers' names, so that a network reads the same, fused or not.
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinydni import activations, batchnorm, checks
+from tinydni import activations, batchnorm, checks, lstm
 from tinydni.backend import Array, is_host
 from tinydni.layer import Layer, read_only
 
@@ -19,7 +19,7 @@ __all__ = ["use_loops"]
 
 
 def use_loops(layer: Layer) -> None:
-    """Let every BatchNorm and ReLU in a layer work in loops; on a device they stay as they are."""
+    """Let BatchNorm, ReLU and LSTM in a layer work in loops; on a device they stay as they are."""
     for _, part in layer.walk():
         if type(part) in LOOPS:
             part.__class__ = LOOPS[type(part)]
@@ -136,4 +136,50 @@ def gate(dy, y, dx):
         dx[i] = dy[i] * (y[i] > 0)
 
 
-LOOPS: dict[type[Layer], type[Layer]] = {batchnorm.BatchNorm: BatchNorm, activations.ReLU: ReLU}
+class LSTM(lstm.LSTM):
+    """The plain layer; tanh stays NumPy's, which is faster than a loop's."""
+
+    def cell(self, t: int) -> None:
+        if not suits(self, self.gates):
+            return super().cell(t)
+        gates, c = self.gates[t], self.c[t + 1]
+        np.tanh(gates, out=gates)
+        compiled(open_gates)(gates, self.c[t], c)
+        np.tanh(c, out=self.tanh_c[t])
+        np.multiply(gates[:, 3 * self.n_hidden:], self.tanh_c[t], out=self.h[t + 1])
+
+    def cell_backward(self, t: int, dh: Array, dc: Array, dz: Array) -> None:
+        if not suits(self, dz):
+            return super().cell_backward(t, dh, dc, dz)
+        compiled(gate_gradient)(self.gates[t], self.c[t], self.tanh_c[t], dh, dc, dz)
+
+
+def open_gates(gates, c_before, c):
+    """Fill c (N, H), and make i, f, o of the tanh in gates (N, 4H)."""
+    N, H = c.shape
+    half = gates.dtype.type(0.5)
+    for n in range(N):
+        for j in range(H, 4 * H):
+            gates[n, j] = gates[n, j] * half + half
+        for j in range(H):
+            g, i, f = gates[n, j], gates[n, H + j], gates[n, 2 * H + j]
+            c[n, j] = f * c_before[n, j] + i * g
+
+
+def gate_gradient(gates, c_before, tanh_c, dh, dc, dz):
+    """Fill dz (N, 4H), and pass dc (N, H) on to the step before."""
+    N, H = dc.shape
+    one = gates.dtype.type(1)               # with a whole number, numba would compute in float64
+    for n in range(N):
+        for j in range(H):
+            g, i, f, o = gates[n, j], gates[n, H + j], gates[n, 2 * H + j], gates[n, 3 * H + j]
+            total = dc[n, j] + dh[n, j] * (o * (one - tanh_c[n, j] * tanh_c[n, j]))
+            dz[n, j] = total * (i * (one - g * g))
+            dz[n, H + j] = total * (g * i * (one - i))
+            dz[n, 2 * H + j] = total * (c_before[n, j] * f * (one - f))
+            dz[n, 3 * H + j] = dh[n, j] * (tanh_c[n, j] * o * (one - o))
+            dc[n, j] = total * f
+
+
+LOOPS: dict[type[Layer], type[Layer]] = {
+    batchnorm.BatchNorm: BatchNorm, activations.ReLU: ReLU, lstm.LSTM: LSTM}

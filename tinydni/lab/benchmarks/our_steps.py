@@ -68,11 +68,17 @@ def backprop_step(workload):
     return make(replace(workload, synthesizer=None))
 
 
-def sequence_step(workload):
+def plain_sequence_step(workload):
+    """Return the same as `sequence_step` without loops."""
+    return sequence_step(workload, lambda module: module)
+
+
+def sequence_step(workload, fuse=fuse):
     """Return the step of one recurrent layer with the loss at its output."""
     [layer], loss = deepcopy(workload.blocks), deepcopy(workload.loss)
-    layer.to(workload.xp), loss.to(workload.xp)
     batches, optimizer = placed(workload), workload.optimizer(workload.lr)
+    layer = fuse(td.DNI(layer, optimizer).to(workload.xp)).block
+    loss.to(workload.xp)
 
     def train(i):
         x, target, _ = batches[i % len(batches)]

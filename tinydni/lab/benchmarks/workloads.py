@@ -52,7 +52,8 @@ DECOUPLED = LOCKED | {"tinydni-backprop": "our_steps.backprop_step"}
 IMAGES = NETWORK | {"torch-channels-last": "torch_steps.channels_last_step",
                     "tinydni-plain": "our_steps.plain_step"}
 TUTORIAL = LOCKED | {"literal": "plain_steps.literal"}
-SEQUENCES = {"tinydni": "our_steps.sequence_step", "torch-eager": "torch_steps.step"}
+SEQUENCES = {"tinydni": "our_steps.sequence_step", "torch-eager": "torch_steps.step",
+             "tinydni-plain": "our_steps.plain_sequence_step"}
 SAMPLES = {"tinydni": "our_steps.loss_step", "torch-eager": "torch_steps.mmd_step",
            "torch-by-hand": "torch_steps.mmd_by_hand"}
 CURVES = {"width": (16, 64, 256, 1024), "depth": (1, 3, 6, 12), "batch": (4, 16, 64, 256, 1024)}

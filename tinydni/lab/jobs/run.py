@@ -261,7 +261,7 @@ class RecurrentRun(Run):
         """Make everything that the options say."""
         options = self.options
         self.task = task = self.job.task(options)
-        self.network = self.job.build(task, options).to(xp)
+        self.network = fuse(self.job.build(task, options).to(xp))
         self.training = RecurrentTraining(self.network, task, options["updates"])
         self.columns = tuple(self.training.history)
         self.sees = recurrent.sees(options, task)
