@@ -1,7 +1,8 @@
 """Measures why batches of 256 help a long run from h alone, for docs/from-h-alone.md.
 
-`python docs/measure_batch_sizes.py`: MNIST, six layers, looks-linear weights, late truths, 30
-epochs; two hours on one core. A run that the JSON holds is not run again.
+`python docs/measure_batch_sizes.py [NAME ...]`: MNIST, six layers, looks-linear weights, late
+truths, 30 epochs; all runs take two hours on one core. NAME: of RUNS, by default all; several
+processes may share them. A run that the JSON holds is not run again.
 
 A batch of guesses is mostly noise. If noise is what harms a long run with batches of 64, smaller
 rates must do what larger batches do, and larger rates must spoil batches of 256. Adam with a large
@@ -10,6 +11,7 @@ plain descent, which needs a quarter.
 """
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -35,19 +37,24 @@ def curves(seed, batch_size, factor):
             for name, digits in (("train_loss", 4), ("test_error", 2))}
 
 
-def main():
+def found():
+    """Return what the JSON holds: {name: {seed: curves}}."""
+    return json.loads(RESULT.read_text()) if RESULT.exists() else {}
+
+
+def main(*names):
     """Run what is missing, and print the table."""
-    found = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    for seed in SEEDS:
-        for name, (batch_size, factor) in RUNS.items():
-            if str(seed) not in found.setdefault(name, {}):
-                found[name][str(seed)] = curves(seed, batch_size, factor)
-                write_json(RESULT, found)
-    for name, runs in found.items():
+    for seed in map(str, SEEDS):
+        for name in names or RUNS:
+            if seed not in found().get(name, {}):
+                new, everything = curves(int(seed), *RUNS[name]), found()
+                everything.setdefault(name, {})[seed] = new
+                write_json(RESULT, everything)
+    for name, runs in found().items():
         errors = np.array([run["test_error"] for run in runs.values()])
         print(f"{name:24s} after 10 epochs {errors[:, 9].mean():.2f}, at the end "
               f"{errors[:, -1].mean():.2f} ({', '.join(f'{e:.2f}' for e in errors[:, -1])})")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

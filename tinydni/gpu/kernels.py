@@ -37,10 +37,10 @@ T = TypeVar("T", bound=Part)
 def fuse(part: T) -> T:
     """Let every optimizer of a network or module change a parameter in one launch, or one loop.
 
-    That is on CuPy, and on NumPy beside numba: pip install "tinydni[fast]". There BatchNorm and
-    ReLU become loops, too, and SGD stays as it is: its two operations cost less than the call of a
-    loop in a small net. Elsewhere, and for a rule of your own, nothing changes. Returns the part
-    itself.
+    That is on CuPy, and on NumPy beside numba: pip install "tinydni[fast]". There BatchNorm,
+    ReLU and LSTM become loops, too, and SGD stays as it is: its two operations cost less than the
+    call of a loop in a small net. Elsewhere, and for a rule of your own, nothing changes. Returns
+    the part itself.
     """
     check_can(part, "part", "a network or a module", "learners")
     for _, layer, optimizer in part.learners():

@@ -28,7 +28,7 @@ PACKAGES = (        # distribution, what it is for, how to get it
     ("mpi4py", "workers in several processes", 'pip install "tinydni[mpi]"'),
     ("nbgrader", "assignments in nbgrader's form", 'pip install "tinydni[classroom]"'),
     ("pytest", "tests", 'pip install "tinydni[test]"'),
-    ("numba", "optimizers, BatchNorm and ReLU as loops", 'pip install "tinydni[fast]"'),
+    ("numba", "optimizers, BatchNorm, ReLU, LSTM as loops", 'pip install "tinydni[fast]"'),
     ("torch", "PyTorch's times in benchmarks", "pip install torch"),
 )
 DATA_SETS = {       # folder in $TINYDNI_DATA: the files that belong there, packed with gzip or not
