@@ -15,6 +15,7 @@ import tinydni as td
 from tinydni.lab.files import markdown
 from tinydni.lab.jobs.ranges import OptionError, number, whole, whole_numbers
 from tinydni.lab.outputs import Outputs
+from tinydni.lab.workers import Plan
 from tinydni.lab.workers.costs import Costs, measure
 from tinydni.lab.workers.simulator import MODES, Link, scaled, throughput
 from tinydni.random import stream
@@ -124,6 +125,8 @@ def picture(label, link, costs, fixed):
     n, runs = DRAWN * len(costs.h), {}
     for name, (mode, options) in modes(fixed).items():
         if name not in ("micro-batches, 16", "decoupled, room for 64 batches"):
-            stages = MODES[mode](costs, link, n, **options)
-            runs[name] = {k: np.array(stage.records) for k, stage in enumerate(stages)}
+            first = Plan.room * len(costs.h) if mode == "late" else 0   # then gradients come to all
+            records = (np.array(stage.records) for stage in
+                       MODES[mode](costs, link, n + first, **options))
+            runs[name] = {k: each[each[:, 1] >= first] for k, each in enumerate(records)}
     return timeline(runs, title=f"Simulated: {len(costs.h)} workers, {label}")
