@@ -12,6 +12,8 @@ from tinydni.lab.jobs.job import Job, Task
 from tinydni.lab.jobs.methods import CONTEXTS, METHODS
 from tinydni.lab.jobs.mnist import error_scores
 from tinydni.lab.jobs.ranges import OptionError
+from tinydni.lab.jobs.recall import JOB as RECALL
+from tinydni.lab.products import write_product_buffer
 from tinydni.losses import SoftmaxCrossEntropy
 from tinydni.models import cnn, mlp, resnet
 from tinydni.random import stream
@@ -200,3 +202,10 @@ def test_an_untrained_synthesizer_stays_as_it_is_at_every_scale(untrained, scale
     same = [np.array_equal(array, layer.state()[path])
             for layer, state in zip(synthesizers, before) for path, array in state.items()]
     assert same and all(same) == bool(untrained)
+
+
+def test_a_process_writes_the_buffer_of_its_products_once():
+    write_product_buffer.cache_clear()
+    for job in (DIGITS, RECALL):
+        job.run(job.options({}))
+    assert write_product_buffer.cache_info().misses == 1

@@ -10,6 +10,7 @@ import numpy as np
 import threadpoolctl
 
 from tinydni.lab import doctor
+from tinydni.lab.products import write_product_buffer
 
 PACKAGES = ("torch", "jax")                 # what we compare with, where it is installed
 torch_device = "cpu"                        # where it computes
@@ -53,6 +54,7 @@ def set_threads(n):
     if installed("torch"):
         import torch
         torch.set_num_threads(n)
+    write_product_buffer()
     threadpoolctl.threadpool_limits(n)
 
 

@@ -15,6 +15,7 @@ import tinydni as td
 from tinydni.lab.files import markdown
 from tinydni.lab.jobs.ranges import OptionError, number, whole, whole_numbers
 from tinydni.lab.outputs import Outputs
+from tinydni.lab.products import write_product_buffer
 from tinydni.lab.workers import Plan
 from tinydni.lab.workers.costs import Costs, measure
 from tinydni.lab.workers.simulator import MODES, Link, scaled, throughput
@@ -80,6 +81,7 @@ def links_of(given):
 def hidden_layer(width, batch):
     """Return the costs of one hidden layer with its synthesizer."""
     rng = stream(0, "sample")
+    write_product_buffer()
     net = td.build(td.mlp([width, width, width, CLASSES], rng), td.SoftmaxCrossEntropy(),
                    lambda: td.Adam(1e-3), lambda n: td.LinearSynthesizer(n, CLASSES),
                    lambda: td.Adam(1e-3))

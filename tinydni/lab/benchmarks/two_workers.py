@@ -14,6 +14,7 @@ import tinydni as td
 from tinydni.datasets import Dataset
 from tinydni.lab.benchmarks.conditions import load
 from tinydni.lab.jobs.methods import group
+from tinydni.lab.products import write_product_buffer
 from tinydni.lab.workers import ParallelTraining, Plan
 from tinydni.lab.workers.balance import balanced
 from tinydni.lab.workers.costs import measure
@@ -50,6 +51,7 @@ class TwoWorkers:
         self.width, self.batch, self.communicator = width, batch, communicator
         self.first = communicator is None or communicator.rank == 0
         self.dataset = images(batch)
+        write_product_buffer()
         n = len(self.dataset.x)
         self.order = np.random.default_rng(0).permutation(n).reshape(-1, batch)
         sample = (part[:batch] for part in (self.dataset.x, self.dataset.context(), self.dataset.y))

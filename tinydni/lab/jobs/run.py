@@ -18,6 +18,7 @@ from tinydni.lab.doctor import versions
 from tinydni.lab.gradient_quality import measure_gradients
 from tinydni.lab.jobs import methods, parallel, recurrent
 from tinydni.lab.jobs.ranges import OptionError
+from tinydni.lab.products import write_product_buffer
 from tinydni.lab.recurrent_training import RecurrentTraining
 from tinydni.plots.summary import summary
 from tinydni.training import Training
@@ -46,6 +47,7 @@ class Run:
 
     def __init__(self, job, options):
         self.job, self.options, self.seconds = job, options, 0.0
+        write_product_buffer()
         try:
             self.make(backend.get(options["backend"]))
         except OptionError:
