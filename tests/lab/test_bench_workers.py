@@ -190,7 +190,9 @@ def test_late_workers_and_simulated_ones_wait_for_the_same(records):
     below, above = (np.asarray(found) for _, found in sorted(records().items()))
     passed, update = places(above, "forward"), places(above, "update")
     again = np.sort(below[below[:, 0] == WHAT.index("backward"), 2:], axis=0)   # one for each batch
-    first = {step: below[(below[:, 0] == WHAT.index("forward")) & (below[:, 1] == step), 2:].max(0)
+    n_forward = (below[:, 0] == WHAT.index("forward")).sum()
+    assert n_forward == len(places(below, "forward")) + len(again)      # once more for a gradient
+    first = {step: below[(below[:, 0] == WHAT.index("forward")) & (below[:, 1] == step), 2:].min(0)
              for step in range(10)}
     for step in range(9):
         assert first[step][1] <= passed[step][0]                # the input has come

@@ -21,6 +21,8 @@ class Late(Worker):
     end all gradients arrive, and in one loop those of the last batches are still on their way.
     """
 
+    recorded = {**Worker.recorded, "again": "forward"}
+
     def __init__(self, *args):
         super().__init__(*args)
         check_can_run_again(self.modules[:-1] if self.top else self.modules, "a worker")
@@ -61,6 +63,10 @@ class Late(Worker):
         else:
             self.learn_late(message.step, *message.arrays)
 
+    def again(self, block, x):
+        """Run a block again, in a method of its own, for the recorder."""
+        return run_again(block, x)
+
     def learn_late(self, step, dh):
         """Use the true gradient at this stage's output, of an earlier batch."""
         x, context = self.came_back(step)
@@ -70,7 +76,7 @@ class Late(Worker):
         """Run modules again on x; let them learn from the gradient, and pass it down."""
         hs = [x]
         for module in modules:
-            hs.append(run_again(module.block, hs[-1]))
+            hs.append(self.again(module.block, hs[-1]))
         for module, h in zip(reversed(modules), reversed(hs)):
             asked = self.rank > 0 or module is not modules[0]
             dx = module.backward(dh) if asked or not self.guesses else None

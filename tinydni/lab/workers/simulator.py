@@ -153,7 +153,7 @@ def late(costs, link, n_batches, keep=True, room=4):
     """Late true gradients: a stage keeps its inputs, and runs again on each for its gradient.
 
     The delay is the longest that workers allow: in round t stage k first takes the gradient of
-    batch t - room (K - 1 - k), if that has come, and then works on batch t. Both are recorded as t.
+    batch t - room (K - 1 - k), recorded under the batch worked on last, and then works on batch t.
     """
     K = len(costs.h)
     messages, most = border_work(costs, link), room * np.arange(K)[::-1]
@@ -177,9 +177,9 @@ def late(costs, link, n_batches, keep=True, room=4):
     stages = [Stage(keep) for _ in range(K)]
     for (k, stage), t in product(enumerate(stages), range(n_batches) if keep else ()):
         if k < K - 1 and t >= most[k]:
-            stage.wait(come[t, k], t)
-            stage.spend(costs.forward[k], FORWARD, t)
-            learn(stage, costs, messages, k, t)
+            stage.wait(come[t, k], t - 1)
+            stage.spend(costs.forward[k], FORWARD, t - 1)
+            learn(stage, costs, messages, k, t - 1)
         stage.wait(start[t, k], t)
         stage.spend(costs.forward[k] + messages[k], FORWARD, t)
         if k == K - 1:

@@ -31,6 +31,7 @@ class Worker:
     """
 
     chain = True            # batches go from worker to worker, and not from worker 0 to all
+    recorded = {"receive": "waiting"}       # methods of the worker itself that a recorder times
 
     def __init__(self, endpoint, stage, plan):
         self.endpoint, self.stage, self.plan = endpoint, stage, plan
@@ -189,7 +190,7 @@ class Recorder:
         for synthesizer in getattr(worker.stage.algorithm, "synthesizers", ()):
             if synthesizer is not None:
                 self.listen(synthesizer, forward="synthesizer", learn="synthesizer")
-        self.listen(worker, receive="waiting")
+        self.listen(worker, **worker.recorded)
 
     def listen(self, owner, **methods):
         """Let every call of these methods pass by the recorder."""
