@@ -58,8 +58,7 @@ class LSTM(Layer):
         self.gates += self.b * half
         self.h, self.c = (xp.empty((T + 1, N, H), x.dtype) for _ in range(2))
         self.h[0], self.c[0] = (0, 0) if state is None else (state[:, :H], state[:, H:])
-        self.tanh_c = xp.empty((T, N, H), x.dtype)
-        z = xp.empty((N, 4 * H), x.dtype)
+        self.tanh_c, z = xp.empty((T, N, H), x.dtype), xp.empty((N, 4 * H), x.dtype)
         Wh = column_blocks(xp, self.Wh * half, N, H).copy()
         z_blocks = column_blocks(xp, z, N, H)
         for t in range(T):
@@ -93,6 +92,7 @@ class LSTM(Layer):
             dh += dy[t]
             self.cell_backward(t, dh, dc, dz[t])
             xp.matmul(dz[t], Wh_T, out=dh_blocks)
+        self.near: Any = None               # as much memory as the gates, on a device
         dz = dz.reshape(T * N, 4 * H)
         self.dWx = self.x.T @ dz
         self.dWh = self.h[:T].reshape(T * N, H).T @ dz

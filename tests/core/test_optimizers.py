@@ -1,6 +1,9 @@
 """Optimizers: the formulas of their papers, state, weight decay, clipping and schedules."""
 
+import inspect
+import pickle
 import re
+from copy import deepcopy
 
 import fake_device
 import numpy as np
@@ -16,7 +19,7 @@ from tinydni.activations import ReLU, Tanh
 from tinydni.batchnorm import BatchNorm
 from tinydni.containers import Sequential
 from tinydni.gpu import kernels
-from tinydni.gpu.kernels import FUSED, fuse, fused_rule
+from tinydni.gpu.kernels import FUSED, fuse
 from tinydni.layer import Layer
 from tinydni.linear import Linear
 from tinydni.optimizers import (
@@ -35,6 +38,15 @@ seeds = st.integers(0, 2**32 - 1)
 
 RULES = {"SGD": SGD, "Momentum": Momentum, "RMSProp": RMSProp, "Adam": Adam}
 DEVICES = {name: module for name, module in BACKENDS.items() if name != "numpy"}
+
+
+def fused(optimizer):
+    """The same optimizer with its rule in one launch, or one loop."""
+    twin = deepcopy(optimizer)
+    twin.__class__ = FUSED[type(optimizer)]
+    return twin
+
+
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 
 
@@ -195,16 +207,16 @@ def test_a_rule_in_one_launch_is_the_rule(name, rule, dtype):
     xp, optimizer, rng = DEVICES[name], rule(0.1), np.random.default_rng(0)
     host = [np.abs(rng.standard_normal((3, 4))).astype(dtype)
             for _ in range(2 + len(optimizer.state_names))]
-    plain, fused, with_arrays = ([backend.asarray(xp, array.copy()) for array in host]
+    plain, in_one, with_arrays = ([backend.asarray(xp, array.copy()) for array in host]
                                  for _ in range(3))
     numbers = optimizer.numbers(3)
     optimizer.rule(xp, *plain, *numbers)
     with count_launches() as launches:
-        fused_rule(optimizer)(xp, *fused, *numbers)
-    fused_rule(optimizer)(xp, *with_arrays, *(xp.asarray(number, dtype) for number in numbers))
+        fused(optimizer).rule(xp, *in_one, *numbers)
+    fused(optimizer).rule(xp, *with_arrays, *(xp.asarray(number, dtype) for number in numbers))
     if name == "fake":
         assert len(launches) == 1
-    for expected, *others in zip(plain, fused, with_arrays):
+    for expected, *others in zip(plain, in_one, with_arrays):
         for got in others:
             np.testing.assert_allclose(got.get(), expected.get(),
                                        rtol=0 if name == "fake" else 1e-5)
@@ -219,8 +231,7 @@ def test_a_rule_in_one_loop_is_the_rule(numba, rule, dtype):
     nets = [build(blocks, SoftmaxCrossEntropy(), lambda: rule(0.01, weight_decay=0.1),
                   algorithm=backprop) for _ in range(2)]
     fuse(nets[1])
-    # Descent is two operations: a loop would gain nothing in a small net.
-    assert ("rule" in vars(nets[1].modules[0].optimizer)) == (rule is not SGD)
+    assert type(nets[1].modules[0].optimizer) is FUSED[rule]
     for _ in range(5):
         x, labels = rng.standard_normal((6, 5)).astype(dtype), rng.integers(3, size=6)
         for net in nets:
@@ -240,31 +251,79 @@ def test_a_parameter_of_any_memory_layout_learns_in_a_loop(numba, rule, layout):
     loops, numbers = [layout(array.copy()) for array in plain], optimizer.numbers(3)
     assert not any(array.flags.c_contiguous for array in loops)
     optimizer.rule(np, *plain, *numbers)
-    fused_rule(optimizer)(np, *loops, *numbers)
+    fused(optimizer).rule(np, *loops, *numbers)
     for expected, got in zip(plain, loops):
         np.testing.assert_array_equal(got, expected)
+
+
+def arrays_of(optimizer, dtype=np.float32):
+    """p, dp and the state, at random."""
+    rng = np.random.default_rng(0)
+    return [rng.uniform(1, 2, (3, 4)).astype(dtype) for _ in range(2 + len(optimizer.state_names))]
+
+
+@every_rule
+def test_a_loop_never_leaves_its_arrays(numba, rule):
+    """A gradient or a parameter of another shape is refused, as the plain rule refuses it."""
+    optimizer = rule(0.1)
+    for i in range(len(arrays_of(optimizer))):
+        arrays = arrays_of(optimizer)
+        arrays[i] = np.ones((2, 2), np.float32)
+        for each in (optimizer, fused(optimizer)):
+            with pytest.raises(ValueError, match="broadcast"):
+                each.rule(np, *arrays, *optimizer.numbers(3))
+
+
+@every_rule
+@pytest.mark.parametrize("dtype", ["f2", ">f4", "g"])
+def test_numbers_that_a_loop_does_not_know_are_left_to_the_plain_rule(numba, rule, dtype):
+    optimizer, arrays = rule(0.1), [arrays_of(rule(0.1), dtype) for _ in range(2)]
+    for each, own in zip((optimizer, fused(optimizer)), arrays):
+        each.rule(np, *own, *optimizer.numbers(3))
+    for expected, got in zip(*arrays):
+        np.testing.assert_array_equal(got, expected)
+
+
+@every_rule
+def test_a_fused_rule_follows_its_optimizer_and_does_without_numba(numba, rule, monkeypatch):
+    optimizer = rule(0.1)
+    twin = pickle.loads(pickle.dumps(fused(optimizer)))
+    for each in (optimizer, twin):
+        for name in ("mu", "rho", "b1"):
+            if hasattr(each, name):
+                setattr(each, name, 0.5)
+    for gone in (False, True):
+        if gone:
+            kernels.kernel_of.cache_clear()
+            monkeypatch.setattr(kernels, "find_spec", lambda name: None)
+        arrays = [arrays_of(optimizer) for _ in range(2)]
+        for each, own in zip((optimizer, twin), arrays):
+            each.rule(np, *own, *optimizer.numbers(3))
+        for expected, got in zip(*arrays):
+            np.testing.assert_array_equal(got, expected)
+    kernels.kernel_of.cache_clear()
 
 
 def test_without_numba_nothing_is_fused_on_a_cpu(monkeypatch):
     monkeypatch.setattr(kernels, "find_spec", lambda name: None)
     net = build(mlp([2, 2], np.random.default_rng(0)), SoftmaxCrossEntropy(), lambda: Adam(0.1),
                 algorithm=backprop)
-    assert fuse(net) is net and "rule" not in vars(net.modules[0].optimizer)
+    assert fuse(net) is net and type(net.modules[0].optimizer) is Adam
 
 
 @every_rule
 def test_the_bodies_of_kernels_have_no_literal_that_would_make_a_float_a_double(rule):
-    body = FUSED[rule][2]
+    body = inspect.getclosurevars(FUSED[rule].rule).nonlocals["body"]
     assert not re.search(r"\d\.|\.\d|\*\*", body)
     assert body.count(";") == len(rule.state_names)             # one assignment for each array
 
 
 def test_a_kernel_refuses_two_types():
     xp = fake_device.xp
-    kernel = kernels.kernel_of(SGD, xp, ())
+    kernel = kernels.kernel_of(SGD, xp, ("rate",), "p -= rate * dp")
     with pytest.raises(TypeError, match="type is mismatched"):
         kernel(xp.ones(2, dtype=np.float32), 0.1, xp.ones(2))
-    assert kernels.kernel_of(SGD, xp, ()) is kernel
+    assert kernels.kernel_of(SGD, xp, ("rate",), "p -= rate * dp") is kernel
 
 
 # State

@@ -315,13 +315,13 @@ def test_tables_and_picture_of_the_simulator(tmp_path, capsys):
         "--workers",
         "2,3",
         "--latency",
-        "1e-3",
+        "5e-2",
         "--bandwidth",
         "1e6",
     ]
     assert main(["bench", "simulate", *words, "--figure", str(tmp_path / "a.png")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2] == "| 0.001 s, 1e+06 bytes/s | 2 workers | 3 workers |" and lines[4].startswith(
+    assert lines[2] == "| 0.05 s, 1e+06 bytes/s | 2 workers | 3 workers |" and lines[4].startswith(
         "| locked | 0."
     )
     assert (tmp_path / "a.png").stat().st_size > 0

@@ -8,6 +8,7 @@ import argparse
 import itertools
 import json
 import math
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -99,14 +100,18 @@ def test_products_of_layers_inside_others():
         Sequential(Conv2D(3, 4, rng, stride=2), Residual(Conv2D(4, 4, rng, kernel=1))),
         Linear(4, 2, rng),
     ]
-    windows = 5 * 5         # of an image; two images, and each row of a kernel by itself
+    pixels = 5 * 5      # of an image; two images, each row of a kernel by itself, or each element
     assert products_of(blocks, (2, 10, 10, 3))[:5] == [
-        (2 * 3, windows, 9, 4),
-        (2 * 3, 9, windows, 4),
-        (2, windows, 4, 4),
-        (2, 4, windows, 4),
-        (2, windows, 4, 4),
+        (2 * 3, pixels, 9, 4),
+        (2 * 3, 9, pixels, 4),
+        (2, pixels, 4, 4),
+        (2, 4, pixels, 4),
+        (2, pixels, 4, 4),
     ]
+    strided = products_of([Conv2D(3, 4, rng), Conv2D(4, 6, rng, stride=2)], (2, 10, 10, 3))
+    assert strided[2:] == [(6, 25, 12, 6), (6, 12, 25, 6), (18, 25, 6, 4)]
+    plain = products_of([Conv2D(3, 4, rng), Conv2D(4, 6, rng)], (2, 5, 5, 3))
+    assert plain[2:] == [(6, 25, 12, 6), (6, 12, 25, 6), (6, 25, 18, 4)]
 
 
 def test_a_convolution_counts_in_the_thin_products_that_it_makes(monkeypatch):
@@ -241,7 +246,10 @@ def test_memory_is_the_most_that_our_arrays_take():
 
 @pytest.fixture
 def alone(monkeypatch):
-    """Neither PyTorch nor JAX is installed."""
+    """Neither PyTorch nor JAX is installed, nor numba."""
+    monkeypatch.setattr(ratios, "has_numba", lambda: False)
+    monkeypatch.setattr(bench_command.conditions, "has_numba", lambda: False)
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
     monkeypatch.setattr(bench_command.conditions, "installed", lambda package: False)
 
 
@@ -261,6 +269,7 @@ def test_without_peers_our_times_stand_alone(alone, monkeypatch, tmp_path, capsy
     assert cli.main(["bench", "W5", "--blocks", "2", "--json", str(tmp_path / "b.json")]) == 0
     printed = capsys.readouterr().out
     assert "torch is not installed: no ratio to it" in printed and "nobody" in printed
+    assert "numba is not in use" in printed
     report = json.loads((tmp_path / "b.json").read_text())
     assert report["kernel"] and report["threads"] == 1
     [row] = report["rows"]

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -380,8 +381,9 @@ def test_workers_compute_on_every_backend(xp, case):
 
 # Stages.
 
-@given(st.lists(st.integers(1, 20), min_size=1, max_size=9), st.integers(1, 9), st.integers(0, 5))
-def test_balanced_stages_are_the_best_there_are(costs, n_stages, cut):
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=9), st.integers(1, 9), st.integers(0, 5),
+       st.integers(0, 3))
+def test_balanced_stages_are_the_best_there_are(costs, n_stages, cut, again):
     n = len(costs)
     if n_stages > n:
         with pytest.raises(ValueError, match="cannot be divided"):
@@ -389,9 +391,10 @@ def test_balanced_stages_are_the_best_there_are(costs, n_stages, cut):
         return
 
     def most(ends):
-        return max(sum(costs[start:end]) + cut * (end < n) for start, end in zip([0, *ends], ends))
+        return max(sum(costs[start:end]) + (cut + again * (end - start)) * (end < n)
+                   for start, end in zip([0, *ends], ends))
 
-    found = balanced(costs, n_stages, [cut] * n)
+    found = balanced(costs, n_stages, [cut] * n, [again] * n)
     assert len(found) == n_stages and found[-1] == n and sorted(set(found)) == found
     assert most(found) == min(
         most([*inner, n]) for inner in combinations(range(1, n), n_stages - 1)
@@ -718,6 +721,11 @@ def test_slow_links_cost_locked_workers_everything_and_decoupled_ones_nothing_wh
     )  # it must wait for the receipt
     assert 1 / simulator.throughput("late", costs, link, room=4) == pytest.approx(5)
     assert 1 / simulator.throughput("late", costs, link, room=2) == pytest.approx((9 + 2 * 2) / 2)
+    assert 1 / simulator.throughput("late", costs, simulator.Link(), room=64) == pytest.approx(5)
+    simulator.late(costs, link, 2)  # fewer batches than there is room for
+    wide_top = replace(costs, h=np.array([1.0, 1, 1, 1e4]))  # the outputs go nowhere
+    assert 1 / simulator.throughput("late", wide_top, simulator.Link(bandwidth=10)) == (
+        pytest.approx(5))
     narrow = simulator.Link(bandwidth=10)  # 10 s for each message
     assert 1 / simulator.throughput("late", costs, narrow, room=40) == pytest.approx(10)
     assert 1 / simulator.throughput("decoupled", costs, narrow, room=40) == pytest.approx(10)

@@ -1,35 +1,26 @@
 """The rule of an optimizer as one kernel: a GPU launches it once instead of once per operation.
 
-On a CPU, where numba is installed, it is one loop: every array passes through the cache once.
+On a CPU, where numba is installed, it is one loop: every array passes through the cache once. The
+classes have the plain optimizers' names, so that a network reads the same, fused or not.
 """
 
 import math
 import re
 import warnings
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
+from tinydni import optimizers
 from tinydni.backend import Array, is_host
 from tinydni.checks import check_can
 from tinydni.gpu.loops import use_loops
 from tinydni.layer import Part
-from tinydni.optimizers import SGD, Adam, Momentum, Optimizer, RMSProp
+from tinydni.optimizers import Optimizer
 
 __all__ = ["fuse"]
-
-# For each rule: its constants, its numbers that change from step to step, and the same chain of
-# operations as `Optimizer.rule`, as the body of a kernel over p, dp, the state and these names.
-FUSED: dict[type[Optimizer], tuple[Callable[[Any], dict[str, float]], tuple[str, ...], str]] = {
-    SGD: (lambda o: {}, ("rate",), "p -= rate * dp"),
-    Momentum: (lambda o: {"mu": o.mu}, ("rate",), "v = mu * v + dp; p -= rate * v"),
-    RMSProp: (lambda o: {"rho": o.rho, "share": 1 - o.rho, "eps": o.eps}, ("rate",),
-              "v = rho * v + share * (dp * dp); p -= rate * dp / (sqrt(v) + eps)"),
-    Adam: (lambda o: {"b1": o.b1, "b2": o.b2}, ("rate", "least"),
-           "M = b1 * M + dp; V = b2 * V + dp * dp; p -= rate * (M / (sqrt(V) + least))"),
-}
 
 T = TypeVar("T", bound=Part)
 
@@ -45,9 +36,8 @@ def fuse(part: T) -> T:
     check_can(part, "part", "a network or a module", "learners")
     for _, layer, optimizer in part.learners():
         loops = is_host(layer.xp) and has_numba()
-        if type(optimizer) in FUSED and (
-                hasattr(layer.xp, "ElementwiseKernel") or loops and optimizer.state_names):
-            optimizer.rule = fused_rule(optimizer)
+        if loops or hasattr(layer.xp, "ElementwiseKernel"):
+            optimizer.__class__ = FUSED.get(type(optimizer), type(optimizer))
         if loops:
             use_loops(layer)
     return part
@@ -66,34 +56,44 @@ def has_numba() -> bool:
     return True
 
 
-def fused_rule(optimizer: Optimizer) -> Callable[..., None]:
-    """Return the rule of an optimizer as a function that launches one kernel."""
-    return partial(launch, type(optimizer), FUSED[type(optimizer)][0](optimizer))
+def in_one_launch(plain: Any, constants: str, numbers: str, body: str) -> Callable[..., None]:
+    """Return the rule of an optimizer as one launch, or one loop; as it is, where neither fits.
+
+    constants: attributes of the optimizer    numbers: what changes from step to step
+    body: the same chain of operations as `plain.rule`, over p, dp, the state and these names;
+    assignments between semicolons that are C and Python alike. In C a literal must be whole, or it
+    makes a float a double.
+    """
+    names, n_state = (*constants.split(), *numbers.split()), len(plain.state_names)
+
+    def rule(self: Any, xp: Any, p: Array, dp: Array, *rest: Any) -> None:
+        state, kernel = rest[:n_state], kernel_of(plain, xp, names, body)
+        if kernel is None or is_host(xp) and not alike(p, dp, *state):
+            return plain.rule(self, xp, p, dp, *rest)
+        values = (getattr(self, name) for name in names[:len(constants.split())])
+        kernel(dp, *values, *rest[n_state:], p, *state)
+    return rule
 
 
-def launch(kind: type[Optimizer], constants: dict[str, float], xp: Any, p: Array, dp: Array,
-           *state_and_numbers: Any) -> None:
-    """Run the kernel of a rule, as `Optimizer.rule` would change p and the state."""
-    n_state = len(kind.state_names)
-    state, numbers = state_and_numbers[:n_state], state_and_numbers[n_state:]
-    kernel = kernel_of(kind, xp, tuple(constants))  # type: ignore[arg-type]
-    kernel(dp, *constants.values(), *numbers, p, *state)
+def alike(p: Array, *others: Array) -> bool:
+    """Tell whether a loop may run over these arrays: of one shape, and numbers that numba knows."""
+    known = p.dtype.char in "fd" and p.dtype.isnative
+    return known and all(a.shape == p.shape and a.dtype == p.dtype for a in others)
 
 
 @lru_cache(maxsize=64)
-def kernel_of(kind: type[Optimizer], xp: Any, constants: tuple[str, ...]) -> Any:
+def kernel_of(plain: Any, xp: Any, names: tuple[str, ...], body: str) -> Any:
     """Make a kernel that runs a rule for every element: every array is read and written once.
 
     All names are of one type T, arrays or numbers; a number is as good as an array. p and the state
-    are changed in place. The body of the rule is assignments between semicolons that are C and
-    Python alike. In C a literal must be whole, or it makes a float a double.
+    are changed in place. None on a CPU without numba, and for a rule without state there.
     """
-    _, numbers, body = FUSED[kind]
-    numbers, changed = (*constants, *numbers), ("p", *kind.state_names)
+    changed = ("p", *plain.state_names)
     if is_host(xp):
-        return loop(kind.__name__, numbers, changed, body)
-    declared = (", ".join(f"T {each}" for each in names) for names in (("dp", *numbers), changed))
-    return xp.ElementwiseKernel(*declared, body, kind.__name__)
+        useful = bool(plain.state_names) and has_numba()
+        return loop(plain.__name__, names, changed, body) if useful else None
+    declared = (", ".join(f"T {each}" for each in given) for given in (("dp", *names), changed))
+    return xp.ElementwiseKernel(*declared, body, plain.__name__)
 
 
 def loop(name: str, numbers: tuple[str, ...], changed: tuple[str, ...], body: str) -> Any:
@@ -118,3 +118,35 @@ def loop(name: str, numbers: tuple[str, ...], changed: tuple[str, ...], body: st
             if not array.flags.c_contiguous:
                 array[...] = new.reshape(array.shape)
     return kernel
+
+
+class SGD(optimizers.SGD):
+    """The plain rule, on a device in one launch."""
+
+    rule = in_one_launch(optimizers.SGD, "", "rate", "p -= rate * dp")
+
+
+class Momentum(optimizers.Momentum):
+    """The plain rule in one launch."""
+
+    rule = in_one_launch(optimizers.Momentum, "mu", "rate", "v = mu * v + dp; p -= rate * v")
+
+
+class RMSProp(optimizers.RMSProp):
+    """The plain rule in one launch."""
+
+    share = property(lambda self: 1 - self.rho)
+    rule = in_one_launch(optimizers.RMSProp, "rho share eps", "rate",
+                         "v = rho * v + share * (dp * dp); p -= rate * dp / (sqrt(v) + eps)")
+
+
+class Adam(optimizers.Adam):
+    """The plain rule in one launch."""
+
+    rule = in_one_launch(optimizers.Adam, "b1 b2", "rate least", "M = b1 * M + dp; "
+                         "V = b2 * V + dp * dp; p -= rate * (M / (sqrt(V) + least))")
+
+
+FUSED: dict[type[Optimizer], type[Optimizer]] = {
+    optimizers.SGD: SGD, optimizers.Momentum: Momentum, optimizers.RMSProp: RMSProp,
+    optimizers.Adam: Adam}

@@ -1,7 +1,6 @@
 """`tinydni doctor`: what works on this machine, what does not, and what to do about it."""
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -30,6 +29,7 @@ PACKAGES = (        # distribution, what it is for, how to get it
     ("pytest", "tests", 'pip install "tinydni[test]"'),
     ("numba", "optimizers, BatchNorm, ReLU, LSTM as loops", 'pip install "tinydni[fast]"'),
     ("torch", "PyTorch's times in benchmarks", "pip install torch"),
+    ("jax", "JAX's times in benchmarks", "pip install jax"),
 )
 DATA_SETS = {       # folder in $TINYDNI_DATA: the files that belong there, packed with gzip or not
     "mnist": [name.removesuffix(".gz") for name in MNIST_FILES],
@@ -101,14 +101,13 @@ def numpy():
 
 
 def versions() -> dict[str, str]:
-    """Return what the last digits of a run depend on; numba, if there, makes loops of rules."""
+    """Return what the last digits of a run depend on; numba and CuPy only where they are in use."""
     blas = {f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', '?')})"
             for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
-    found = {"tinydni": __version__, "Python": platform.python_version(), "NumPy": np.__version__,
-             "BLAS": ", ".join(sorted(blas))}
-    if importlib.util.find_spec("numba"):
-        found["numba"] = importlib.metadata.version("numba")
-    return found
+    in_use = {name: sys.modules[package].__version__ for name, package in
+              (("numba", "numba"), ("CuPy", "cupy")) if sys.modules.get(package)}
+    return {"tinydni": __version__, "Python": platform.python_version(), "NumPy": np.__version__,
+            "BLAS": ", ".join(sorted(blas)), **in_use}
 
 
 def blas_build():

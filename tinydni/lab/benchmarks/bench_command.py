@@ -46,6 +46,8 @@ def main(arguments):
     for package in conditions.PACKAGES:
         if not conditions.installed(package):
             print(f"{package} is not installed: no ratio to it (pip install {package}).")
+    if "numba" not in report["versions"]:
+        print('numba is not in use: no loops (pip install "tinydni[fast]").')
     if slow_kernel():
         print(slow_kernel())
     print(line(page.HEAD))
@@ -66,4 +68,4 @@ def main(arguments):
 
 def line(cells):
     """Return the cells of the page's table as a line of text."""
-    return "".join(f"{cell:{width}}" for cell, width in zip(cells, (26, 25, 11, 11, 23, 10, 12)))
+    return "".join(f"{cell:{width}}" for cell, width in zip(cells, (26, 27, 11, 11, 23, 10, 12)))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import threadpoolctl
 
+from tinydni.gpu.kernels import has_numba
 from tinydni.lab import doctor
 from tinydni.lab.products import write_product_buffer
 
@@ -48,9 +49,7 @@ def computes_beside(package, xp):
 
 def set_threads(n):
     """Set the number of threads of every library that multiplies matrices, for the whole run."""
-    os.environ["XLA_FLAGS"] = (         # read when jax makes its first array
-        f"--xla_cpu_multi_thread_eigen={'false' if n == 1 else 'true'} "
-        f"intra_op_parallelism_threads={n}")
+    os.environ["NPROC"] = str(n)        # what XLA takes for the number of cores, when it starts
     if installed("torch"):
         import torch
         torch.set_num_threads(n)
@@ -60,6 +59,7 @@ def set_threads(n):
 
 def versions():
     """Return what is compared, with the instruction sets chosen: they can decide more than all."""
+    has_numba()                         # imports it: our side will use it
     found = doctor.versions()
     if installed("torch"):
         import torch

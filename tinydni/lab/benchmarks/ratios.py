@@ -14,8 +14,9 @@ from dataclasses import replace
 import numpy as np
 
 from tinydni import backend
+from tinydni.gpu.kernels import has_numba
 from tinydni.lab.benchmarks import our_steps
-from tinydni.lab.benchmarks.conditions import computes_beside, installed
+from tinydni.lab.benchmarks.conditions import computes_beside
 from tinydni.lab.benchmarks.workloads import on_device
 
 OTHER_MATHEMATICS = ("tinydni-backprop",)       # timed for what it costs; its loss is another
@@ -36,7 +37,9 @@ def compare(make, blocks, threads, xp=np):
     steps = {name: contender(workload, name)(workload) for name in present(workload)}
     steps["floor"] = our_steps.floor(workload)
     clocks, clock = host_clocks, "cpu" if threads == 1 else "wall"
-    if not on_host:
+    if on_host:
+        interleave(steps, 1, 1)                     # what is compiled is compiled
+    else:
         clocks, clock = device_clocks(xp), "device"
         interleave(steps, 1, 5, clocks)             # all kernels are compiled, all steps captured
         workload = replace(workload, steps=fitting(steps["tinydni"], clocks))
@@ -58,7 +61,7 @@ def fitting(step, clocks, seconds=0.1):
 def present(workload):
     """Return the names of the contenders whose library is installed, "tinydni" first."""
     return [name for name, place in workload.contenders.items()
-            if (installed("numba") if name == "tinydni-plain" else
+            if (has_numba() if name == "tinydni-plain" else
                 not place.startswith(("torch", "jax"))
                 or computes_beside(place.partition("_")[0], workload.xp))]
 

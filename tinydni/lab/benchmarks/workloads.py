@@ -169,7 +169,7 @@ def w5(T, dtype=np.float32, N=32, H=256):
     target[:, :, :2] = 0
     lstm = td.LSTM(H, H, stream(0, "weights"), dtype=dtype)
     lstm.skip_dx()                                          # it reads the data
-    products = T * [(N, H, 4 * H), (N, 4 * H, H)] + [(T * N, H, 4 * H)] + 2 * [(H, T * N, 4 * H)]
+    products = [(T, N, H, 4 * H), (T, N, 4 * H, H)] + [(T * N, H, 4 * H)] + 2 * [(H, T * N, 4 * H)]
     return Workload(f"W5 {T} steps", steps_of(products), SEQUENCES, products,
                     [(*pair, None) for pair in zip(x, target)], [lstm], td.MeanSquaredError(),
                     td.SGD, lr=0.1)
@@ -201,19 +201,21 @@ def steps_of(products, multiply_adds=2e9, most=300):
 def products_of(blocks, shape):
     """Return the products of one step of backpropagation on an input of this shape, (N, ...).
 
-    A Linear has x W, xᵀ dy and, save in the lowest layer, dy Wᵀ. A Conv2D has the same for every
-    image and every row of its kernel.
+    A Linear has x W, xᵀ dy and, save in the lowest layer, dy Wᵀ. A Conv2D has them for every image
+    and row of its kernel; with a stride dy Wᵀ for every element of it.
     """
     products, N = [], shape[0]
     for layer, inside in inputs_of(blocks, shape[1:]):
+        D, M = (layer.n_in, layer.n_out) if isinstance(layer, (td.Linear, td.Conv2D)) else (0, 0)
         if isinstance(layer, td.Linear):
-            M, K, O, times = N, layer.n_in, layer.n_out, ()
+            new = [(N, D, M), (D, N, M), (N, M, D)]
         elif isinstance(layer, td.Conv2D):
-            M, K = math.prod(layer.output_shape(inside)[:2]), layer.kernel * layer.n_in
-            O, times = layer.n_out, (N * layer.kernel,)
+            k, pixels = layer.kernel, math.prod(layer.output_shape(inside)[:2])
+            new = [(N * k, pixels, k * D, M), (N * k, k * D, pixels, M),
+                   (N * k, pixels, k * M, D) if layer.stride == 1 else (N * k * k, pixels, M, D)]
         else:
             continue
-        products += [(*times, M, K, O), (*times, K, M, O)] + [(*times, M, O, K)] * bool(products)
+        products += new if products else new[:2]
     return products
 
 

@@ -74,8 +74,8 @@ def with_cuts(options, build, dataset, context):
               backend.asarray(modules[0].block.xp, array[:options["batch_size"]])
               for array in (dataset.x, context, dataset.y)]
     costs = measure(modules, *sample)
-    again = costs.forward if METHODS[options["method"]].late else 0     # of late gradients
-    ends = balanced(costs.block + again, options["workers"], costs.synthesizer)
+    ends = balanced(costs.block, options["workers"], costs.synthesizer,
+                    costs.forward if METHODS[options["method"]].late else 0.0)
     return {**options, "cuts": ends[:-1]}
 
 
@@ -112,7 +112,9 @@ def plan(options, training):
     else:
         check_enough(modules, options)
         costs = measure(modules, *training.batch_of(slice(training.batch_size)))
-        ends = balanced(costs.block + costs.synthesizer, n)
+        again = METHODS[options["method"]].late * costs.forward
+        again[-1] = 0.0                 # the module with the loss has its gradient at once
+        ends = balanced(costs.block + costs.synthesizer + again, n)
     late = ("gradients" if METHODS[options["method"]].late
             else "targets" if options.get("late") is not None else "")
     return Plan(options["mode"], ends, training.schedule, training.batch_of, training.batch_size,

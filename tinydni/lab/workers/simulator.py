@@ -159,21 +159,23 @@ def late(costs, link, n_batches, keep=True, room=4):
     messages, most = border_work(costs, link), room * np.arange(K)[::-1]
     learning = costs.block + messages           # that of the top follows its forward pass at once
     passes = np.append((costs.forward + messages)[:-1], learning[-1] + messages[-1])
-    up_time = costs.h / link.bandwidth
-    down_time = np.insert(up_time[:-1], 0, 0)
-    way = np.insert(np.cumsum((passes + up_time + link.latency)[:-1]), 0, 0)
-    come, start, up, down = np.zeros((4, n_batches + 1, K))     # the last row: before the first
+    up_time = costs.h[:-1] / link.bandwidth     # of a message between two stages, either way
+    way = np.insert(np.cumsum(passes[:-1] + up_time + link.latency), 0, 0)
+    come, start = np.zeros((2, n_batches + 1, K))           # the last row: before the first batch
+    up, down = np.zeros((2, n_batches + 1, K - 1))
     start[-1] = -passes
     for t in range(n_batches):
         ready = start[t - 1] + passes
-        learns = (t >= most) & (most > 0)
-        come[t, :-1] = np.maximum(ready[:-1], down[t - room, 1:] + link.latency)
-        ready[learns] = (come[t] + learning)[learns]
-        down[t] = np.maximum(ready, down[t - 1]) + down_time
-        ready[1:] = np.maximum(ready[1:], (up[t - 1] + up_time + link.latency)[:-1])
+        if t >= room:
+            learns = t >= most[:-1]
+            come[t, :-1] = np.maximum(ready[:-1], down[t - room] + link.latency)
+            ready[:-1] = np.where(learns, come[t, :-1] + learning[:-1], ready[:-1])
+        ready[1:] = np.maximum(ready[1:], up[t - 1] + up_time + link.latency)
+        done = ready.copy()                     # with the gradient that goes down in this round
         start[t] = way + np.maximum.accumulate(ready - way)
-        up[t] = np.maximum(start[t] + passes, up[t - 1]) + up_time
-        down[t, -1] = max(up[t, -1] - up_time[-1], down[t - 1, -1]) + down_time[-1]
+        done[-1] = start[t, -1] + passes[-1]
+        up[t] = np.maximum((start[t] + passes)[:-1], up[t - 1]) + up_time
+        down[t] = np.maximum(done[1:], down[t - 1]) + up_time
     stages = [Stage(keep) for _ in range(K)]
     for (k, stage), t in product(enumerate(stages), range(n_batches) if keep else ()):
         if k < K - 1 and t >= most[k]:
@@ -220,9 +222,11 @@ MODES = {"locked": locked, "pipelined": pipelined, "decoupled": decoupled, "late
 def throughput(mode: str, costs: Costs, link: Link, n_batches: int | None = None,
                **options: Any) -> float:
     """Return the batches per second in the long run, of one of MODES, with its options."""
-    # The pipeline is full after the first half: the bottom has had its first gradient.
-    n = n_batches or (10 if mode == "late" else 2) * len(costs.h) + 40
-    half, whole = (MODES[mode](costs, link, k, keep=False, **options)[-1].now for k in (n // 2, n))
+    fill = 2 * options.get("room", 4) + 2 if mode == "late" else 2  # then the bottom has gradients
+    n = n_batches or fill * len(costs.h) + 40           # the pipeline is full after the first half
+    last = 0 if mode == "late" else -1      # the stage that is in step with all others
+    half, whole = (MODES[mode](costs, link, k, keep=False, **options)[last].now
+                   for k in (n // 2, n))
     return (n - n // 2) / (whole - half)
 
 
