@@ -231,7 +231,8 @@ def test_a_rule_in_one_loop_is_the_rule(numba, rule, dtype):
     nets = [build(blocks, SoftmaxCrossEntropy(), lambda: rule(0.01, weight_decay=0.1),
                   algorithm=backprop) for _ in range(2)]
     fuse(nets[1])
-    assert type(nets[1].modules[0].optimizer) is FUSED[rule]
+    # Descent is two operations: a loop would gain nothing in a small net.
+    assert type(nets[1].modules[0].optimizer) is (SGD if rule is SGD else FUSED[rule])
     for _ in range(5):
         x, labels = rng.standard_normal((6, 5)).astype(dtype), rng.integers(3, size=6)
         for net in nets:

@@ -36,7 +36,7 @@ def fuse(part: T) -> T:
     check_can(part, "part", "a network or a module", "learners")
     for _, layer, optimizer in part.learners():
         loops = is_host(layer.xp) and has_numba()
-        if loops or hasattr(layer.xp, "ElementwiseKernel"):
+        if hasattr(layer.xp, "ElementwiseKernel") or loops and optimizer.state_names:
             optimizer.__class__ = FUSED.get(type(optimizer), type(optimizer))
         if loops:
             use_loops(layer)
