@@ -279,7 +279,7 @@ def test_a_minute_on_the_cpu(tmp_path):
     report = rehearsal(tmp_path, 1, "--backend", "numpy")
     for found in report["parts"].values():      # on a slow machine some have no time, no more
         for why in gpu_day.failures(found).values():
-            assert why.startswith((UNDER_WAY["failed"], "the process ended with exit code 1:"))
+            assert why.startswith((UNDER_WAY["failed"], "the process ended with exit code"))
     assert all(case.get("equal") for case in report["parts"]["captures"]["cases"].values())
     assert report["parts"]["training"]["cases"]["cdni-6"]["step"] > 0
     with pytest.raises(ValueError, match="rehearsal"):
