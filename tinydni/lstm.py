@@ -92,7 +92,7 @@ class LSTM(Layer):
             dh += dy[t]
             self.cell_backward(t, dh, dc, dz[t])
             xp.matmul(dz[t], Wh_T, out=dh_blocks)
-        self.near: Any = None               # as much memory as the gates, on a device
+        self.chunk: Any = None               # as much memory as the gates, on a device
         dz = dz.reshape(T * N, 4 * H)
         self.dWx = self.x.T @ dz
         self.dWh = self.h[:T].reshape(T * N, H).T @ dz
@@ -105,8 +105,8 @@ class LSTM(Layer):
         (T, N, H), xp = self.tanh_c.shape, self.xp
         few = max(1, CACHED // (N * H)) if is_host(xp) else T
         if (k := t % few) == few - 1 or t == T - 1:
-            self.near = self.slopes(slice(t - k, t + 1))
-        slopes, dc_dh = (each[k] for each in self.near)
+            self.chunk = self.slopes(slice(t - k, t + 1))
+        slopes, dc_dh = (each[k] for each in self.chunk)
         dc += dh * dc_dh
         xp.multiply(slopes[:, :3 * H].reshape(N, 3, H), dc[:, None],
                     out=dz[:, :3 * H].reshape(N, 3, H))

@@ -15,6 +15,7 @@ from tinydni.lab.cli import main
 from tinydni.lab.jobs import parallel
 from tinydni.lab.jobs.digits import JOB as DIGITS
 from tinydni.lab.workers import Kind, Message, ParallelTraining, Plan, ProtocolError
+from tinydni.lab.workers.costs import Costs
 from tinydni.lab.workers.late import Late
 from tinydni.lab.workers.transports.in_turn import InTurn
 from tinydni.lab.workers.transports.threads import Threads
@@ -206,3 +207,16 @@ def test_lock_step_over_mpi_is_the_one_loop(tmp_path, monkeypatch):
         told.append(json.loads(path.read_text())["history"])
         del told[-1]["synthesizer_loss"]        # the last gradients have arrived, in workers
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("method, cut", [("late-gradients", [3]), ("backprop", [4])])
+def test_the_second_forward_pass_counts_in_the_cut(monkeypatch, method, cut):
+    """Eight equal parts: of two workers, the lower one of late gradients runs forward twice."""
+    ones, none = np.ones(8), np.zeros(8)
+    costs = Costs(ones, 2 * ones, 0.5 * ones, none, none, ones, ones)
+    monkeypatch.setattr(parallel, "measure", lambda *given: costs)
+    options = {"cuts": None, "mode": "free", "method": method, "workers": 2, "batch_size": 4}
+    net = build(td.mlp((2, *7 * [3], 1), np.random.default_rng(0)), td.MeanSquaredError(),
+                lambda: td.SGD(0.1), algorithm=td.backprop)
+    found = parallel.with_cuts(options, lambda options: net, data(), None)
+    assert found["cuts"] == cut

@@ -64,14 +64,14 @@ def in_one_launch(plain: Any, constants: str, numbers: str, body: str) -> Callab
     assignments between semicolons that are C and Python alike. In C a literal must be whole, or it
     makes a float a double.
     """
-    names, n_state = (*constants.split(), *numbers.split()), len(plain.state_names)
+    fixed, n_state = constants.split(), len(plain.state_names)
+    names = (*fixed, *numbers.split())
 
     def rule(self: Any, xp: Any, p: Array, dp: Array, *rest: Any) -> None:
         state, kernel = rest[:n_state], kernel_of(plain, xp, names, body)
         if kernel is None or is_host(xp) and not alike(p, dp, *state):
             return plain.rule(self, xp, p, dp, *rest)
-        values = (getattr(self, name) for name in names[:len(constants.split())])
-        kernel(dp, *values, *rest[n_state:], p, *state)
+        kernel(dp, *(getattr(self, name) for name in fixed), *rest[n_state:], p, *state)
     return rule
 
 

@@ -15,16 +15,15 @@ from tinydni.gpu.graphs import taken_down
 from tinydni.random import stream
 
 
-def step(workload):
+def step(workload, fuse=fuse):
     """Return the step of a network."""
-    network, batches = network_of(workload), placed(workload)
+    network, batches = network_of(workload, fuse), placed(workload)
     return lambda i: network.step(*batches[i % len(batches)])
 
 
 def plain_step(workload):
-    """Return the step of a network without loops: what numba gains."""
-    network, batches = network_of(workload, lambda network: network), placed(workload)
-    return lambda i: network.step(*batches[i % len(batches)])
+    """Return the same without loops: what numba gains."""
+    return step(workload, lambda network: network)
 
 
 def captured_step(workload):

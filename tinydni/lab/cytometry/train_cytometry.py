@@ -22,6 +22,7 @@ from tinydni.lab.doctor import versions
 from tinydni.lab.files import write_json
 from tinydni.lab.jobs.ranges import OptionError, whole
 from tinydni.lab.outputs import Outputs
+from tinydni.lab.products import write_product_buffer
 from tinydni.random import stream
 
 name = "cytometry"
@@ -73,6 +74,7 @@ class Run:
     finished = True
 
     def __init__(self, options: dict[str, Any]):
+        write_product_buffer()
         self.options, self.method = options, method_of(options)
         self.cells = cytometry(options["source"])
         self.pipeline = pipeline_of(options["seed"], options["dae"], options["quick"])
